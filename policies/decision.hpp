@@ -1,0 +1,119 @@
+#pragma once
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "cache/cache.hpp"
+#include "policies/policy.hpp"
+#include "predictor/estimate.hpp"
+#include "rewriter/candidate.hpp"
+
+namespace pgsteer::policies {
+
+/// Outcome statistics of one candidate label on one statement shape (server time, log milliseconds, recent window).
+struct Evidence {
+  std::string label;             ///< "as-is", "rewrite:...", "arm:..."
+  std::uint64_t runs = 0;        ///< served executions
+  std::uint64_t explored = 0;    ///< offline executions
+  double median_ms = 0, p95_ms = 0, worst_ratio = 0;  ///< worst_ratio: worst (this / default) on one explored instance
+  double gain_low = 0;           ///< lower 95 % bound of (default - this) / default; -inf when unknown
+  int losses = 0;                ///< recent served executions beyond the allowed regression
+  enum class State : std::uint8_t { trial, approved, rejected, disabled, pinned } state = State::trial;
+  std::string why;               ///< reason of the state, in words
+};
+std::string_view to_string(Evidence::State state);
+
+/// How a rewrite compares by EXPLAIN in the session's settings, found in the background.
+struct RewriteJudgement {
+  std::string label;             ///< Candidate::label()
+  double cost_original = 0, cost_rewritten = 0;
+  bool columns_equal = false;    ///< names, types, typmods, table OIDs of the result are identical
+  bool approved = false;         ///< by the cost gate (rule's threshold) and columns_equal
+  std::string why;
+};
+
+/// Everything learned about one statement shape in one database under one search_path. Immutable snapshots; built by
+/// the learner in the background, read by the pipeline.
+struct Knowledge {
+  sql::Shape shape;
+  std::string database, search_path;
+  std::string fingerprint;
+  std::uint64_t catalog_version = 0;   ///< everything below was found under this version; another version voids it
+  cache::Judgement cache;
+  predictor::PlanFacts plan;           ///< of a recent instance, default settings
+  predictor::History history;          ///< as-is executions
+  std::vector<RewriteJudgement> rewrites;
+  std::vector<Evidence> evidence;      ///< by label
+  std::string pinned, banned;          ///< label set by PIN; comma-separated labels set by BAN
+  bool judged = false;                 ///< the background probe has looked at it
+  const Evidence* find(std::string_view label) const;
+  const RewriteJudgement* rewrite(std::string_view label) const;
+};
+
+struct KnowledgeKey {
+  sql::Shape shape;
+  std::string database, search_path;
+  bool operator==(const KnowledgeKey&) const = default;
+};
+struct KnowledgeKeyHash {
+  std::size_t operator()(const KnowledgeKey& k) const;
+};
+using KnowledgeMap = std::unordered_map<KnowledgeKey, std::shared_ptr<const Knowledge>, KnowledgeKeyHash>;
+
+enum class ReasonCode : std::uint8_t {
+  mode_off, mode_observe, mode_suggest, panic, directive, not_analysed, no_candidate, unknown_shape, not_judged,
+  below_floor, no_evidence, gain_too_small, regression_seen, disabled, settings_uncertain, catalog_stale, in_transaction,
+  pipeline, canary_control, canary_treated, rewrite_always, rewrite_cost_gate, rewrite_measured, arm_measured, pinned,
+  banned, cache_hit, holdout,
+};
+std::string_view to_string(ReasonCode reason);
+
+enum class CacheDirective : std::uint8_t { none, look_up };
+
+/// A decision is a value: what, why, by whom, at which version, with which probability.
+struct Decision {
+  std::size_t candidate = 0;    ///< index into the candidates
+  std::size_t suggested = 0;    ///< what it would do if allowed (suggest, canary control)
+  CacheDirective cache = CacheDirective::none;
+  cache::Reason cache_reason = cache::Reason::none;  ///< why not, when cache == none
+  ReasonCode reason = ReasonCode::no_candidate;
+  std::string detail;           ///< in words
+  Mode mode = Mode::observe;    ///< effective
+  std::string rule;             ///< policy rule
+  double probability = 1;
+  bool control = false;         ///< member of a canary's or hold-out's control group
+  std::string lane, route;
+};
+
+struct DecideInput {
+  const sql::Query* query = nullptr;
+  const sql::Analysis* analysis = nullptr;
+  std::span<const rewriter::Candidate> candidates;   ///< [0] is as_is
+  std::span<const predictor::Estimate> estimates;    ///< one per candidate
+  const Knowledge* knowledge = nullptr;              ///< null: shape unknown
+  const Effective* policy = nullptr;
+  cache::Reason cache_reason = cache::Reason::none;  ///< of judge_syntax/judge_catalog/session
+  const sql::Catalog* catalog = nullptr;
+  std::optional<Mode> session_mode;                  ///< SET pgsteer.mode
+  std::optional<Mode> console_mode;                  ///< SET MODE
+  bool panic = false;
+  std::uint64_t random = 0;                          ///< uniform 64 bits for this execution: the only source of chance
+};
+
+/// Pure, total, deterministic.
+Decision decide(const DecideInput& input);
+
+/// Effective mode: a narrower scope (statement comment, session) may only make it safer than the policy says.
+Mode effective_mode(Mode policy, std::optional<Mode> console, std::optional<Mode> session, std::optional<Mode> directive);
+
+/// Updates evidence with one served or explored execution and re-judges its state by the policy's bounds:
+/// approval needs >= 3 explored instances, none above 1.1 x default, and min_gain in sum; two losses disable.
+/// `default_ms` is the default's time on the same instance when explored, else the expected one.
+void learn(Evidence& evidence, double ms, double default_ms, bool explored, const SteerAction& bounds);
+
+}  // namespace pgsteer::policies

@@ -1,0 +1,73 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rewriter/sql/analysis.hpp"
+#include "rewriter/sql/catalog.hpp"
+
+namespace pgsteer::predictor {
+
+/// What one EXPLAIN (FORMAT JSON) said. `disabled` costs (1e10 per node, PG <= 17) are stripped.
+struct PlanFacts {
+  bool known = false;
+  double total_cost = 0, startup_cost = 0, rows = 0, width = 0;
+  int nodes = 0, joins = 0, nested_loops = 0, hash_joins = 0, merge_joins = 0, seq_scans = 0, index_scans = 0,
+      bitmap_scans = 0, sorts = 0, aggregates = 0, materializes = 0, subplans = 0, limits = 0, disabled = 0;
+  double seq_scan_rows = 0, index_scan_rows = 0, join_rows = 0, sort_rows = 0, aggregate_rows = 0,
+         max_rows = 0, sum_rows = 0, nested_loop_inner_rows = 0, self_cost_max = 0;
+  std::uint64_t shape = 0;       ///< hash of the plan tree: node types, relations, indexes, join types; no numbers
+  std::string text;              ///< outline for people, one node per line
+};
+
+/// Parses the JSON text of EXPLAIN (FORMAT JSON) or of EXPLAIN (ANALYZE, FORMAT JSON). `known` is false on bad input.
+PlanFacts parse_plan(std::string_view json);
+
+/// What is remembered of a statement's past executions (exponentially weighted; milliseconds).
+struct History {
+  std::uint64_t count = 0;
+  double ewma_log_ms = 0;      ///< of log(ms)
+  double ewma_var_log_ms = 0;  ///< variance of log(ms)
+  double ewma_rows = 0, ewma_bytes = 0;
+  double last_ms = 0;
+  double seconds_since_last = 0;
+  void add(double milliseconds, double rows, double bytes);
+};
+
+struct Load {
+  int in_flight = 0;
+  double recent_p95_ms = 0;
+};
+
+struct FeatureInput {
+  const sql::Analysis* analysis = nullptr;  ///< never null
+  const sql::Catalog* catalog = nullptr;    ///< null: unknown
+  const PlanFacts* plan = nullptr;          ///< null or !known: unknown
+  const History* history = nullptr;         ///< null: first sight
+  Load load;
+  double hour_of_day = 0;  ///< 0..24
+  int day_of_week = 0;     ///< 0 = Sunday
+  bool extended = false;
+  std::string_view search_path = {}, user = {};
+};
+
+/// One row of features in the order of feature_names(); missing values are NaN.
+using FeatureVector = std::vector<float>;
+FeatureVector extract(const FeatureInput& input);
+const std::vector<std::string>& feature_names();
+/// Hash of names, units and extractor versions: the schema a model must have been trained on.
+std::uint64_t feature_schema();
+
+enum class EstimateSource : unsigned char { cold_start, history, model };
+std::string_view to_string(EstimateSource source);
+
+struct Estimate {
+  double ms = 0, ms_low = 0, ms_high = 0;  ///< median and 90 % interval
+  double rows = 0, bytes = 0;
+  EstimateSource source = EstimateSource::cold_start;
+  std::string model_version;  ///< "" when no model took part
+};
+
+}  // namespace pgsteer::predictor

@@ -1,0 +1,96 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "predictor/estimate.hpp"
+
+namespace pgsteer::predictor {
+
+/// One execution as it is learned from: features, candidates, estimates, the choice, its probability, the outcome and
+/// the versions of everything. A row of the store's table `feedback`.
+struct Feedback {
+  std::int64_t unix_microseconds = 0;
+  std::string database, user, application;
+  std::string fingerprint;  ///< hex
+  std::string shape;        ///< hex of sql::Shape
+  std::string kind;
+  std::string normalized;   ///< stored once per fingerprint
+  std::uint64_t feature_schema = 0;
+  FeatureVector features;   ///< of the chosen candidate
+  std::string candidate;    ///< label of the chosen one: "as-is", "rewrite:...", "arm:..."
+  std::vector<std::string> candidates;  ///< labels of all
+  double estimate_ms = 0, estimate_low_ms = 0, estimate_high_ms = 0;
+  std::string estimate_source, model_version;
+  std::string source;       ///< server | cache | explore | error
+  std::string mode, policy_rule, reason;
+  double probability = 1;   ///< of the choice under the policy
+  double server_ms = 0;     ///< first byte sent to last byte of the reply, without our own time
+  double total_ms = 0;      ///< arrival to the reply's end
+  double proxy_us = 0;      ///< our own processing time
+  std::int64_t rows = 0, bytes = 0;
+  std::string sqlstate;     ///< "" on success
+  bool censored = false;    ///< cancelled or timed out: server_ms is a lower bound
+  double plan_cost = -1;
+};
+
+/// The embedded feedback store (SQLite, WAL). One writer thread; readers anywhere. All errors come back as text; the
+/// caller spools and counts.
+class FeedbackStore {
+ public:
+  ~FeedbackStore();
+  /// Opens or creates state_dir/feedback.db; refuses a schema version it does not know (never overwrites it).
+  static std::unique_ptr<FeedbackStore> open(const std::string& state_dir, bool read_only, std::string* error);
+
+  /// Appends a batch in one transaction; false with *error when the disk is full etc.
+  bool append(const std::vector<Feedback>& batch, std::string* error);
+  /// Deletes the oldest rows beyond `max_rows`.
+  bool compact(std::int64_t max_rows, std::string* error);
+  std::int64_t count() const;
+  /// Streams rows of the given feature schema in time order.
+  bool read(std::uint64_t schema, const std::function<void(const Feedback&)>& row, std::string* error) const;
+
+ private:
+  FeedbackStore();
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+struct TrainOptions {
+  std::string state_dir;
+  std::string name = "latency";
+  std::uint64_t seed = 1;
+  int max_trees = 200, max_depth = 6;
+  double time_budget_seconds = 120;
+  int min_rows = 200;
+  int keep_versions = 5;
+  bool force = false;                             ///< register even when it does not beat the current version
+  std::function<void(double, const std::string&)> progress;  ///< share done 0..1, message
+};
+
+struct TrainResult {
+  bool registered = false;
+  std::string version, directory, message;
+  std::int64_t rows_train = 0, rows_test_seen = 0, rows_test_unseen = 0;
+  double seen_median_q = 0, seen_p90_q = 0, unseen_median_q = 0, unseen_p90_q = 0;  ///< q-errors on held-out data
+  double baseline_median_q = 0, baseline_p90_q = 0;  ///< planner cost, fitted on the same training rows
+  double coverage = 0;  ///< of the 90 % interval on held-out rows
+};
+
+/// Reads the store, splits by time and by template, trains, validates, registers under models/<name>/<version>/ and
+/// points models/<name>/current at it. Never trains on a foreign schema. Runs in a process of its own (`pgsteer train`).
+TrainResult train(const TrainOptions& options);
+
+struct ModelVersion {
+  std::string name, version, directory, metrics;  ///< metrics: metrics.json text
+  bool current = false;
+};
+std::vector<ModelVersion> list_models(const std::string& state_dir);
+/// Directory of the current version, "" when there is none.
+std::string current_model(const std::string& state_dir, const std::string& name = "latency");
+/// Points `current` at the version before it; false with *error when there is none.
+bool rollback_model(const std::string& state_dir, const std::string& name, std::string* error);
+
+}  // namespace pgsteer::predictor

@@ -1,0 +1,57 @@
+#pragma once
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "predictor/estimate.hpp"
+
+namespace pgsteer::predictor {
+
+/// A trained XGBoost model with its metadata; immutable, shared by all threads (XGBoost's in-place prediction is
+/// thread-safe; every thread keeps its own proxy matrix inside predict()).
+class Model {
+ public:
+  ~Model();
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
+
+  /// Loads models/<name>/<version>/. On refusal (missing, truncated, foreign feature schema, NaN output on a probe row)
+  /// returns nullptr and says why in *error.
+  static std::shared_ptr<const Model> load(const std::string& directory, std::string* error);
+
+  /// log(ms) for each row; rows.size() == n * feature_names().size(). Empty on failure.
+  std::vector<float> predict(std::span<const float> rows, std::size_t n) const;
+
+  const std::string& version() const;
+  std::uint64_t schema() const;
+  /// Half-width in log(ms) of the conformal interval at 90 %.
+  double interval_log() const;
+  /// metrics.json as text, for the console.
+  const std::string& metrics() const;
+
+ private:
+  Model();
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Cold-start calibration: log(ms) as a robust linear function of log(planner cost), refitted online, plus a median per
+/// statement class. Immutable value; the learner builds new ones.
+struct Calibration {
+  double slope = 1.0, intercept = -6.0;  ///< log(ms) = intercept + slope * log(1 + cost)
+  std::uint64_t samples = 0;
+  std::array<double, 64> kind_log_ms{};   ///< by StatementKind; 0 with kind_samples 0
+  std::array<std::uint64_t, 64> kind_samples{};
+  double spread = 1.5;                    ///< robust standard deviation of residuals, in log(ms)
+  void add(double cost, sql::StatementKind kind, double milliseconds);  ///< cost < 0: unknown
+};
+
+/// Combines history, model and calibration into one estimate per input row (one batch per statement: all candidates).
+/// `model` may be null. Total and deterministic; NaN or absurd model output falls back and is counted in
+/// *model_failures when given.
+std::vector<Estimate> estimate(std::span<const FeatureInput> inputs, const Model* model, const Calibration& calibration,
+                               int* model_failures = nullptr);
+
+}  // namespace pgsteer::predictor

@@ -1,0 +1,96 @@
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "policies/policy.hpp"
+
+namespace pgsteer::proxy {
+
+/// Every setting of conf/pgsteer.toml with its default. Sections are TOML tables; a test holds file and struct together.
+struct Config {
+  struct Listen {
+    std::string address = "127.0.0.1";
+    std::uint16_t port = 6432;
+    std::string unix_socket_dir;           ///< "" = none; else DIR/.s.PGSQL.<port>
+    int backlog = 1024;
+  } listen;
+  struct Upstream {
+    std::string url = "postgresql://127.0.0.1:5432";  ///< host, port (or a socket directory as host); where sessions go
+    std::chrono::milliseconds connect_timeout{5000};
+    std::string probe_url;                 ///< URL with user and secret for background look-ups; "" = url as the invoking user
+    std::string probe_password_file;
+    bool probe = true;                     ///< background EXPLAIN, judgement and catalog look-ups
+  } upstream;
+  struct Limits {
+    int max_client_conn = 10000;
+    std::size_t max_analysed_bytes = 32 * 1024;
+    int analysis_cache_entries = 10000;
+    std::chrono::milliseconds login_timeout{60000};
+  } limits;
+  struct Threads {
+    int count = 0;                         ///< 0 = one per core
+  } threads;
+  struct Mode {
+    policies::Mode initial = policies::Mode::observe;  ///< [mode] default = "observe": when no policy rule says otherwise
+  } mode;
+  struct Policies {
+    std::string directory;                 ///< "" = conf/policies beside the config file if there, else none
+  } policies;
+  struct Cache {
+    std::size_t memory_bytes = 128u << 20;
+    std::string redis_url;                 ///< redis://[user[:password]@]host[:port][/db] or unix:///path; "" = memory only
+    std::chrono::microseconds redis_deadline{2000};
+    std::chrono::microseconds redis_min_cost{300};  ///< cheaper results stay in memory only
+  } cache;
+  struct Learning {
+    bool enabled = true;                   ///< write feedback
+    std::chrono::milliseconds flush_interval{200};
+    std::int64_t max_rows = 2000000;
+    std::chrono::seconds retrain_interval{3600};  ///< 0 = only by TRAIN
+    bool explore = true;                   ///< offline exploration of arms, as far as policies allow
+    std::chrono::milliseconds explore_idle{200};  ///< pause between explored statements
+    std::uint64_t seed = 1;
+  } learning;
+  struct Catalog {
+    std::chrono::milliseconds refresh_interval{5000};  ///< poll for changes that bypassed us
+  } catalog;
+  struct Console {
+    std::string database = "pgsteer";
+    std::vector<std::string> admin_users;  ///< empty = anyone from loopback or a unix socket
+    std::vector<std::string> stats_users;
+  } console;
+  struct Log {
+    std::string level = "info";            ///< trace debug info warn error
+    std::string format = "text";           ///< text | json
+    std::string file;                      ///< "" = standard error
+  } log;
+  std::string state_dir;                   ///< "" = $XDG_STATE_HOME/pgsteer or /var/lib/pgsteer
+  std::string config_file;                 ///< where it came from; not a setting
+
+  /// Reads a file (or none: ""), then PGSTEER_SECTION__KEY from the environment, then `--set section.key=value`.
+  /// All errors are collected, each as "file:line: what was expected, what came"; nullptr if any.
+  static std::shared_ptr<const Config> load(const std::string& file, const std::vector<std::string>& overrides,
+                                            std::vector<std::string>* errors);
+  struct Row {
+    std::string key, value, default_value, source;  ///< source: file:line, environment, --set, default
+    bool changeable = false;                        ///< by RELOAD, without a restart
+  };
+  /// For SHOW CONFIG; secrets as ***.
+  std::vector<Row> rows() const;
+  std::vector<Row> sources;                ///< filled by load()
+};
+
+/// Host, port, and user/password when given, of a postgresql:// URL or of "host=/run/postgresql port=5432" words.
+struct Endpoint {
+  std::string host = "127.0.0.1";  ///< a leading '/' means a unix socket directory
+  std::uint16_t port = 5432;
+  std::string user, password, database;
+  bool unix_socket() const { return !host.empty() && host[0] == '/'; }
+};
+std::optional<Endpoint> parse_endpoint(const std::string& url, std::string* error);
+
+}  // namespace pgsteer::proxy

@@ -1,0 +1,55 @@
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "policies/decision.hpp"
+#include "predictor/estimate.hpp"
+#include "rewriter/candidate.hpp"
+#include "rewriter/sql/analysis.hpp"
+
+namespace pgsteer::proxy {
+
+using Clock = std::chrono::steady_clock;
+
+/// What to do with one statement: made by pipeline.cpp, kept until the reply ends (or as long as a prepared statement).
+struct Plan {
+  std::shared_ptr<const sql::Analysis> analysis;
+  std::string database, user, application, search_path;
+  std::vector<rewriter::Candidate> candidates;   ///< [0] is as_is
+  std::vector<predictor::Estimate> estimates;    ///< one per candidate
+  std::vector<predictor::FeatureVector> features;
+  policies::Decision decision;
+  policies::Effective policy;
+  std::shared_ptr<const policies::Knowledge> knowledge;  ///< may be null
+  std::uint64_t snapshot_version = 0;
+  std::uint32_t planning_ns = 0;                 ///< our own time
+  const rewriter::Candidate& chosen() const { return candidates[decision.candidate]; }
+};
+
+enum class Source : std::uint8_t { server, cache_memory, cache_redis, local };
+std::string_view to_string(Source source);
+
+/// How it went. Times are nanoseconds since `arrival`.
+struct Execution {
+  Clock::time_point arrival;
+  std::uint64_t sent_ns = 0, first_byte_ns = 0, last_byte_ns = 0, proxy_ns = 0;
+  Source source = Source::server;
+  std::int64_t rows = 0, bytes = 0;
+  std::string sqlstate;      ///< "" on success
+  bool cancelled = false;
+  std::string text;          ///< original text of this execution (simple protocol, or Parse), for the learner's probes;
+                             ///< empty when longer than max_analysed_bytes
+  std::vector<std::uint32_t> parameter_types;
+  std::string bind;          ///< raw Bind parameter section of an extended execution, for probes
+};
+
+/// What a session hands to the learner after every execution (moved through the thread's feedback ring).
+struct Outcome {
+  std::shared_ptr<const Plan> plan;
+  Execution execution;
+};
+
+}  // namespace pgsteer::proxy

@@ -1,0 +1,96 @@
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cache/cache.hpp"
+#include "proxy/execution.hpp"
+#include "proxy/snapshot.hpp"
+
+namespace pgsteer::proxy {
+
+/// One client connection as SHOW CLIENTS prints it.
+struct ClientInfo {
+  std::uint64_t id = 0;
+  std::string user, database, application, address, state;  ///< state: login, idle, active, idle in transaction
+  std::string pinned;                                       ///< reason the session owns its server connection
+  std::int64_t connected_unix_us = 0, request_unix_us = 0;
+  int server_pid = 0;
+  bool is_console = false;
+};
+
+/// Monotonic counters of one thread; summed by readers (relaxed atomics, one writer each).
+struct Counters {
+  std::atomic<std::uint64_t> client_connections{0}, client_disconnects{0}, transactions{0}, queries{0}, bytes_in{0},
+      bytes_out{0}, errors{0}, server_ns{0}, proxy_ns{0}, wait_ns{0}, not_analysed{0}, rewritten{0}, steered{0},
+      cache_hits{0}, cache_misses{0}, cache_stores{0}, fallbacks{0}, tracking_lost{0}, feedback_dropped{0},
+      protocol_errors{0}, model_failures{0};
+};
+struct Totals {
+  std::uint64_t client_connections = 0, client_disconnects = 0, transactions = 0, queries = 0, bytes_in = 0,
+                bytes_out = 0, errors = 0, server_ns = 0, proxy_ns = 0, wait_ns = 0, not_analysed = 0, rewritten = 0,
+                steered = 0, cache_hits = 0, cache_misses = 0, cache_stores = 0, fallbacks = 0, tracking_lost = 0,
+                feedback_dropped = 0, protocol_errors = 0, model_failures = 0;
+};
+
+/// The process: owns the current Snapshot, the cache words and memory store, the counters, and the doors between the
+/// event loops, the learner (background thread) and the console. Every method is thread-safe.
+class Hub {
+ public:
+  explicit Hub(std::shared_ptr<const Config> config, std::shared_ptr<const policies::PolicySet> policies);
+  ~Hub();
+
+  // --- snapshots -------------------------------------------------------------------------------------------------
+  std::shared_ptr<const Snapshot> snapshot() const;
+  /// Changes a copy of the current snapshot under a lock and publishes it to every subscriber.
+  void update(const std::function<void(Snapshot&)>& change);
+  using Subscriber = std::function<void(std::shared_ptr<const Snapshot>)>;
+  void subscribe(Subscriber subscriber);  ///< called on update(), from the updating thread; must only post
+
+  // --- feedback --------------------------------------------------------------------------------------------------
+  /// From an event loop, never blocks: drops (and counts) when the learner is behind.
+  void report(Outcome&& outcome);
+  /// Learner's side: everything reported since the last call.
+  std::vector<Outcome> drain();
+  /// DDL or anything opaque was seen on the wire: the learner reloads this database's catalog at once. Until then
+  /// rewriting and caching on it stand aside (the snapshot's catalog is removed).
+  void catalog_changed(const std::string& database);
+  /// A database was connected to: its catalog is wanted.
+  void catalog_wanted(const std::string& database);
+  std::vector<std::string> take_catalog_requests();
+
+  // --- cache -----------------------------------------------------------------------------------------------------
+  cache::Words words;
+  cache::MemoryStore memory;
+  std::atomic<int> redis_breaker{0};  ///< BreakerState of the last change, for health
+
+  // --- counters and clients --------------------------------------------------------------------------------------
+  Counters& thread_counters(int thread);
+  Totals totals() const;
+  void set_client(const ClientInfo& info);
+  void drop_client(std::uint64_t id);
+  std::vector<ClientInfo> clients() const;
+  std::uint64_t next_client_id() { return ++client_ids_; }
+
+  // --- operations ------------------------------------------------------------------------------------------------
+  /// Re-reads configuration and policies; on error nothing changes and the text says why.
+  std::optional<std::string> reload();
+  std::function<void(int exit_code)> on_shutdown;   ///< set by main
+  std::function<void(std::uint64_t id)> on_kill;    ///< set by the server: closes a client
+  std::atomic<bool> paused{false};
+  std::int64_t started_unix_us = 0;
+
+  class Learner* learner = nullptr;  ///< set by main; null when learning is off
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+  std::atomic<std::uint64_t> client_ids_{0};
+};
+
+}  // namespace pgsteer::proxy

@@ -1,0 +1,31 @@
+#pragma once
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "policies/decision.hpp"
+#include "policies/policy.hpp"
+#include "predictor/predictor.hpp"
+#include "proxy/config.hpp"
+#include "rewriter/sql/catalog.hpp"
+
+namespace pgsteer::proxy {
+
+/// Everything the pipeline reads and does not own: immutable, replaced as a whole. The Hub posts a new one to every
+/// thread when any part changes (at most a few times a second).
+struct Snapshot {
+  std::shared_ptr<const Config> config;
+  std::shared_ptr<const policies::PolicySet> policies;
+  std::map<std::string, std::shared_ptr<const sql::Catalog>, std::less<>> catalogs;  ///< by database
+  std::shared_ptr<const predictor::Model> model;                                     ///< null before the first
+  std::shared_ptr<const predictor::Calibration> calibration;                         ///< never null
+  std::shared_ptr<const policies::KnowledgeMap> knowledge;                           ///< never null
+  std::optional<policies::Mode> console_mode;                                        ///< SET MODE
+  bool panic = false;
+  std::uint64_t version = 0;
+
+  const sql::Catalog* catalog(std::string_view database) const;
+};
+
+}  // namespace pgsteer::proxy
