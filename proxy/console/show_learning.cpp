@@ -8,8 +8,8 @@
 #include "predictor/feedback.hpp"
 #include "proxy/console/command.hpp"
 #include "proxy/console/result.hpp"
-#include "proxy/console/state_directory.hpp"
 #include "proxy/learner/learner.hpp"
+#include "proxy/reload.hpp"
 
 namespace pgsteer::proxy::console {
 namespace {
