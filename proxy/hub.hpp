@@ -68,6 +68,12 @@ class Hub {
   cache::Words words;
   cache::MemoryStore memory;
   std::atomic<int> redis_breaker{0};  ///< BreakerState of the last change, for health
+  /// Sessions that have work under way which was not marked in `words` (panic, an uninterpretable connection): while
+  /// there are any, nothing is looked up or stored; when one ends, every epoch is void.
+  std::atomic<int> unmarked_sessions{0};
+  /// PREPARE TRANSACTION: the mark lives until somebody finishes the transaction.
+  void keep_prepared_mark(const std::string& gid, cache::Words::Mark mark);
+  std::optional<cache::Words::Mark> take_prepared_mark(const std::string& gid);
 
   // --- counters and clients --------------------------------------------------------------------------------------
   Counters& thread_counters(int thread);
@@ -80,6 +86,7 @@ class Hub {
   // --- operations ------------------------------------------------------------------------------------------------
   /// Re-reads configuration and policies; on error nothing changes and the text says why.
   std::optional<std::string> reload();
+  std::vector<std::string> overrides;  ///< --set and friends of the command line, applied again on reload
   std::function<void(int exit_code)> on_shutdown;   ///< set by main
   std::function<void(std::uint64_t id)> on_kill;    ///< set by the server: closes a client
   std::atomic<bool> paused{false};
