@@ -1,5 +1,6 @@
 #include "proxy/learner/connection.hpp"
 
+#include <fmt/format.h>
 #include <libpq-fe.h>
 #include <poll.h>
 #include <unistd.h>
@@ -64,9 +65,8 @@ void digest_row(const PGresult* row, Answer& answer) {
 std::vector<std::string> describe_columns(const PGresult* result, bool origin) {
   std::vector<std::string> columns;
   for (int c = 0; c < PQnfields(result); ++c) {
-    std::string column = std::string(PQfname(result, c)) + "|" + std::to_string(PQftype(result, c)) + "|" +
-                         std::to_string(PQfmod(result, c));
-    if (origin) column += "|" + std::to_string(PQftable(result, c)) + "." + std::to_string(PQftablecol(result, c));
+    std::string column = fmt::format("{}|{}|{}", PQfname(result, c), PQftype(result, c), PQfmod(result, c));
+    if (origin) column += fmt::format("|{}.{}", PQftable(result, c), PQftablecol(result, c));
     columns.push_back(std::move(column));
   }
   return columns;
@@ -219,7 +219,7 @@ std::unique_ptr<Connection> Connection::open(const Target& target, std::chrono::
       return nullptr;
     }
     if (SteadyClock::now() > deadline) {
-      *error = "no answer within " + std::to_string(timeout.count()) + " ms";
+      *error = fmt::format("no answer within {} ms", timeout.count());
       return nullptr;
     }
     if (ready <= 0) continue;
