@@ -1,4 +1,4 @@
-#include "policies/policy.hpp"
+#include "policies/overlay.hpp"
 
 #include <algorithm>
 #include <array>
@@ -59,19 +59,6 @@ void take(const std::optional<T>& from, T& to) {
   if (from) to = *from;
 }
 
-void apply(const Actions& actions, Effective& effective) {
-  if (actions.mode) effective.mode_given = true;
-  take(actions.mode, effective.mode);
-  take(actions.rewrite_enabled, effective.rewrite_enabled);
-  take(actions.rewrite, effective.rewrite);
-  take(actions.steer, effective.steer);
-  take(actions.cache, effective.cache);
-  take(actions.canary, effective.canary);
-  take(actions.limits, effective.limits);
-  take(actions.lane, effective.lane);
-  take(actions.route, effective.route);
-}
-
 bool caches(const Actions& actions) {
   return actions.cache && actions.cache->mode != cache::Consistency::off;
 }
@@ -79,6 +66,20 @@ bool caches(const Actions& actions) {
 constexpr std::array<std::string_view, 5> mode_names{"off", "observe", "suggest", "canary", "auto"};
 
 }  // namespace
+
+Effective over(const Actions& actions, Effective base) {
+  if (actions.mode) base.mode_given = true;
+  take(actions.mode, base.mode);
+  take(actions.rewrite_enabled, base.rewrite_enabled);
+  take(actions.rewrite, base.rewrite);
+  take(actions.steer, base.steer);
+  take(actions.cache, base.cache);
+  take(actions.canary, base.canary);
+  take(actions.limits, base.limits);
+  take(actions.lane, base.lane);
+  take(actions.route, base.route);
+  return base;
+}
 
 std::string_view to_string(Mode mode) { return mode_names[static_cast<std::size_t>(mode) % mode_names.size()]; }
 
@@ -93,12 +94,12 @@ Effective PolicySet::resolve(const sql::Analysis& analysis, const sql::SessionFa
   Effective effective;
   effective.rule = "default";
   effective.where = defaults_where_;
-  apply(defaults_, effective);
+  effective = over(defaults_, std::move(effective));
   for (const Rule& rule : rules_) {
     if (!matches(rule.match, analysis, session)) continue;
     effective.rule = rule.name;
     effective.where = rule.where;
-    apply(rule.actions, effective);
+    effective = over(rule.actions, std::move(effective));
     break;
   }
   return effective;
