@@ -25,7 +25,6 @@ struct Plan {
   policies::Effective policy;
   std::shared_ptr<const policies::Knowledge> knowledge;  ///< may be null
   std::uint64_t snapshot_version = 0;
-  std::uint32_t planning_ns = 0;                 ///< our own time
   const rewriter::Candidate& chosen() const { return candidates[decision.candidate]; }
 };
 

@@ -22,6 +22,7 @@ struct ClientInfo {
   std::int64_t connected_unix_us = 0, request_unix_us = 0;
   int server_pid = 0;
   bool is_console = false;
+  std::shared_ptr<std::atomic<const char*>> live_state;  ///< set by the session as it goes; clients() copies it to `state`
 };
 
 /// Monotonic counters of one thread; summed by readers (relaxed atomics, one writer each).
@@ -60,6 +61,8 @@ class Hub {
   /// DDL or anything opaque was seen on the wire: the learner reloads this database's catalog at once. Until then
   /// rewriting and caching on it stand aside (the snapshot's catalog is removed).
   void catalog_changed(const std::string& database);
+  /// Grows before any snapshot can follow: a session whose snapshot has another value treats its catalog as unknown.
+  std::atomic<std::uint64_t> catalog_epoch{0};
   /// A database was connected to: its catalog is wanted.
   void catalog_wanted(const std::string& database);
   std::vector<std::string> take_catalog_requests();
@@ -68,6 +71,12 @@ class Hub {
   cache::Words words;
   cache::MemoryStore memory;
   std::atomic<int> redis_breaker{0};  ///< BreakerState of the last change, for health
+  /// Sessions that have work under way which was not marked in `words` (panic, an uninterpretable connection): while
+  /// there are any, nothing is looked up or stored; when one ends, every epoch is void.
+  std::atomic<int> unmarked_sessions{0};
+  /// PREPARE TRANSACTION: the mark lives until somebody finishes the transaction.
+  void keep_prepared_mark(const std::string& gid, cache::Words::Mark mark);
+  std::optional<cache::Words::Mark> take_prepared_mark(const std::string& gid);
 
   // --- counters and clients --------------------------------------------------------------------------------------
   Counters& thread_counters(int thread);
@@ -80,6 +89,7 @@ class Hub {
   // --- operations ------------------------------------------------------------------------------------------------
   /// Re-reads configuration and policies; on error nothing changes and the text says why.
   std::optional<std::string> reload();
+  std::vector<std::string> overrides;  ///< --set and friends of the command line, applied again on reload
   std::function<void(int exit_code)> on_shutdown;   ///< set by main
   std::function<void(std::uint64_t id)> on_kill;    ///< set by the server: closes a client
   std::atomic<bool> paused{false};

@@ -1,0 +1,157 @@
+#pragma once
+#include <cstdint>
+#include <deque>
+#include <utility>
+#include <vector>
+
+namespace pgsteer::protocol {
+
+/// What the client (or the proxy for it) asked the server, as far as replies go.
+enum class Request : std::uint8_t {
+  query,
+  parse,
+  bind,
+  describe_statement,
+  describe_portal,
+  execute,
+  close,
+  sync,
+  function_call,
+};
+
+/// What a server message means for the request at the head of the queue.
+enum class Meaning : std::uint8_t {
+  asynchronous,  ///< notice, notification, parameter status, login traffic: belongs to no request
+  part,          ///< belongs to the head, which goes on
+  finished,      ///< the head's last message: it is popped
+  error,         ///< ErrorResponse of the head; in the extended protocol head and followers up to Sync are dropped
+  unexpected,    ///< cannot be matched: the caller must stop interpreting this connection
+};
+
+/// Matches server messages to requests, in order, as the manual's "Message Flow" describes: pipelines with several
+/// Syncs in flight, errors that skip to the next Sync, COPY in both protocols, portals. Sans-I/O; one per session.
+/// Context is what the session wants to find again with each request (by value, movable).
+template <class Context>
+class ReplyTracker {
+ public:
+  struct Expected {
+    Request kind;
+    bool hidden;  ///< the proxy's own request: its replies are not for the client
+    Context context;
+  };
+  struct Result {
+    Meaning meaning;
+    Request kind = Request::query;
+    bool hidden = false;
+    Context context{};               ///< of the request this message belongs to (moved out when finished)
+    std::vector<Expected> dropped{};   ///< on error: the requests that will get no reply any more
+  };
+
+  /// Registers a request about to be sent. False: the server ignores it (it is skipping to Sync after an error, or is
+  /// in COPY-in mode), so no reply is due. `dropped`, when given, receives the context of an ignored request.
+  bool expect(Request kind, bool hidden, Context context) {
+    if (copy_in_ && !copy_done_sent_ && kind == Request::sync) return false;
+    if (skipping_) {
+      if (kind != Request::sync) return false;
+      skipping_ = false;
+    }
+    queue_.push_back({kind, hidden, std::move(context)});
+    return true;
+  }
+
+  /// The client sent CopyDone or CopyFail.
+  void copy_done() {
+    if (copy_in_) copy_done_sent_ = true;
+  }
+
+  bool empty() const { return queue_.empty(); }
+  std::size_t size() const { return queue_.size(); }
+  bool skipping() const { return skipping_; }
+  bool in_copy() const { return copy_in_; }
+  const std::deque<Expected>& queue() const { return queue_; }
+  Expected* head() { return queue_.empty() ? nullptr : &queue_.front(); }
+
+  Result on_server_message(char type) {
+    switch (type) {
+      case 'A': case 'N': case 'S': case 'R': case 'K': case 'v':
+        return {Meaning::asynchronous};
+      default:
+        break;
+    }
+    if (queue_.empty()) {
+      // A FATAL error may come at any time (57P01, idle timeouts); anything else has no place here.
+      return {type == 'E' ? Meaning::asynchronous : Meaning::unexpected};
+    }
+    Expected& head = queue_.front();
+    const bool query = head.kind == Request::query || head.kind == Request::function_call;
+    const bool execute = head.kind == Request::execute;
+    const bool describe = head.kind == Request::describe_statement || head.kind == Request::describe_portal;
+    switch (type) {
+      case '1': return head.kind == Request::parse ? finish() : unexpected();
+      case '2': return head.kind == Request::bind ? finish() : unexpected();
+      case '3': return head.kind == Request::close ? finish() : unexpected();
+      case 't': return head.kind == Request::describe_statement ? part() : unexpected();
+      case 'n': return describe ? finish() : unexpected();
+      case 'T': return describe ? finish() : query ? part() : unexpected();
+      case 'D': return query || execute ? part() : unexpected();
+      case 'V': return head.kind == Request::function_call ? part() : unexpected();
+      case 'C': case 'I':
+        end_copy();
+        return execute ? finish() : query ? part() : unexpected();
+      case 's': return execute ? finish() : unexpected();
+      case 'G': case 'W':
+        if (!query && !execute) return unexpected();
+        begin_copy_in();
+        return part();
+      case 'H': case 'd': case 'c': return query || execute ? part() : unexpected();
+      case 'E': return on_error();
+      case 'Z':
+        end_copy();
+        return query || head.kind == Request::sync ? finish() : unexpected();
+      default: return unexpected();
+    }
+  }
+
+ private:
+  Result unexpected() { return {Meaning::unexpected}; }
+
+  Result part() {
+    Expected& head = queue_.front();
+    return {Meaning::part, head.kind, head.hidden, head.context};
+  }
+
+  Result finish() {
+    Expected head = std::move(queue_.front());
+    queue_.pop_front();
+    return {Meaning::finished, head.kind, head.hidden, std::move(head.context)};
+  }
+
+  Result on_error() {
+    end_copy();
+    Expected& head = queue_.front();
+    Result result{Meaning::error, head.kind, head.hidden, head.context};
+    // Simple queries, function calls and Sync itself still get their ReadyForQuery.
+    if (head.kind == Request::query || head.kind == Request::function_call || head.kind == Request::sync) return result;
+    while (!queue_.empty() && queue_.front().kind != Request::sync) {
+      result.dropped.push_back(std::move(queue_.front()));
+      queue_.pop_front();
+    }
+    skipping_ = queue_.empty();
+    return result;
+  }
+
+  /// In COPY-in mode the server ignores Sync: those already on their way get no ReadyForQuery.
+  void begin_copy_in() {
+    copy_in_ = true;
+    copy_done_sent_ = false;
+    while (queue_.size() > 1 && queue_[1].kind == Request::sync) queue_.erase(queue_.begin() + 1);
+  }
+
+  void end_copy() { copy_in_ = copy_done_sent_ = false; }
+
+  std::deque<Expected> queue_;
+  bool skipping_ = false;
+  bool copy_in_ = false, copy_done_sent_ = false;
+};
+
+}  // namespace pgsteer::protocol

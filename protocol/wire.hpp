@@ -1,0 +1,125 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace pgsteer::protocol {
+
+/// Reads big-endian fields of one message body. The first field that does not fit sets fail(); later reads return
+/// zero values. Check ok() once at the end. Views point into the message and live as long as it does.
+class Reader {
+ public:
+  explicit Reader(std::string_view body) : rest_(body) {}
+  std::uint8_t int8();
+  std::uint16_t int16();
+  std::uint32_t int32();
+  std::string_view cstring();               ///< up to and without the NUL
+  std::string_view bytes(std::size_t n);
+  std::string_view rest() const { return rest_; }
+  bool ok() const { return !failed_; }
+  bool at_end() const { return rest_.empty(); }
+
+ private:
+  std::string_view rest_;
+  bool failed_ = false;
+};
+
+/// Appends one message to a buffer: type byte, length (patched by the destructor), fields.
+class Message {
+ public:
+  Message(std::string& out, char type);
+  ~Message();
+  Message(const Message&) = delete;
+  Message& operator=(const Message&) = delete;
+  Message& int8(std::uint8_t value);
+  Message& int16(std::uint16_t value);
+  Message& int32(std::uint32_t value);
+  Message& cstring(std::string_view value);
+  Message& bytes(std::string_view value);
+
+ private:
+  std::string& out_;
+  std::size_t length_at_;
+};
+
+/// Header of a message after startup: type byte and a length that counts itself.
+struct Header {
+  char type = 0;
+  std::uint32_t length = 0;  ///< as on the wire: 4 + body
+  std::uint64_t total() const { return std::uint64_t{1} + length; }
+};
+constexpr std::size_t kHeaderBytes = 5;
+/// nullopt: fewer than five bytes. A length below 4 is reported as such (the caller must refuse it).
+std::optional<Header> peek_header(std::string_view bytes);
+
+/// Largest message body PostgreSQL itself accepts (1 GiB - 1).
+constexpr std::uint32_t kMaxLength = 0x3fffffff + 4;
+
+// --- messages the proxy itself writes (server side of the protocol) -------------------------------------------------
+
+struct ErrorFields {
+  std::string severity = "ERROR", sqlstate, message, detail, hint;
+};
+void append_error(std::string& out, const ErrorFields& error);
+void append_notice(std::string& out, const ErrorFields& notice);
+void append_ready(std::string& out, char transaction_status);
+void append_command_complete(std::string& out, std::string_view tag);
+void append_parameter_status(std::string& out, std::string_view name, std::string_view value);
+struct ColumnDescription {
+  std::string name;
+  std::uint32_t type = 25;
+};
+void append_row_description(std::string& out, const std::vector<ColumnDescription>& columns);
+void append_data_row(std::string& out, const std::vector<std::string>& values);
+void append_empty(std::string& out, char type);  ///< a message without body: '1', '2', '3', 'n', 'I', 'S', 'H' ...
+
+// --- messages the proxy itself sends to the server -------------------------------------------------------------------
+
+void append_query(std::string& out, std::string_view text);
+void append_parse(std::string& out, std::string_view name, std::string_view text,
+                  const std::vector<std::uint32_t>& parameter_types);
+void append_close_statement(std::string& out, std::string_view name);
+/// Bind of the unnamed portal with text parameters and text results.
+void append_bind_text(std::string& out, std::string_view statement, const std::vector<std::string_view>& values);
+void append_execute(std::string& out, std::string_view portal);
+
+// --- reading ---------------------------------------------------------------------------------------------------------
+
+struct ParseMessage {
+  std::string_view name, text;
+  std::vector<std::uint32_t> parameter_types;
+};
+std::optional<ParseMessage> read_parse(std::string_view body);
+
+struct BindMessage {
+  std::string_view portal, statement;
+  std::string_view parameters;      ///< raw: format codes, count and values
+  std::string_view result_formats;  ///< raw: count and codes
+};
+std::optional<BindMessage> read_bind(std::string_view body);
+
+struct TargetMessage {  ///< Describe and Close
+  char kind = 0;        ///< 'S' or 'P'
+  std::string_view name;
+};
+std::optional<TargetMessage> read_target(std::string_view body);
+
+struct ExecuteMessage {
+  std::string_view portal;
+  std::uint32_t max_rows = 0;
+};
+std::optional<ExecuteMessage> read_execute(std::string_view body);
+
+/// One field of an ErrorResponse/NoticeResponse, "" when absent.
+std::string_view error_field(std::string_view body, char code);
+/// The same error with its position field moved back by `prefix_characters`, or left out (`prefix_characters` < 0, or
+/// when it would point before the text). Whole message, type byte included.
+std::string with_shifted_position(std::string_view body, int prefix_characters);
+
+/// Rows of a DataRow body: values, nullopt for NULL.
+std::optional<std::vector<std::optional<std::string_view>>> read_data_row(std::string_view body);
+
+}  // namespace pgsteer::protocol

@@ -1,0 +1,188 @@
+#include "proxy/hub.hpp"
+
+#include <array>
+#include <set>
+#include <unordered_map>
+
+#include "proxy/reload.hpp"
+
+namespace pgsteer::proxy {
+namespace {
+constexpr int kMaxThreads = 256;
+constexpr std::size_t kMaxQueuedOutcomes = 100000;  ///< then the newest are dropped and counted
+
+std::int64_t unix_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+}  // namespace
+
+struct Hub::Impl {
+  mutable std::mutex snapshot_mutex;  // guards snapshot and subscribers
+  std::shared_ptr<const Snapshot> snapshot;
+  std::vector<Subscriber> subscribers;
+
+  mutable std::mutex feedback_mutex;
+  std::vector<Outcome> outcomes;
+  std::set<std::string> catalog_requests;
+
+  std::array<Counters, kMaxThreads> counters;
+
+  mutable std::mutex clients_mutex;
+  std::unordered_map<std::uint64_t, ClientInfo> clients;
+
+  std::mutex prepared_mutex;
+  std::map<std::string, cache::Words::Mark> prepared_marks;
+};
+
+Hub::Hub(std::shared_ptr<const Config> config, std::shared_ptr<const policies::PolicySet> policies)
+    : memory(config->cache.memory_bytes), started_unix_us(unix_us()), impl_(std::make_unique<Impl>()) {
+  auto first = std::make_shared<Snapshot>();
+  first->config = std::move(config);
+  first->policies = std::move(policies);
+  first->calibration = std::make_shared<predictor::Calibration>();
+  first->knowledge = std::make_shared<policies::KnowledgeMap>();
+  first->version = 1;
+  impl_->snapshot = std::move(first);
+}
+
+Hub::~Hub() = default;
+
+std::shared_ptr<const Snapshot> Hub::snapshot() const {
+  const std::lock_guard lock(impl_->snapshot_mutex);
+  return impl_->snapshot;
+}
+
+void Hub::update(const std::function<void(Snapshot&)>& change) {
+  // Subscribers are called under the lock so that every thread sees versions in order; they only post.
+  const std::lock_guard lock(impl_->snapshot_mutex);
+  auto next = std::make_shared<Snapshot>(*impl_->snapshot);
+  change(*next);
+  next->version = impl_->snapshot->version + 1;
+  impl_->snapshot = next;
+  for (const auto& subscriber : impl_->subscribers) subscriber(impl_->snapshot);
+}
+
+void Hub::subscribe(Subscriber subscriber) {
+  const std::lock_guard lock(impl_->snapshot_mutex);
+  impl_->subscribers.push_back(std::move(subscriber));
+}
+
+void Hub::report(Outcome&& outcome) {
+  const std::lock_guard lock(impl_->feedback_mutex);
+  if (impl_->outcomes.size() >= kMaxQueuedOutcomes) {
+    impl_->counters[0].feedback_dropped.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  impl_->outcomes.push_back(std::move(outcome));
+}
+
+std::vector<Outcome> Hub::drain() {
+  std::vector<Outcome> taken;
+  const std::lock_guard lock(impl_->feedback_mutex);
+  taken.swap(impl_->outcomes);
+  return taken;
+}
+
+void Hub::catalog_changed(const std::string& database) {
+  const std::uint64_t epoch = catalog_epoch.fetch_add(1) + 1;
+  {
+    const std::lock_guard lock(impl_->feedback_mutex);
+    impl_->catalog_requests.insert(database);
+  }
+  update([&](Snapshot& next) {
+    next.catalogs.erase(database);
+    next.catalog_epoch = std::max(next.catalog_epoch, epoch);
+  });
+}
+
+void Hub::catalog_wanted(const std::string& database) {
+  const std::lock_guard lock(impl_->feedback_mutex);
+  impl_->catalog_requests.insert(database);
+}
+
+std::vector<std::string> Hub::take_catalog_requests() {
+  const std::lock_guard lock(impl_->feedback_mutex);
+  std::vector<std::string> requests(impl_->catalog_requests.begin(), impl_->catalog_requests.end());
+  impl_->catalog_requests.clear();
+  return requests;
+}
+
+Counters& Hub::thread_counters(int thread) { return impl_->counters[static_cast<std::size_t>(thread) % kMaxThreads]; }
+
+Totals Hub::totals() const {
+  Totals t;
+  const auto get = [](const std::atomic<std::uint64_t>& value) { return value.load(std::memory_order_relaxed); };
+  for (const auto& c : impl_->counters) {
+    t.client_connections += get(c.client_connections);
+    t.client_disconnects += get(c.client_disconnects);
+    t.transactions += get(c.transactions);
+    t.queries += get(c.queries);
+    t.bytes_in += get(c.bytes_in);
+    t.bytes_out += get(c.bytes_out);
+    t.errors += get(c.errors);
+    t.server_ns += get(c.server_ns);
+    t.proxy_ns += get(c.proxy_ns);
+    t.wait_ns += get(c.wait_ns);
+    t.not_analysed += get(c.not_analysed);
+    t.rewritten += get(c.rewritten);
+    t.steered += get(c.steered);
+    t.cache_hits += get(c.cache_hits);
+    t.cache_misses += get(c.cache_misses);
+    t.cache_stores += get(c.cache_stores);
+    t.fallbacks += get(c.fallbacks);
+    t.tracking_lost += get(c.tracking_lost);
+    t.feedback_dropped += get(c.feedback_dropped);
+    t.protocol_errors += get(c.protocol_errors);
+    t.model_failures += get(c.model_failures);
+  }
+  return t;
+}
+
+void Hub::set_client(const ClientInfo& info) {
+  const std::lock_guard lock(impl_->clients_mutex);
+  impl_->clients[info.id] = info;
+}
+
+void Hub::drop_client(std::uint64_t id) {
+  const std::lock_guard lock(impl_->clients_mutex);
+  impl_->clients.erase(id);
+}
+
+std::vector<ClientInfo> Hub::clients() const {
+  const std::lock_guard lock(impl_->clients_mutex);
+  std::vector<ClientInfo> list;
+  list.reserve(impl_->clients.size());
+  for (const auto& [id, info] : impl_->clients) {
+    list.push_back(info);
+    if (info.live_state) list.back().state = info.live_state->load(std::memory_order_relaxed);
+  }
+  return list;
+}
+
+void Hub::keep_prepared_mark(const std::string& gid, cache::Words::Mark mark) {
+  const std::lock_guard lock(impl_->prepared_mutex);
+  impl_->prepared_marks[gid] = std::move(mark);
+}
+
+std::optional<cache::Words::Mark> Hub::take_prepared_mark(const std::string& gid) {
+  const std::lock_guard lock(impl_->prepared_mutex);
+  const auto found = impl_->prepared_marks.find(gid);
+  if (found == impl_->prepared_marks.end()) return std::nullopt;
+  std::optional<cache::Words::Mark> mark(std::move(found->second));
+  impl_->prepared_marks.erase(found);
+  return mark;
+}
+
+std::optional<std::string> Hub::reload() {
+  const auto current = snapshot();
+  ReloadResult loaded = load_again(*current->config, overrides);
+  if (!loaded.error.empty()) return loaded.error;
+  update([&](Snapshot& next) {
+    next.config = loaded.config;
+    next.policies = loaded.policies;
+  });
+  return std::nullopt;
+}
+
+}  // namespace pgsteer::proxy

@@ -1,0 +1,248 @@
+#include "proxy/pipeline.hpp"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <algorithm>
+#include <list>
+#include <unordered_map>
+
+#include "cache/cache.hpp"
+#include "predictor/predictor.hpp"
+
+namespace pgsteer::proxy {
+namespace {
+
+/// Everything but the text that a remembered plan depends on.
+std::string identity_of(const sql::Query& query, const Circumstances& now) {
+  const sql::SessionFacts& s = *query.session;
+  std::string id;
+  for (const std::string* part : {&s.database, &s.user, &s.application, &s.client_address, &s.search_path}) {
+    id.append(*part).push_back('\0');
+  }
+  id.push_back(static_cast<char>(query.transaction));
+  id.push_back(query.extended ? 'e' : 's');
+  id.push_back(static_cast<char>('0' + (s.settings_uncertain ? 1 : 0) + (s.has_temporary_objects ? 2 : 0) +
+                                 (s.catalog_uncertain ? 4 : 0)));
+  id.push_back(now.session_mode ? static_cast<char>('a' + static_cast<int>(*now.session_mode)) : '-');
+  for (const auto type : query.parameter_types) id.append(reinterpret_cast<const char*>(&type), sizeof type);
+  return id;
+}
+
+cache::Reason judge_cache(const sql::Query& query, const sql::Analysis& analysis, const sql::Catalog* catalog,
+                          const policies::Knowledge* knowledge, const policies::Effective& policy) {
+  if (policy.cache.mode == cache::Consistency::off) return cache::Reason::rule_off;
+  if (const auto reason = cache::judge_syntax(analysis); reason != cache::Reason::none) return reason;
+  if (query.session->has_temporary_objects) return cache::Reason::session_temp_objects;
+  if (query.session->settings_uncertain) return cache::Reason::settings_unknown;
+  if (!catalog) return cache::Reason::not_judged_yet;
+  if (const auto reason = cache::judge_catalog(analysis, *catalog, *query.session); reason != cache::Reason::none) {
+    return reason;
+  }
+  if (!knowledge || knowledge->cache.state == cache::Judgement::State::pending ||
+      knowledge->cache.catalog_version != catalog->version) {
+    return cache::Reason::not_judged_yet;
+  }
+  return knowledge->cache.state == cache::Judgement::State::refused ? knowledge->cache.reason : cache::Reason::none;
+}
+
+/// As it came first; then what the background found worth having for this shape: rewrites whose plan or outcome was
+/// judged, arms that were explored.
+std::vector<rewriter::Candidate> collect_candidates(const sql::Query& query, const sql::Analysis& analysis,
+                                                    const sql::Catalog* catalog,
+                                                    const policies::Knowledge* knowledge,
+                                                    const policies::Effective& policy) {
+  std::vector<rewriter::Candidate> candidates(1);
+  if (!catalog || !knowledge || knowledge->catalog_version != catalog->version || !analysis.read_only_select()) {
+    return candidates;
+  }
+  if (policy.rewrite_enabled && !knowledge->rewrites.empty()) {
+    for (auto& rewritten : rewriter::rewrite(query, analysis, *catalog, policy.rewrite)) {
+      rewritten.catalog_version = catalog->version;
+      if (knowledge->rewrite(rewritten.label())) candidates.push_back(std::move(rewritten));
+    }
+  }
+  if (policy.steer.enabled) {
+    for (const auto& evidence : knowledge->evidence) {
+      if (!evidence.label.starts_with("arm:")) continue;
+      const rewriter::Arm* arm = rewriter::find_arm(std::string_view(evidence.label).substr(4));
+      if (!arm) continue;
+      candidates.push_back(rewriter::steer(query.text, *arm, catalog->hint_plan && !analysis.flags.hint_comment));
+      candidates.back().catalog_version = catalog->version;
+    }
+  }
+  return candidates;
+}
+
+bool random_matters(const Plan& plan) {
+  return plan.candidates.size() > 1 &&
+         (plan.decision.mode == policies::Mode::canary || plan.decision.mode == policies::Mode::auto_);
+}
+
+}  // namespace
+
+/// LRU of plans by (text, identity), valid for one snapshot version.
+struct Pipeline::Memory {
+  struct Item {
+    std::uint64_t hash;
+    std::string text, identity;
+    std::shared_ptr<const Plan> plan;
+  };
+  std::list<Item> order;  ///< most recent first
+  std::unordered_map<std::uint64_t, std::list<Item>::iterator> index;
+  std::size_t max_items;
+};
+
+Pipeline::Pipeline(const Config& config)
+    : analyses_(static_cast<std::size_t>(std::max(1, config.limits.analysis_cache_entries)), 32u << 20,
+                sql::Limits{.max_bytes = config.limits.max_analysed_bytes}),
+      memory_(std::make_unique<Memory>()) {
+  memory_->max_items = static_cast<std::size_t>(std::max(1, config.limits.analysis_cache_entries));
+}
+
+Pipeline::~Pipeline() = default;
+
+std::shared_ptr<const Plan> Pipeline::plan(const sql::Query& query, const Snapshot& snapshot,
+                                           const Circumstances& now) {
+  const std::string identity = identity_of(query, now);
+  const std::uint64_t hash = XXH3_64bits(query.text.data(), query.text.size()) ^
+                             XXH3_64bits_withSeed(identity.data(), identity.size(), 1);
+  const auto found = memory_->index.find(hash);
+  if (found != memory_->index.end()) {
+    auto& item = *found->second;
+    if (item.text == query.text && item.identity == identity && item.plan->snapshot_version == snapshot.version) {
+      memory_->order.splice(memory_->order.begin(), memory_->order, found->second);
+      if (!random_matters(*item.plan)) return item.plan;
+      auto again = std::make_shared<Plan>(*item.plan);
+      decide_again(*again, query, snapshot, now);
+      return again;
+    }
+    memory_->order.erase(found->second);
+    memory_->index.erase(found);
+  }
+  auto made = make(query, snapshot, now);
+  memory_->order.push_front({hash, std::string(query.text), identity, made});
+  memory_->index[hash] = memory_->order.begin();
+  if (memory_->order.size() > memory_->max_items) {
+    memory_->index.erase(memory_->order.back().hash);
+    memory_->order.pop_back();
+  }
+  return made;
+}
+
+std::shared_ptr<const Plan> Pipeline::make(const sql::Query& query, const Snapshot& snapshot,
+                                           const Circumstances& now) const {
+  auto plan = std::make_shared<Plan>();
+  const sql::SessionFacts& session = *query.session;
+  plan->database = session.database;
+  plan->user = session.user;
+  plan->application = session.application;
+  plan->search_path = session.search_path;
+  plan->snapshot_version = snapshot.version;
+
+  // 1. Analyse the text (remembered by exact text).
+  plan->analysis = analyses_.get(query.text);
+  plan->policy = snapshot.policies->resolve(*plan->analysis, session);
+  const sql::Catalog* catalog = session.catalog_uncertain ? nullptr : snapshot.catalog(session.database);
+  const auto known = snapshot.knowledge->find({plan->analysis->shape, session.database, session.search_path});
+  if (known != snapshot.knowledge->end()) plan->knowledge = known->second;
+
+  // 2. May the cache answer it?
+  plan->decision.cache_reason =
+      judge_cache(query, *plan->analysis, catalog, plan->knowledge.get(), plan->policy);
+
+  // 3. In which ways could it be run?
+  plan->candidates = collect_candidates(query, *plan->analysis, catalog, plan->knowledge.get(), plan->policy);
+
+  // 4. What would each cost? One batch.
+  predictor::FeatureInput input;
+  input.analysis = plan->analysis.get();
+  input.catalog = catalog;
+  input.plan = plan->knowledge ? &plan->knowledge->plan : nullptr;
+  input.history = plan->knowledge ? &plan->knowledge->history : nullptr;
+  input.load = now.load;
+  input.hour_of_day = now.hour_of_day;
+  input.day_of_week = now.day_of_week;
+  input.extended = query.extended;
+  input.search_path = session.search_path;
+  input.user = session.user;
+  const std::vector<predictor::FeatureInput> inputs(plan->candidates.size(), input);
+  plan->estimates = predictor::estimate(inputs, snapshot.model.get(), *snapshot.calibration);
+  plan->features.push_back(predictor::extract(input));
+
+  // 5. Decide.
+  decide_again(*plan, query, snapshot, now);
+
+  // 6. The plan is the value; the session turns it into bytes.
+  return plan;
+}
+
+void Pipeline::decide_again(Plan& plan, const sql::Query& query, const Snapshot& snapshot,
+                            const Circumstances& now) const {
+  policies::DecideInput input;
+  input.query = &query;
+  input.analysis = plan.analysis.get();
+  input.candidates = plan.candidates;
+  input.estimates = plan.estimates;
+  input.knowledge = plan.knowledge.get();
+  input.policy = &plan.policy;
+  input.cache_reason = plan.decision.cache_reason;
+  input.catalog = snapshot.catalog(query.session->database);
+  input.session_mode = now.session_mode;
+  input.console_mode = snapshot.console_mode;
+  input.panic = snapshot.panic;
+  input.random = now.random;
+  plan.decision = policies::decide(input);
+}
+
+predictor::Feedback Pipeline::learn(const Plan& plan, const Execution& execution, std::int64_t unix_microseconds) {
+  predictor::Feedback f;
+  const sql::Analysis& a = *plan.analysis;
+  f.unix_microseconds = unix_microseconds;
+  f.database = plan.database;
+  f.user = plan.user;
+  f.application = plan.application;
+  f.fingerprint = a.fingerprint_hex;
+  f.shape = a.shape.hex();
+  f.kind = sql::to_string(a.kind);
+  f.normalized = a.normalized;
+  f.feature_schema = predictor::feature_schema();
+  if (!plan.features.empty()) f.features = plan.features.front();
+  f.candidate = plan.chosen().label();
+  for (const auto& candidate : plan.candidates) f.candidates.push_back(candidate.label());
+  if (plan.decision.candidate < plan.estimates.size()) {
+    const auto& estimate = plan.estimates[plan.decision.candidate];
+    f.estimate_ms = estimate.ms;
+    f.estimate_low_ms = estimate.ms_low;
+    f.estimate_high_ms = estimate.ms_high;
+    f.estimate_source = predictor::to_string(estimate.source);
+    f.model_version = estimate.model_version;
+  }
+  const bool cached = execution.source == Source::cache_memory || execution.source == Source::cache_redis;
+  f.source = !execution.sqlstate.empty() ? "error" : cached ? "cache" : "server";
+  f.mode = policies::to_string(plan.decision.mode);
+  f.policy_rule = plan.decision.rule;
+  f.reason = policies::to_string(plan.decision.reason);
+  f.probability = plan.decision.probability;
+  f.server_ms = cached ? 0 : static_cast<double>(execution.last_byte_ns - execution.sent_ns) / 1e6;
+  f.total_ms = static_cast<double>(execution.last_byte_ns) / 1e6;
+  f.proxy_us = static_cast<double>(execution.proxy_ns) / 1e3;
+  f.rows = execution.rows;
+  f.bytes = execution.bytes;
+  f.sqlstate = execution.sqlstate;
+  f.censored = execution.cancelled;
+  if (plan.knowledge && plan.knowledge->plan.known) f.plan_cost = plan.knowledge->plan.total_cost;
+  return f;
+}
+
+std::string_view to_string(Source source) {
+  switch (source) {
+    case Source::server: return "server";
+    case Source::cache_memory: return "cache (memory)";
+    case Source::cache_redis: return "cache (redis)";
+    case Source::local: return "pgsteer";
+  }
+  return "?";
+}
+
+}  // namespace pgsteer::proxy
