@@ -3,6 +3,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
+#include "rewriter/sql/canonical.hpp"
 #include "rewriter/sql/parser.hpp"
 #include "rewriter/sql/printer.hpp"
 #include "rewriter/sql/text_scan.hpp"
@@ -62,5 +63,24 @@ std::optional<Tree> Tree::parse(std::string_view text, const Limits& limits, Why
 }
 
 bool Tree::same_as(const Tree& other) const { return same(root_, other.root_); }
+
+std::optional<std::string> Tree::print() const { return printer::statement(root_); }
+
+std::optional<std::string> Tree::print_verified(const Limits& limits) const {
+  Tree intended = *this;
+  make_canonical(intended.root_);
+  auto text = intended.print();
+  if (!text) return std::nullopt;
+  // Brackets around operands make the text longer and deeper than the one the tree came from.
+  Limits wider = limits;
+  wider.max_bytes *= 4;
+  wider.max_tokens *= 3;
+  wider.max_depth *= 3;
+  const auto read_back = parse(*text, wider);
+  if (!read_back || !read_back->same_as(intended)) return std::nullopt;
+  return text;
+}
+
+std::string print_expression(const boost::json::value& node) { return printer::expression(node).value_or(""); }
 
 }  // namespace pgsteer::sql
