@@ -1,0 +1,143 @@
+// Shapes per rule on generated rows: original against rewritten. See README.md.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <pqxx/pqxx>
+#include <string>
+#include <vector>
+
+#include "rewriter/candidate.hpp"
+#include "tests/rewriter/schema.hpp"
+#include "tests/support/servers.hpp"
+
+namespace {
+
+using namespace pgsteer;
+
+void make_rows(pqxx::connection& connection, const std::string& rows) {
+  pqxx::nontransaction tx(connection);
+  tx.exec("DROP SCHEMA IF EXISTS bench_rewrite CASCADE; CREATE SCHEMA bench_rewrite");
+  tx.exec("SET search_path = bench_rewrite; SET max_parallel_workers_per_gather = 0; SET jit = off; SET random_page_cost = 1.1");
+  tx.exec("CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL, region int, email text)");
+  tx.exec("CREATE TABLE orders (id int PRIMARY KEY, customer_id int NOT NULL REFERENCES customers, status text NOT NULL, "
+          "total numeric(10,2), note text, parent_id int, created_at timestamptz NOT NULL)");
+  // Arithmetic on the row number, so that every run has the same rows.
+  tx.exec("INSERT INTO customers SELECT g, 'name ' || g % 5000, CASE WHEN g % 9 > 0 THEN g * 7919::bigint % 1000 END, 'm' || g "
+          "FROM generate_series(1, " + rows + " / 10) g");
+  tx.exec("INSERT INTO orders SELECT g, 1 + (g * 7919::bigint) % (" + rows + " / 10 - 100), (array['new','paid','sent'])[1 + g % 3], "
+          "g % 1000, 'note ' || g % 100000, CASE WHEN g % 10 = 0 THEN g * 31::bigint % 1000 END, "
+          "timestamptz '2020-01-01' + g * interval '1 minute' FROM generate_series(1, " + rows + ") g");
+  for (const auto* index : {"orders (customer_id)", "orders (note)", "orders (created_at, id)", "orders (parent_id)",
+                            "customers (email)", "customers (region)"})
+    tx.exec(std::string("CREATE INDEX ON ") + index);
+  tx.exec("VACUUM ANALYZE customers");
+  tx.exec("VACUUM ANALYZE orders");
+}
+
+double number_after(const std::string& text, const std::string& key) {
+  const auto at = text.find(key);
+  return at == std::string::npos ? 0 : std::strtod(text.c_str() + at + key.size(), nullptr);
+}
+
+double cost(pqxx::nontransaction& tx, const std::string& sql) {
+  const std::string line = tx.exec("EXPLAIN " + sql)[0][0].c_str();
+  return number_after(line, "..");
+}
+
+/// Median of three after a warm-up; the warm-up's value when the statement is slow or times out (-1).
+double milliseconds(pqxx::nontransaction& tx, const std::string& sql) {
+  std::vector<double> times;
+  try {
+    for (int run = 0; run < 4; ++run) {
+      const auto result = tx.exec("EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) " + sql);
+      const std::string json = result[0][0].c_str();
+      times.push_back(number_after(json, "\"Planning Time\": ") + number_after(json, "\"Execution Time\": "));
+      if (times.front() > 2000) return times.front();
+    }
+  } catch (const pqxx::sql_error&) {
+    return -1;
+  }
+  std::sort(times.begin() + 1, times.end());
+  return times[2];
+}
+
+const char* const shapes[] = {
+    "SELECT id FROM orders WHERE id::text = '777'",
+    "SELECT * FROM orders WHERE customer_id = 5.0",
+    "SELECT count(*) FROM orders WHERE coalesce(parent_id, 0) = 310",
+    "SELECT id FROM orders WHERE created_at < '2020-06-01' OR (created_at = '2020-06-01' AND id < 500) ORDER BY created_at DESC, id DESC LIMIT 20",
+    "SELECT c.id FROM customers c LEFT JOIN orders o ON o.customer_id = c.id WHERE o.id IS NULL",
+    "SELECT c.id FROM customers c WHERE (SELECT count(*) FROM orders o WHERE o.customer_id = c.id) = 0",
+    "SELECT count(*) > 0 FROM orders WHERE status = 'new'",
+    "SELECT * FROM orders WHERE id IN (SELECT id FROM orders WHERE note = 'note 5')",
+    "SELECT id FROM customers WHERE id NOT IN (SELECT customer_id FROM orders)",
+    "SELECT id FROM orders o WHERE o.note = 'note 7' AND o.customer_id IN (SELECT p.customer_id FROM orders p WHERE p.parent_id = o.parent_id)",
+    "SELECT name FROM customers c WHERE c.region = 7 AND c.id IN (SELECT customer_id FROM orders GROUP BY customer_id HAVING count(*) > 3)",
+    "SELECT count(*) FROM (SELECT id, note FROM orders ORDER BY total, note) s",
+    "SELECT count(customer_id) FROM orders",
+    "SELECT DISTINCT id, status FROM orders ORDER BY id LIMIT 20",
+    "SELECT count(DISTINCT c.id) FROM customers c LEFT JOIN orders o ON o.customer_id = c.id",
+    "SELECT count(*) FROM orders o JOIN customers c ON c.id = o.customer_id",
+    "SELECT id, status FROM orders WHERE status = 'new' UNION SELECT id, status FROM orders WHERE status = 'paid'",
+    "SELECT id FROM orders WHERE created_at::date = '2021-03-04'",
+    "SELECT count(*) FROM orders WHERE extract(year FROM created_at) = 2020",
+    "SELECT c.name, s.n FROM customers c JOIN (SELECT customer_id, count(*) AS n FROM orders GROUP BY customer_id) s ON s.customer_id = c.id WHERE c.email = 'm77'",
+    "WITH s AS (SELECT customer_id, count(*) AS n FROM orders GROUP BY customer_id) SELECT a.n, b.n FROM s a JOIN s b ON a.customer_id = b.customer_id WHERE a.customer_id = 77",
+    "SELECT o.id FROM customers c JOIN orders o ON o.customer_id = c.id WHERE c.email = 'm5' OR o.note = 'note 9'",
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    std::unique_ptr<test::Postgres> own;
+    if (argc < 2) own = std::make_unique<test::Postgres>();
+    const std::string url = argc < 2 ? own->url() : argv[1];
+    const std::string rows = argc < 3 ? "1000000" : std::to_string(std::atoi(argv[2]));
+    pqxx::connection connection(url);
+    make_rows(connection, rows);
+    const auto catalog = test::load_catalog(url);
+    sql::SessionFacts session;
+    session.search_path = "bench_rewrite";
+    pqxx::nontransaction tx(connection);
+    tx.exec("SET statement_timeout = '20s'");
+    double log_sum = 0;
+    int passed = 0;
+    std::printf("%-28s %12s %12s %10s %s\n", "rewrite", "original ms", "rewritten ms", "speed-up", "gate");
+    for (const std::string sql : shapes) {
+      sql::Query query;
+      query.text = sql;
+      query.session = &session;
+      std::string why;
+      const auto found = rewriter::rewrite(query, *sql::analyse(sql), catalog, {}, &why);
+      if (found.empty()) {
+        std::printf("%-28s %s\n", "-", why.c_str());
+        continue;
+      }
+      const auto& candidate = found.front();
+      double threshold = 0.9;
+      bool always = true;
+      for (const auto& rule : rewriter::all_rules())
+        if (std::find(candidate.rules.begin(), candidate.rules.end(), rule.name) != candidate.rules.end()) {
+          always = always && rule.always_gains;
+          threshold = rule.cost_threshold;
+        }
+      const bool gate = always || cost(tx, candidate.text) < threshold * cost(tx, sql);
+      const double before = milliseconds(tx, sql), after = milliseconds(tx, candidate.text);
+      const double gain = (before < 0 ? 20000 : before) / (after <= 0 ? 20000 : after);
+      if (gate) {
+        log_sum += std::log(gain);
+        ++passed;
+      }
+      std::printf("%-28s %12.2f %12.2f %9.2fx %s\n", candidate.label().substr(8).c_str(), before, after, gain, gate ? "yes" : "no");
+      std::fflush(stdout);
+    }
+    if (passed) std::printf("geometric mean of the %d shapes that pass the gate: %.2fx\n", passed, std::exp(log_sum / passed));
+    tx.exec("DROP SCHEMA bench_rewrite CASCADE");
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "bench_rewrite: %s\n", error.what());
+    return 1;
+  }
+}
