@@ -41,7 +41,8 @@ std::optional<std::string> Tree::print_verified(const Limits& limits) const {
   wider.max_bytes *= 4;
   wider.max_tokens *= 3;
   wider.max_depth *= 3;
-  const auto read_back = parse(*text, wider);
+  auto read_back = parse(*text, wider);
+  if (read_back) make_canonical(read_back->root_);
   if (!read_back || !read_back->same_as(intended)) return std::nullopt;
   return text;
 }
