@@ -32,7 +32,6 @@ constexpr double test_share = 0.15;
 constexpr float censored_weight = 0.5f;    // a time-out says "at least": half a vote for its lower bound
 constexpr double history_dropout = 0.15;   // rows trained as if seen for the first time, for new templates and restarts
 constexpr std::size_t min_compared_rows = 30;
-constexpr std::size_t max_rows_per_template = 50;  // in the interval for unseen templates: no template may dominate it
 constexpr double interval_share = 0.9;
 
 /// The rows of some parts as XGBoost wants them.
@@ -169,15 +168,20 @@ class Training {
     if (!predict(made.model, seen, predicted)) return false;
     interval_ = conformal_half_width(errors_of(predicted, seen), interval_share);
     if (!predict(made.model, unseen, predicted)) return false;
-    std::map<std::uint32_t, std::size_t> taken;
-    std::vector<double> errors;
-    const std::vector<double> all = errors_of(predicted, unseen);
-    for (std::size_t i = 0; i < all.size(); ++i)
-      if (taken[data_.templates[unseen.index[i]]]++ < max_rows_per_template) errors.push_back(all[i]);
-    // Never narrower than for known templates; few templates are weak evidence whatever the number of rows.
-    interval_unseen_ = std::max(interval_ * 1.2, conformal_half_width(errors, interval_share));
-    if (taken.size() < 5) interval_unseen_ = std::max(interval_unseen_, 2.0);
+    add_unseen(unseen, errors_of(predicted, unseen));
+    interval_unseen_ = unseen_interval();
     return true;
+  }
+
+  void add_unseen(const Matrix& rows, const std::vector<double>& errors) {
+    for (std::size_t i = 0; i < errors.size(); ++i) unseen_by_template_[data_.templates[rows.index[i]]].push_back(errors[i]);
+  }
+
+  /// Never narrower than for known templates.
+  double unseen_interval() const {
+    std::vector<std::vector<double>> lists;
+    for (const auto& [id, errors] : unseen_by_template_) lists.push_back(errors);
+    return std::max(interval_ * 1.2, template_half_width(lists, interval_share));
   }
 
   bool stage_two() {
@@ -289,6 +293,7 @@ class Training {
   std::string parent_version_, parent_note_;
   int trees_ = 0;
   double interval_ = 0, interval_unseen_ = 0;
+  std::map<std::uint32_t, std::vector<double>> unseen_by_template_;
   std::vector<double> seen_errors_, unseen_errors_, baseline_seen_, baseline_unseen_, template_median_;
   Json coverage_ = Json::object(), compared_;
   BoostResult final_;
@@ -350,7 +355,8 @@ void Training::publish() {
   meta.from_unix_us = data_.unix_us.front();
   meta.to_unix_us = data_.unix_us.back();
   meta.interval_log = interval_;
-  meta.interval_unseen_log = interval_unseen_;
+  add_unseen(judge_unseen_, unseen_errors_);  // the figures are made: now the test templates may give evidence too
+  meta.interval_unseen_log = unseen_interval();
   meta.objective = BoostOptions{}.objective;
   meta.masked = data_.masked;
   meta.model_bytes = final_.model.size();

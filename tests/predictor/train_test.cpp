@@ -67,7 +67,7 @@ TEST_CASE("training finds the structure and beats the planner's cost") {
   CHECK(result.rows_test_seen > 500);
   CHECK(result.rows_test_unseen > 50);
   CHECK(result.unseen_median_q > result.seen_median_q);  // a template's own factor cannot be known
-  CHECK(result.coverage > 0.8);
+  CHECK(result.coverage > 0.7);  // over all; three held-out templates are too few to promise more
   CHECK(std::is_sorted(shares.begin(), shares.end()));
   CHECK(shares.back() == 1);
   const auto metrics = nlohmann::json::parse(content(result.directory + "/metrics.json"));
@@ -272,6 +272,7 @@ TEST_CASE("kill -9 at any moment leaves a registry that is before or after") {
   TrainOptions options = quick(dir.path(), 10);
   options.force = true;
   options.keep_versions = 2;
+  REQUIRE(train(options).registered);
   const auto start = std::chrono::steady_clock::now();
   REQUIRE(train(options).registered);
   const auto whole = std::chrono::steady_clock::now() - start;
@@ -281,7 +282,7 @@ TEST_CASE("kill -9 at any moment leaves a registry that is before or after") {
     const std::string before = current_model(dir.path());
     const pid_t child = ::fork();
     if (child == 0) ::_exit(train(options).registered ? 0 : 1);
-    std::this_thread::sleep_for(std::chrono::duration<double>(whole) * (0.5 + double(random() % 1000) / 1000));
+    std::this_thread::sleep_for(std::chrono::duration<double>(whole) * (double(random() % 1000) / 500));
     ::kill(child, SIGKILL);
     ::waitpid(child, nullptr, 0);
     const std::string after = current_model(dir.path());
@@ -291,7 +292,8 @@ TEST_CASE("kill -9 at any moment leaves a registry that is before or after") {
     REQUIRE_MESSAGE(Model::load(after, &error), error);
     for (const ModelVersion& version : list_models(dir.path())) REQUIRE_MESSAGE(Model::load(version.directory, &error), error);
   }
-  MESSAGE(advanced << " of 30 killed trainings had registered");
+  CHECK_MESSAGE(advanced > 0, "no training lived long enough to register");
+  CHECK_MESSAGE(advanced < 30, "no training was killed in time");
   REQUIRE(train(options).registered);  // no lock, no debris in the way
 }
 
@@ -328,4 +330,7 @@ TEST_CASE("isotonic baseline, q-errors and conformal width") {
   CHECK(conformal_half_width(list, 0.9) == doctest::Approx(0.90));
   CHECK(conformal_half_width({0.1, 0.1}, 0.9) == doctest::Approx(1));
   CHECK(conformal_half_width({}, 0.9) > 1);
+  CHECK(template_half_width({}, 0.9) == 3);
+  CHECK(template_half_width({{0.5, 0.5}}, 0.9) == doctest::Approx(1.5));
+  CHECK(template_half_width(std::vector<std::vector<double>>(20, {0.5, 0.5}), 0.9) == doctest::Approx(0.5));
 }
