@@ -67,11 +67,15 @@ TEST_CASE("judge_syntax: each flag refuses with its own reason") {
 
 TEST_CASE("mentions_current_time: words of letters, any case, anywhere") {
   for (const char* yes : {"now", "NOW", "Today", "tomorrow ", " yesterday", "today12:00", "12:00today", "1now1", "_now_",
-                          "x\0now", "{\"d\":\"now\"}"})
-    CHECK_MESSAGE(mentions_current_time(yes == std::string("x") ? std::string_view("x\0now", 5) : yes), std::string(yes));
+                          "{\"d\":\"now\"}"}) {
+    INFO(std::string(yes));
+    CHECK(mentions_current_time(yes));
+  }
   CHECK(mentions_current_time(std::string_view("\0\x01\0\0\0\x03now", 9)));  // as in Bind: the length before it
-  for (const char* no : {"", "know", "nowhere", "snow", "todays", "no w", "n", "yester day", "noW2ow x"})
-    CHECK_MESSAGE((std::string(no) == "noW2ow x" ? true : !mentions_current_time(no)), std::string(no));
+  for (const char* no : {"", "know", "nowhere", "snow", "todays", "no w", "n", "yester day", "noon", "nOwx"}) {
+    INFO(std::string(no));
+    CHECK_FALSE(mentions_current_time(no));
+  }
 }
 
 TEST_CASE("judge_catalog: relations and functions") {
@@ -107,7 +111,7 @@ TEST_CASE("judge_catalog: relations and functions") {
       {"now()", Reason::stable_function, "now"},
       {"current_setting(1)", Reason::stable_function, "current_setting"},
       {"json_populate_record(2)", Reason::stable_function, "json_populate_record"},
-      {"age(1)", Reason::volatile_function, "age"},
+      {"age(1)", Reason::stable_function, "age"},
       {"age(2)", Reason::none, ""},
       {"random()", Reason::volatile_function, "random"},
       {"pg_advisory_lock(1)", Reason::volatile_function, "pg_advisory_lock"},

@@ -87,7 +87,7 @@ sql::Catalog picture() {
   for (const char* name : {"now", "to_char", "date_trunc", "current_setting", "json_populate_record", "generate_series",
                            "table_to_xml"})
     add_function(catalog, name, 's');
-  add_function(catalog, "age", 'v');
+  add_function(catalog, "age", 's');
   for (const char* name : {"random", "nextval", "set_config", "query_to_xml", "pg_advisory_lock", "lo_put"})
     add_function(catalog, name, 'v');
   add_function(catalog, "pure", 'i', true);
