@@ -164,7 +164,7 @@ TEST_CASE("a table that sets some keys keeps [default]'s values for the others, 
 
 TEST_CASE("wrong forms, each with its message") {
   const struct {
-    const char *name, *toml, *message;
+    std::string name, toml, message;
   } table[] = {
       {"key of a rule", "[[rule]]\nmdoe = \"off\"", "p.toml:2: unknown key 'mdoe' in [[rule]]: did you mean 'mode'?"},
       {"key far from all", "[default]\nzzzzzz = 1",
