@@ -30,7 +30,8 @@ create rule r as on insert to child where new.t < 0 do instead nothing;
 select lo_from_bytea(0, 'blob one');
 comment on table t is 'a table; with ''quotes''';
 SQL
-dump() { PGPORT=$DIRECT_PORT "$BIN/pg_dump" "$@"; }
+plain() { grep -Ev '^\\(un)?restrict '; } # pg_dump draws a new key for these lines every time
+dump() { PGPORT=$DIRECT_PORT "$BIN/pg_dump" "$@" | plain; }
 check 'pg_dump -Fc through it' bash -c "PGPORT=$PROXY_PORT $BIN/pg_dump -Fc source > $WORK/source.dump"
 check 'the archive is readable' "$BIN/pg_restore" -l "$WORK/source.dump"
 check 'pg_restore through it' bash -c "PGPORT=$PROXY_PORT $BIN/pg_restore -d copy --exit-on-error < $WORK/source.dump"
@@ -38,13 +39,14 @@ dump source >"$WORK/source.sql"
 dump copy >"$WORK/copy.sql"
 check 'source and copy dump identically' cmp "$WORK/source.sql" "$WORK/copy.sql"
 check 'the dump is not empty' test "$(wc -l <"$WORK/source.sql")" -gt 20000
-PGPORT=$PROXY_PORT "$BIN/pg_dump" source >"$WORK/source.through.sql"
+PGPORT=$PROXY_PORT "$BIN/pg_dump" source | plain >"$WORK/source.through.sql"
 check 'the plain dump through it is the direct one' cmp "$WORK/source.sql" "$WORK/source.through.sql"
 check 'pg_restore -j 3 through it' env PGPORT="$PROXY_PORT" "$BIN/pg_restore" -j 3 -d copy_parallel "$WORK/source.dump"
 dump copy_parallel >"$WORK/copy_parallel.sql"
 check 'and it dumps identically' cmp "$WORK/source.sql" "$WORK/copy_parallel.sql"
 check 'pg_dump -j 2 -Fd through it' env PGPORT="$PROXY_PORT" "$BIN/pg_dump" -j 2 -Fd -f "$WORK/dir" source
-same 'pg_dumpall -g' "$BIN/pg_dumpall" -g
-check 'INSERTs through it' bash -c "direct=1; PGPORT=$DIRECT_PORT psql -X -q -c 'create database inserts'; $BIN/pg_dump -p $DIRECT_PORT --inserts -t 'parts*' source | PGPORT=$PROXY_PORT psql -X -q -v ON_ERROR_STOP=1 -d inserts"
+roles() { "$BIN/pg_dumpall" -g | plain; }
+same 'pg_dumpall -g' roles
+check 'INSERTs through it' bash -c "PGPORT=$DIRECT_PORT psql -X -q -c 'create database inserts'; $BIN/pg_dump -p $DIRECT_PORT --inserts -t 'parts*' source | PGPORT=$PROXY_PORT psql -X -q -v ON_ERROR_STOP=1 -d inserts"
 same 'the INSERTs arrived' psql -X -A -t -d inserts -c 'select count(*), sum(id) from parts'
 finish 10
