@@ -217,7 +217,6 @@ std::vector<std::string> explain_plan(const Plan& plan, const Snapshot& snapshot
   add_sent(rows, plan, text);
   add_difference(rows, plan, text);
   add_undo(rows, plan);
-  rows.field("Our time", fmt::format("{:.1f} us to plan", plan.planning_ns / 1000.0));
   return rows.take();
 }
 
