@@ -83,8 +83,11 @@ struct WriteSet {
   bool everything = false;     ///< opaque (trigger, rule, volatile function, DO, CALL, DDL, unparsed): mark the catalog word
   std::vector<sql::Oid> relations;
 };
-/// `catalog` may be null (unknown database picture): every possible writer is then `everything`.
-WriteSet write_set(const sql::Analysis& analysis, const sql::Catalog* catalog, const sql::SessionFacts& session);
+/// `catalog` may be null (unknown database picture): every possible writer is then `everything`. The syntax does not
+/// show what a view calls, so a statement that reads a view may write anything, unless `judgement` (PostgreSQL's own,
+/// of this statement and this catalog version) says cacheable, hence free of volatile functions.
+WriteSet write_set(const sql::Analysis& analysis, const sql::Catalog* catalog, const sql::SessionFacts& session,
+                   const Judgement* judgement = nullptr);
 
 /// Epoch words in process memory, one space per database: word = (epoch << 20) | in-flight. Thread-safe, lock-free to
 /// read. The protocol mark -> commit -> bump is CACHE.md 2.4; relation 0 is word(cat), a dependency of every entry.
@@ -142,6 +145,9 @@ struct KeyInput {
   std::string_view result_formats;   ///< raw bytes of Bind's result format section; "" in the simple protocol (all text)
 };
 Key make_key(const KeyInput& input);
+/// Whether the bytes hold the word now, today, tomorrow or yesterday. A Bind parameter that does may be read as a time
+/// by the server ('now'::timestamptz through $1), so its answer must not be cached: Reason::time_literal.
+bool mentions_current_time(std::string_view bytes);
 
 /// One stored answer as wire messages: RowDescription ("" when the client did not ask), DataRow..., CommandComplete.
 struct Entry {

@@ -25,6 +25,16 @@ struct Evidence {
   int losses = 0;                ///< recent served executions beyond the allowed regression
   enum class State : std::uint8_t { trial, approved, rejected, disabled, pinned } state = State::trial;
   std::string why;               ///< reason of the state, in words
+  // What learn() keeps to judge by.
+  double explored_ms = 0, explored_default_ms = 0;  ///< sums over the explored instances
+  double gain_mean = 0, gain_m2 = 0;                ///< of the relative gain of every comparable execution
+  std::uint64_t gain_count = 0;
+  std::uint32_t served_bits = 0;                    ///< newest served execution in bit 0; 1 = a loss; 10 are looked at
+  std::vector<float> recent_ms;                     ///< newest last, at most 32
+  /// Share of the default's time gained on the explored instances in sum; gain_low when none is at hand.
+  double gain() const;
+  /// Confidence (0..1) that the mean gain is above zero; 0 when unknown.
+  double confidence() const;
 };
 std::string_view to_string(Evidence::State state);
 
@@ -108,7 +118,8 @@ struct DecideInput {
 /// Pure, total, deterministic.
 Decision decide(const DecideInput& input);
 
-/// Effective mode: a narrower scope (statement comment, session) may only make it safer than the policy says.
+/// Effective mode: a narrower scope (statement comment, session) may only make it safer than the policy says. The console
+/// is no narrower scope: its mode takes the policy's place in both directions, but what a policy has `off` stays off.
 Mode effective_mode(Mode policy, std::optional<Mode> console, std::optional<Mode> session, std::optional<Mode> directive);
 
 /// Updates evidence with one served or explored execution and re-judges its state by the policy's bounds:

@@ -85,6 +85,7 @@ struct Effective {
   std::string rule;   ///< name, "default" when none matched
   std::string where;  ///< file:line, "" for built-in
   Mode mode = Mode::observe;
+  bool mode_given = false;  ///< a rule or [default] set `mode`; else the caller puts [mode] default of the configuration
   bool rewrite_enabled = true;
   rewriter::RuleSwitches rewrite;
   SteerAction steer;
@@ -113,6 +114,8 @@ class PolicySet {
   const std::vector<Rule>& rules() const { return rules_; }
   const Actions& defaults() const { return defaults_; }
   const std::vector<Lane>& lanes() const { return lanes_; }
+  /// The lane a rule names, else the one with the smallest max_predicted that the prediction fits in; nullptr: no lane.
+  const Lane* lane_for(std::string_view named, double predicted_ms) const;
   /// The file in plain words, one sentence a rule (for `pgsteer check`).
   std::string explain() const;
 

@@ -28,6 +28,10 @@ class Model {
   std::uint64_t schema() const;
   /// Half-width in log(ms) of the conformal interval at 90 %.
   double interval_log() const;
+  /// The same for statements without history (templates not trained on).
+  double interval_unseen_log() const;
+  /// True when predict() walks flattened trees, checked at load to equal XGBoost bit for bit on probe rows.
+  bool flattened() const;
   /// metrics.json as text, for the console.
   const std::string& metrics() const;
 
@@ -45,6 +49,8 @@ struct Calibration {
   std::array<double, 64> kind_log_ms{};   ///< by StatementKind; 0 with kind_samples 0
   std::array<std::uint64_t, 64> kind_samples{};
   double spread = 1.5;                    ///< robust standard deviation of residuals, in log(ms)
+  /// Decayed, robustly weighted sums of the fit: w, wx, wy, wxx, wxy with x = log(1 + cost), y = log(ms).
+  std::array<double, 5> sums{};
   void add(double cost, sql::StatementKind kind, double milliseconds);  ///< cost < 0: unknown
 };
 

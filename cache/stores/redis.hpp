@@ -40,6 +40,8 @@ class RedisStore : public std::enable_shared_from_this<RedisStore> {
     std::uint64_t gets = 0, hits = 0, sets = 0, deadlines = 0, errors = 0, refused = 0, breaker_opened = 0;
   };
   virtual Counters counters() const = 0;
+  /// What Redis or the system said last when something failed; "" so far so good. For people.
+  virtual std::string last_error() const { return {}; }
 };
 
 }  // namespace pgsteer::cache

@@ -1,0 +1,190 @@
+#include "policies/choose.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+namespace pgsteer::policies {
+namespace {
+
+using rewriter::Candidate;
+using rewriter::CandidateKind;
+
+bool is_rewrite(const Candidate& c) { return !c.rules.empty() || c.kind == CandidateKind::rewritten; }
+bool is_arm(const Candidate& c) { return !c.arm.empty() || c.kind == CandidateKind::hinted || c.kind == CandidateKind::settings; }
+
+bool is_banned(std::string_view label, std::string_view banned) {
+  while (!banned.empty()) {
+    const auto comma = banned.find(',');
+    std::string_view entry = banned.substr(0, comma);
+    while (!entry.empty() && entry.front() == ' ') entry.remove_prefix(1);
+    while (!entry.empty() && entry.back() == ' ') entry.remove_suffix(1);
+    if (!entry.empty() && glob_match(entry, label)) return true;
+    banned = comma == std::string_view::npos ? std::string_view() : banned.substr(comma + 1);
+  }
+  return false;
+}
+
+bool always_gains(const Candidate& candidate) {
+  return !candidate.rules.empty() && std::all_of(candidate.rules.begin(), candidate.rules.end(), [](const auto& name) {
+    const auto& rules = rewriter::all_rules();
+    const auto rule = std::find_if(rules.begin(), rules.end(), [&](const auto& r) { return r.name == name; });
+    return rule != rules.end() && rule->always_gains;
+  });
+}
+
+double default_ms(const DecideInput& in) {
+  const double ms = in.estimates.empty() ? 0 : in.estimates.front().ms;
+  return std::isfinite(ms) && ms > 0 ? ms : 0;
+}
+
+/// What is said of one candidate: may act with an expected share of time gained, or the reason why not.
+struct Opinion {
+  bool may = false;
+  double gain = 0;
+  ReasonCode reason = ReasonCode::no_candidate;
+  std::string detail;
+};
+Opinion no(ReasonCode reason, std::string detail) { return {false, 0, reason, std::move(detail)}; }
+
+/// How near a refusal was to acting: the nearest one is what people are told.
+int nearness(ReasonCode reason) {
+  static constexpr ReasonCode order[] = {
+      ReasonCode::no_candidate, ReasonCode::unknown_shape,  ReasonCode::not_judged,      ReasonCode::catalog_stale,
+      ReasonCode::in_transaction, ReasonCode::below_floor,  ReasonCode::no_evidence,     ReasonCode::gain_too_small,
+      ReasonCode::regression_seen, ReasonCode::disabled,    ReasonCode::banned};
+  return static_cast<int>(std::find(std::begin(order), std::end(order), reason) - std::begin(order));
+}
+
+/// What holds for rewrites and arms alike: the policy switches, the state of what was measured.
+std::optional<Opinion> common_refusal(const DecideInput& in, const Candidate& c, const Evidence* evidence) {
+  const Effective& policy = *in.policy;
+  if (is_rewrite(c)) {
+    if (!policy.rewrite_enabled) return no(ReasonCode::no_candidate, "the rule has rewrite = false");
+    for (const auto& rule : c.rules) {
+      if (!policy.rewrite.allows(rule)) return no(ReasonCode::no_candidate, fmt::format("the rule excludes {}", rule));
+    }
+  }
+  if (is_arm(c)) {
+    const auto& arms = policy.steer.arms;
+    if (!policy.steer.enabled) return no(ReasonCode::no_candidate, "the rule has steer = false");
+    if (!arms.empty() && std::find(arms.begin(), arms.end(), c.arm) == arms.end())
+      return no(ReasonCode::no_candidate, fmt::format("the rule does not list arm {}", c.arm));
+  }
+  if (c.catalog_version != 0 && c.catalog_version != in.catalog->version)
+    return no(ReasonCode::catalog_stale, "made under an older picture of the catalog");
+  if (!evidence) return std::nullopt;
+  if (evidence->state == Evidence::State::disabled) return no(ReasonCode::disabled, evidence->why);
+  if (evidence->state == Evidence::State::rejected) return no(ReasonCode::regression_seen, evidence->why);
+  return std::nullopt;
+}
+
+/// The rewrite is known to have the same result columns; without that no order of anyone lets it act.
+std::optional<Opinion> unproved_rewrite(const DecideInput& in, const std::string& label) {
+  const RewriteJudgement* judgement = in.knowledge->rewrite(label);
+  if (!in.knowledge->judged || !judgement) return no(ReasonCode::not_judged, "PostgreSQL has not been asked about it yet");
+  if (in.knowledge->catalog_version != in.catalog->version)
+    return no(ReasonCode::catalog_stale, "judged under an older picture of the catalog");
+  if (!judgement->columns_equal) return no(ReasonCode::regression_seen, "its result columns differ: " + judgement->why);
+  return std::nullopt;
+}
+
+Opinion judge_rewrite(const DecideInput& in, const Candidate& c, const std::string& label, const Evidence* evidence) {
+  if (auto refused = unproved_rewrite(in, label)) return *refused;
+  const RewriteJudgement& judgement = *in.knowledge->rewrite(label);
+  if (evidence && evidence->state == Evidence::State::approved)
+    return {true, evidence->gain(), ReasonCode::rewrite_measured, evidence->why};
+  const double before = judgement.cost_original, after = judgement.cost_rewritten;
+  // A planner's promise counts half of a measured gain.
+  const double promised = before > 0 && after >= 0 && after < before ? (1 - after / before) / 2 : 0;
+  if (always_gains(c)) return {true, std::max(promised, 0.01), ReasonCode::rewrite_always, judgement.why};
+  if (judgement.approved)
+    return {true, promised, ReasonCode::rewrite_cost_gate,
+            fmt::format("the planner's cost falls from {:.0f} to {:.0f}", before, after)};
+  return no(ReasonCode::gain_too_small, judgement.why.empty() ? "the planner sees too little gain" : judgement.why);
+}
+
+Opinion judge_arm(const DecideInput& in, const Candidate& c, const Evidence* evidence) {
+  const SteerAction& bounds = in.policy->steer;
+  if (!in.analysis->read_only_select()) return no(ReasonCode::no_candidate, "only plain SELECT is steered");
+  if (c.kind == CandidateKind::settings && in.query->transaction != sql::TransactionStatus::idle)
+    return no(ReasonCode::in_transaction, "planner settings would leak into the rest of the open transaction");
+  if (in.knowledge->catalog_version != in.catalog->version)
+    return no(ReasonCode::catalog_stale, "explored under an older picture of the catalog");
+  const double ms = default_ms(in);
+  const double floor_ms = static_cast<double>(bounds.floor.count()) / 1000;
+  if (ms < floor_ms)
+    return no(ReasonCode::below_floor, fmt::format("predicted {:.2f} ms, steering starts at {:.2f} ms", ms, floor_ms));
+  if (!evidence || evidence->explored == 0 || evidence->state != Evidence::State::approved)
+    return no(ReasonCode::no_evidence, evidence && !evidence->why.empty() ? evidence->why : "not explored yet");
+  const double gain = evidence->gain();
+  const double least_ms = static_cast<double>(bounds.min_gain_time.count()) / 1000;
+  // The rule that explored may not be the rule that decides: its own bounds count.
+  if (!(gain >= bounds.min_gain) || !(gain * ms >= least_ms))
+    return no(ReasonCode::gain_too_small, fmt::format("gains {:.0f} % or {:.2f} ms; {:.0f} % and {:.2f} ms asked for",
+                                                      gain * 100, gain * ms, bounds.min_gain * 100, least_ms));
+  if (evidence->worst_ratio > bounds.max_regression)
+    return no(ReasonCode::regression_seen, fmt::format("once took {:.2f} times the default", evidence->worst_ratio));
+  return {true, gain, ReasonCode::arm_measured, evidence->why};
+}
+
+Opinion judge(const DecideInput& in, const Candidate& c) {
+  const std::string label = c.label();
+  if (is_banned(label, in.knowledge->banned)) return no(ReasonCode::banned, fmt::format("{} is banned", label));
+  const Evidence* evidence = in.knowledge->find(label);
+  if (auto refused = common_refusal(in, c, evidence)) return *refused;
+  // A rewritten text under an arm has to satisfy both.
+  Opinion opinion = is_rewrite(c) ? judge_rewrite(in, c, label, evidence) : judge_arm(in, c, evidence);
+  if (opinion.may && is_rewrite(c) && is_arm(c)) opinion = judge_arm(in, c, evidence);
+  return opinion;
+}
+
+Choice choose_pinned(const DecideInput& in) {
+  const std::string& pinned = in.knowledge->pinned;
+  Choice choice{0, ReasonCode::pinned, fmt::format("pinned to {}", pinned), true};
+  if (pinned == "as-is") return choice;
+  for (std::size_t i = 1; i < in.candidates.size(); ++i) {
+    const Candidate& c = in.candidates[i];
+    if (c.label() != pinned) continue;
+    std::optional<Opinion> refused;
+    if (is_rewrite(c)) refused = unproved_rewrite(in, pinned);
+    if (!refused && c.kind == CandidateKind::settings && in.query->transaction != sql::TransactionStatus::idle)
+      refused = no(ReasonCode::in_transaction, "planner settings would leak into the rest of the open transaction");
+    if (refused) return {0, refused->reason, fmt::format("pinned to {}, but {}", pinned, refused->detail), true};
+    choice.index = i;
+    return choice;
+  }
+  choice.detail += ", which this text does not have";
+  return choice;
+}
+
+}  // namespace
+
+Choice choose(const DecideInput& in) {
+  Choice best;
+  if (in.candidates.size() <= 1) return best;
+  if (!in.knowledge) return {0, ReasonCode::unknown_shape, "first sight of this statement", false};
+  if (!in.catalog || in.query->session->catalog_uncertain)
+    return {0, ReasonCode::catalog_stale, "the session may see another catalog than we know", false};
+  if (in.query->session->has_temporary_objects)
+    return {0, ReasonCode::catalog_stale, "temporary objects of the session may hide tables", false};
+  if (in.query->transaction == sql::TransactionStatus::failed)
+    return {0, ReasonCode::in_transaction, "the transaction has failed", false};
+  if (!in.knowledge->pinned.empty()) return choose_pinned(in);
+  double best_gain = -1;
+  for (std::size_t i = 1; i < in.candidates.size(); ++i) {
+    if (in.candidates[i].kind == CandidateKind::as_is) continue;
+    Opinion opinion = judge(in, in.candidates[i]);
+    if (opinion.may && opinion.gain > best_gain) {
+      best = {i, opinion.reason, std::move(opinion.detail), false};
+      best_gain = opinion.gain;
+    } else if (!opinion.may && best.index == 0 && nearness(opinion.reason) >= nearness(best.reason)) {
+      best.reason = opinion.reason;
+      best.detail = std::move(opinion.detail);
+    }
+  }
+  return best;
+}
+
+}  // namespace pgsteer::policies

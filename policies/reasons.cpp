@@ -1,0 +1,41 @@
+#include <array>
+
+#include "policies/decision.hpp"
+
+namespace pgsteer::policies {
+
+std::string_view to_string(ReasonCode reason) {
+  static constexpr std::array<std::string_view, 28> names{
+      "mode_off",        "mode_observe",    "mode_suggest",     "panic",          "directive",
+      "not_analysed",    "no_candidate",    "unknown_shape",    "not_judged",     "below_floor",
+      "no_evidence",     "gain_too_small",  "regression_seen",  "disabled",       "settings_uncertain",
+      "catalog_stale",   "in_transaction",  "pipeline",         "canary_control", "canary_treated",
+      "rewrite_always",  "rewrite_cost_gate", "rewrite_measured", "arm_measured", "pinned",
+      "banned",          "cache_hit",       "holdout"};
+  static_assert(names.size() == static_cast<std::size_t>(ReasonCode::holdout) + 1);
+  const auto index = static_cast<std::size_t>(reason);
+  return index < names.size() ? names[index] : std::string_view("unknown");
+}
+
+const Evidence* Knowledge::find(std::string_view label) const {
+  for (const Evidence& e : evidence) {
+    if (e.label == label) return &e;
+  }
+  return nullptr;
+}
+
+const RewriteJudgement* Knowledge::rewrite(std::string_view label) const {
+  for (const RewriteJudgement& judgement : rewrites) {
+    if (judgement.label == label) return &judgement;
+  }
+  return nullptr;
+}
+
+std::size_t KnowledgeKeyHash::operator()(const KnowledgeKey& k) const {
+  std::size_t hash = sql::ShapeHash{}(k.shape);
+  for (const std::string* text : {&k.database, &k.search_path})
+    hash = (hash ^ std::hash<std::string>{}(*text)) * 0x9E3779B97F4A7C15ull;
+  return hash;
+}
+
+}  // namespace pgsteer::policies

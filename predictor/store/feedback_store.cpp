@@ -1,0 +1,334 @@
+// feedback.db: one row per execution, one row per statement text. Order matters in open(): nothing is written, not even
+// the journal mode (it is kept in the file), before the file is known to be ours and of a version we know.
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <sqlite3.h>
+
+#include "predictor/feedback.hpp"
+
+namespace pgsteer::predictor {
+namespace {
+
+constexpr int store_version = 1;
+constexpr int busy_ms = 3000;
+
+constexpr const char* create_sql = R"(
+PRAGMA auto_vacuum = INCREMENTAL;
+PRAGMA journal_mode = WAL;
+BEGIN IMMEDIATE;
+CREATE TABLE statements(fingerprint TEXT PRIMARY KEY, kind TEXT NOT NULL, normalized TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE feedback(
+  id INTEGER PRIMARY KEY, unix_us INTEGER NOT NULL, database TEXT NOT NULL, user TEXT NOT NULL, application TEXT NOT NULL,
+  fingerprint TEXT NOT NULL, shape TEXT NOT NULL, feature_schema INTEGER NOT NULL, features BLOB NOT NULL,
+  candidate TEXT NOT NULL, candidates TEXT NOT NULL, estimate_ms REAL, estimate_low_ms REAL, estimate_high_ms REAL,
+  estimate_source TEXT NOT NULL, model_version TEXT NOT NULL, source TEXT NOT NULL, mode TEXT NOT NULL,
+  policy_rule TEXT NOT NULL, reason TEXT NOT NULL, probability REAL, server_ms REAL, total_ms REAL, proxy_us REAL,
+  rows INTEGER NOT NULL, bytes INTEGER NOT NULL, sqlstate TEXT NOT NULL, censored INTEGER NOT NULL, plan_cost REAL);
+CREATE INDEX feedback_time ON feedback(unix_us);
+PRAGMA user_version = 1;
+COMMIT;
+)";
+
+constexpr const char* insert_sql = R"(
+INSERT INTO feedback(unix_us, database, user, application, fingerprint, shape, feature_schema, features, candidate,
+  candidates, estimate_ms, estimate_low_ms, estimate_high_ms, estimate_source, model_version, source, mode, policy_rule,
+  reason, probability, server_ms, total_ms, proxy_us, rows, bytes, sqlstate, censored, plan_cost)
+VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?))";
+
+constexpr const char* select_sql = R"(
+SELECT f.unix_us, f.database, f.user, f.application, f.fingerprint, f.shape, f.feature_schema, f.features, f.candidate,
+  f.candidates, f.estimate_ms, f.estimate_low_ms, f.estimate_high_ms, f.estimate_source, f.model_version, f.source, f.mode,
+  f.policy_rule, f.reason, f.probability, f.server_ms, f.total_ms, f.proxy_us, f.rows, f.bytes, f.sqlstate, f.censored,
+  f.plan_cost, coalesce(s.kind, ''), coalesce(s.normalized, '')
+FROM feedback f LEFT JOIN statements s ON s.fingerprint = f.fingerprint
+WHERE f.feature_schema = ?1 ORDER BY f.unix_us, f.id)";
+
+struct CloseDb {
+  void operator()(sqlite3* db) const { sqlite3_close_v2(db); }
+};
+using Db = std::unique_ptr<sqlite3, CloseDb>;
+struct Finalize {
+  void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+};
+using Statement = std::unique_ptr<sqlite3_stmt, Finalize>;
+
+bool fail(std::string* error, std::string text) {
+  if (error) *error = std::move(text);
+  return false;
+}
+bool fail(std::string* error, const std::string& path, sqlite3* db) {
+  return fail(error, fmt::format("{}: {}", path, db ? sqlite3_errmsg(db) : "out of memory"));
+}
+
+Db open_db(const std::string& path, int flags, std::string* error) {
+  sqlite3* raw = nullptr;
+  const int code = sqlite3_open_v2(path.c_str(), &raw, flags | SQLITE_OPEN_FULLMUTEX, nullptr);
+  Db db(raw);
+  if (code != SQLITE_OK) {
+    fail(error, path, raw);
+    return nullptr;
+  }
+  sqlite3_busy_timeout(raw, busy_ms);
+  return db;
+}
+
+Statement prepare(sqlite3* db, const char* sql) {
+  sqlite3_stmt* raw = nullptr;
+  sqlite3_prepare_v2(db, sql, -1, &raw, nullptr);
+  return Statement(raw);
+}
+
+bool query_int(sqlite3* db, const char* sql, std::int64_t& out) {
+  const Statement statement = prepare(db, sql);
+  if (!statement || sqlite3_step(statement.get()) != SQLITE_ROW) return false;
+  out = sqlite3_column_int64(statement.get(), 0);
+  return true;
+}
+
+bool execute(sqlite3* db, const char* sql) { return sqlite3_exec(db, sql, nullptr, nullptr, nullptr) == SQLITE_OK; }
+
+/// Binds in order; the views must live until the statement is stepped.
+class Binder {
+ public:
+  explicit Binder(sqlite3_stmt* statement) : statement_(statement) {}
+  Binder& text(std::string_view value) {
+    sqlite3_bind_text64(statement_, ++at_, value.data() ? value.data() : "", value.size(), SQLITE_STATIC, SQLITE_UTF8);
+    return *this;
+  }
+  Binder& integer(std::int64_t value) {
+    sqlite3_bind_int64(statement_, ++at_, value);
+    return *this;
+  }
+  Binder& real(double value) {
+    sqlite3_bind_double(statement_, ++at_, value);
+    return *this;
+  }
+  Binder& blob(const FeatureVector& value) {
+    sqlite3_bind_blob64(statement_, ++at_, value.empty() ? "" : static_cast<const void*>(value.data()), value.size() * sizeof(float), SQLITE_STATIC);
+    return *this;
+  }
+
+ private:
+  sqlite3_stmt* statement_;
+  int at_ = 0;
+};
+
+/// Reads columns in order.
+class Columns {
+ public:
+  explicit Columns(sqlite3_stmt* statement) : statement_(statement) {}
+  std::string text() {
+    const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(statement_, at_));
+    const int size = sqlite3_column_bytes(statement_, at_++);
+    return bytes ? std::string(bytes, static_cast<std::size_t>(size)) : std::string();
+  }
+  std::int64_t integer() { return sqlite3_column_int64(statement_, at_++); }
+  double real() { return sqlite3_column_double(statement_, at_++); }
+  FeatureVector blob() {
+    const void* bytes = sqlite3_column_blob(statement_, at_);
+    const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, at_++));
+    FeatureVector out(size / sizeof(float));
+    if (bytes) std::memcpy(out.data(), bytes, out.size() * sizeof(float));
+    return out;
+  }
+
+ private:
+  sqlite3_stmt* statement_;
+  int at_ = 0;
+};
+
+std::string join_labels(const std::vector<std::string>& labels) {
+  return nlohmann::json(labels).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+std::vector<std::string> split_labels(const std::string& text) {
+  std::vector<std::string> out;
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  if (!json.is_array()) return out;
+  for (const auto& item : json)
+    if (item.is_string()) out.push_back(item.get<std::string>());
+  return out;
+}
+
+bool insert(sqlite3* db, sqlite3_stmt* statement, const Feedback& f) {
+  const std::string labels = join_labels(f.candidates);
+  Binder(statement)
+      .integer(f.unix_microseconds).text(f.database).text(f.user).text(f.application).text(f.fingerprint).text(f.shape)
+      .integer(static_cast<std::int64_t>(f.feature_schema)).blob(f.features).text(f.candidate).text(labels)
+      .real(f.estimate_ms).real(f.estimate_low_ms).real(f.estimate_high_ms).text(f.estimate_source).text(f.model_version)
+      .text(f.source).text(f.mode).text(f.policy_rule).text(f.reason).real(f.probability).real(f.server_ms).real(f.total_ms)
+      .real(f.proxy_us).integer(f.rows).integer(f.bytes).text(f.sqlstate).integer(f.censored ? 1 : 0).real(f.plan_cost);
+  const bool done = sqlite3_step(statement) == SQLITE_DONE;
+  if (done) sqlite3_reset(statement);  // on failure the caller reads errmsg first
+  return done && sqlite3_errcode(db) != SQLITE_FULL;
+}
+
+Feedback read_row(sqlite3_stmt* statement) {
+  Columns c(statement);
+  Feedback f;
+  f.unix_microseconds = c.integer();
+  f.database = c.text();
+  f.user = c.text();
+  f.application = c.text();
+  f.fingerprint = c.text();
+  f.shape = c.text();
+  f.feature_schema = static_cast<std::uint64_t>(c.integer());
+  f.features = c.blob();
+  f.candidate = c.text();
+  f.candidates = split_labels(c.text());
+  f.estimate_ms = c.real();
+  f.estimate_low_ms = c.real();
+  f.estimate_high_ms = c.real();
+  f.estimate_source = c.text();
+  f.model_version = c.text();
+  f.source = c.text();
+  f.mode = c.text();
+  f.policy_rule = c.text();
+  f.reason = c.text();
+  f.probability = c.real();
+  f.server_ms = c.real();
+  f.total_ms = c.real();
+  f.proxy_us = c.real();
+  f.rows = c.integer();
+  f.bytes = c.integer();
+  f.sqlstate = c.text();
+  f.censored = c.integer() != 0;
+  f.plan_cost = c.real();
+  f.kind = c.text();
+  f.normalized = c.text();
+  return f;
+}
+
+/// Ours and known, empty (to be created), or refused.
+enum class Content { known, empty, refused };
+Content inspect(sqlite3* db, const std::string& path, std::string* error) {
+  std::int64_t version = 0, objects = 0;
+  if (!query_int(db, "PRAGMA user_version", version) || !query_int(db, "SELECT count(*) FROM sqlite_master", objects)) {
+    fail(error, path, db);
+    return Content::refused;
+  }
+  if (version == store_version) return Content::known;
+  if (version == 0 && objects == 0) return Content::empty;
+  fail(error, fmt::format("{}: schema version {}, this build knows {}; the file is left as it is", path, version, store_version));
+  return Content::refused;
+}
+
+}  // namespace
+
+struct FeedbackStore::Impl {
+  std::string path;
+  bool read_only = false;
+  Db db;
+};
+
+FeedbackStore::FeedbackStore() : impl_(std::make_unique<Impl>()) {}
+FeedbackStore::~FeedbackStore() = default;
+
+std::unique_ptr<FeedbackStore> FeedbackStore::open(const std::string& state_dir, bool read_only, std::string* error) {
+  std::unique_ptr<FeedbackStore> store(new FeedbackStore);
+  Impl& impl = *store->impl_;
+  impl.path = state_dir + "/feedback.db";
+  impl.read_only = read_only;
+  if (!read_only) {
+    std::error_code code;
+    std::filesystem::create_directories(state_dir, code);
+    if (code) {
+      fail(error, fmt::format("{}: {}", state_dir, code.message()));
+      return nullptr;
+    }
+  }
+  impl.db = open_db(impl.path, read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, error);
+  if (!impl.db) return nullptr;
+  sqlite3* db = impl.db.get();
+  const Content content = inspect(db, impl.path, error);
+  if (content == Content::refused) return nullptr;
+  if (content == Content::empty && read_only) {
+    fail(error, fmt::format("{}: empty, nothing was recorded yet", impl.path));
+    return nullptr;
+  }
+  if (content == Content::empty) ::chmod(impl.path.c_str(), 0600);  // statement texts are the owner's business
+  if (content == Content::empty && !execute(db, create_sql)) {
+    fail(error, impl.path, db);
+    return nullptr;
+  }
+  if (!read_only && (!execute(db, "PRAGMA journal_mode = WAL") || !execute(db, "PRAGMA synchronous = NORMAL") ||
+                     sqlite3_db_readonly(db, "main") == 1)) {
+    if (sqlite3_db_readonly(db, "main") == 1) fail(error, fmt::format("{}: read-only", impl.path));
+    else fail(error, impl.path, db);
+    return nullptr;
+  }
+  return store;
+}
+
+bool FeedbackStore::append(const std::vector<Feedback>& batch, std::string* error) {
+  sqlite3* db = impl_->db.get();
+  if (impl_->read_only) return fail(error, fmt::format("{}: opened read-only", impl_->path));
+  if (batch.empty()) return true;
+  const auto abandon = [&](const std::string& reason) {
+    execute(db, "ROLLBACK");
+    return fail(error, fmt::format("{}: {}", impl_->path, reason));
+  };
+  if (!execute(db, "BEGIN IMMEDIATE")) return fail(error, impl_->path, db);
+  const Statement row = prepare(db, insert_sql);
+  const Statement text = prepare(db, "INSERT OR IGNORE INTO statements(fingerprint, kind, normalized) VALUES(?,?,?)");
+  if (!row || !text) return abandon(sqlite3_errmsg(db));
+  const std::string* last = nullptr;
+  for (const Feedback& f : batch) {
+    if (!last || *last != f.fingerprint) {
+      Binder(text.get()).text(f.fingerprint).text(f.kind).text(f.normalized);
+      if (sqlite3_step(text.get()) != SQLITE_DONE) return abandon(sqlite3_errmsg(db));
+      sqlite3_reset(text.get());
+      last = &f.fingerprint;
+    }
+    if (!insert(db, row.get(), f)) return abandon(sqlite3_errmsg(db));
+  }
+  if (!execute(db, "COMMIT")) return abandon(sqlite3_errmsg(db));
+  return true;
+}
+
+bool FeedbackStore::compact(std::int64_t max_rows, std::string* error) {
+  sqlite3* db = impl_->db.get();
+  if (impl_->read_only) return fail(error, fmt::format("{}: opened read-only", impl_->path));
+  const std::int64_t excess = count() - std::max<std::int64_t>(max_rows, 0);
+  if (excess <= 0) return true;
+  const auto abandon = [&] {
+    fail(error, impl_->path, db);
+    execute(db, "ROLLBACK");
+    return false;
+  };
+  if (!execute(db, "BEGIN IMMEDIATE")) return fail(error, impl_->path, db);
+  {
+    const Statement drop = prepare(db, "DELETE FROM feedback WHERE id IN (SELECT id FROM feedback ORDER BY unix_us, id LIMIT ?)");
+    if (!drop) return abandon();
+    sqlite3_bind_int64(drop.get(), 1, excess);
+    if (sqlite3_step(drop.get()) != SQLITE_DONE) return abandon();
+  }
+  if (!execute(db, "DELETE FROM statements WHERE fingerprint NOT IN (SELECT fingerprint FROM feedback)") || !execute(db, "COMMIT"))
+    return abandon();
+  if (!execute(db, "PRAGMA incremental_vacuum") || !execute(db, "PRAGMA wal_checkpoint(TRUNCATE)")) return fail(error, impl_->path, db);
+  return true;
+}
+
+std::int64_t FeedbackStore::count() const {
+  std::int64_t rows = 0;
+  return query_int(impl_->db.get(), "SELECT count(*) FROM feedback", rows) ? rows : -1;
+}
+
+bool FeedbackStore::read(std::uint64_t schema, const std::function<void(const Feedback&)>& row, std::string* error) const {
+  // A connection of its own: a reader on another thread must not see the writer's open transaction.
+  const Db db = open_db(impl_->path, SQLITE_OPEN_READONLY, error);
+  if (!db) return false;
+  const Statement statement = prepare(db.get(), select_sql);
+  if (!statement) return fail(error, impl_->path, db.get());
+  sqlite3_bind_int64(statement.get(), 1, static_cast<std::int64_t>(schema));
+  int code = SQLITE_ROW;
+  while ((code = sqlite3_step(statement.get())) == SQLITE_ROW) row(read_row(statement.get()));
+  return code == SQLITE_DONE || fail(error, impl_->path, db.get());
+}
+
+}  // namespace pgsteer::predictor

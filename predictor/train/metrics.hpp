@@ -1,0 +1,21 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace pgsteer::predictor {
+
+/// Errors of one predictor on some rows. q-error = max(predicted / actual, actual / predicted).
+struct QErrors {
+  std::size_t rows = 0;
+  double median = 0, p90 = 0, p99 = 0, within_2x = 0, mean_log = 0;
+};
+/// From |log(predicted) - log(actual)| of each row.
+QErrors q_errors(std::vector<double> log_errors);
+
+/// The half-width that covers `share` of future errors, from errors on rows not trained on (split conformal, with the
+/// finite-sample correction). With fewer than ten rows: at least 1.0, i.e. a factor e.
+double conformal_half_width(std::vector<double> log_errors, double share);
+
+}  // namespace pgsteer::predictor

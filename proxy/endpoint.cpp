@@ -1,0 +1,176 @@
+// Where a server is, from the two forms libpq takes: a URL, or words.
+#include <algorithm>
+#include <charconv>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "policies/toml_value.hpp"
+#include "proxy/config.hpp"
+#include "proxy/config_settings.hpp"
+
+namespace pgsteer::proxy {
+namespace {
+
+/// Parameters of libpq that may be given; the proxy itself needs none but the first five.
+const std::vector<std::string>& known_parameters() {
+  static const std::vector<std::string> names{
+      "host", "port", "user", "password", "dbname", "hostaddr", "application_name", "fallback_application_name",
+      "connect_timeout", "client_encoding", "options", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl",
+      "gssencmode", "channel_binding", "target_session_attrs", "passfile", "service", "keepalives",
+      "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"};
+  return names;
+}
+
+struct Reader {
+  Endpoint endpoint;
+  std::string error;
+
+  bool refuse(std::string text) {
+    if (error.empty()) error = std::move(text);
+    return false;
+  }
+  bool decode(std::string_view text, std::string& out);
+  bool set_port(std::string_view text);
+  bool set_host(std::string host);
+  bool set(const std::string& name, const std::string& value);
+  bool read_url(std::string_view url);
+  bool read_authority(std::string_view authority);
+  bool read_words(std::string_view words);
+};
+
+bool Reader::decode(std::string_view text, std::string& out) {
+  out.clear();
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      out += text[i];
+      continue;
+    }
+    int byte = 0;
+    const char* digits = text.data() + i + 1;
+    if (i + 2 >= text.size() || std::from_chars(digits, digits + 2, byte, 16).ptr != digits + 2 || byte == 0)
+      return refuse("expected two hexadecimal digits after %, and no %00");
+    out += static_cast<char>(byte);
+    i += 2;
+  }
+  return true;
+}
+
+bool Reader::set_port(std::string_view text) {
+  int port = 0;
+  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (fault != std::errc() || end != text.data() + text.size() || port < 1 || port > 65535)
+    return refuse(fmt::format("expected a port from 1 to 65535, got '{}'", text));
+  endpoint.port = static_cast<std::uint16_t>(port);
+  return true;
+}
+
+bool Reader::set_host(std::string host) {
+  if (host.find(',') != std::string::npos) return refuse("expected one host, got a list");
+  if (!host.empty()) endpoint.host = std::move(host);
+  return true;
+}
+
+bool Reader::set(const std::string& name, const std::string& value) {
+  const auto& known = known_parameters();
+  if (name == "host" || name == "hostaddr") return set_host(value);
+  if (name == "port") return set_port(value);
+  if (name == "user") endpoint.user = value;
+  else if (name == "password") endpoint.password = value;
+  else if (name == "dbname") endpoint.database = value;
+  else if (std::find(known.begin(), known.end(), name) == known.end())
+    return refuse(policies::unknown_name("parameter", name, "", known));
+  return true;
+}
+
+bool Reader::read_authority(std::string_view authority) {
+  if (const auto at = authority.rfind('@'); at != std::string_view::npos) {
+    const std::string_view login = authority.substr(0, at);
+    const auto colon = login.find(':');
+    if (!decode(login.substr(0, colon), endpoint.user)) return false;
+    if (colon != std::string_view::npos && !decode(login.substr(colon + 1), endpoint.password)) return false;
+    authority.remove_prefix(at + 1);
+  }
+  std::string host;
+  if (authority.starts_with('[')) {  // an IPv6 address
+    const auto close = authority.find(']');
+    if (close == std::string_view::npos) return refuse("expected ']' after the address");
+    host = std::string(authority.substr(1, close - 1));
+    authority.remove_prefix(close + 1);
+    if (!authority.empty() && authority.front() != ':') return refuse("expected ':' and a port after ']'");
+  } else {
+    const auto colon = authority.find(':');
+    if (!decode(authority.substr(0, colon), host)) return false;
+    authority.remove_prefix(colon == std::string_view::npos ? authority.size() : colon);
+  }
+  if (!set_host(std::move(host))) return false;
+  return authority.size() <= 1 || set_port(authority.substr(1));
+}
+
+bool Reader::read_url(std::string_view url) {
+  const auto question = url.find('?');
+  const std::string_view before = url.substr(0, question);
+  const auto slash = before.find('/');
+  if (!read_authority(before.substr(0, slash))) return false;
+  if (slash != std::string_view::npos && !decode(before.substr(slash + 1), endpoint.database)) return false;
+  std::string_view query = question == std::string_view::npos ? std::string_view() : url.substr(question + 1);
+  while (!query.empty()) {
+    const auto end = std::min(query.find('&'), query.size());
+    const std::string_view pair = query.substr(0, end);
+    const auto equals = pair.find('=');
+    std::string value;
+    if (equals == std::string_view::npos) return refuse(fmt::format("expected name=value after '?', got '{}'", pair));
+    if (!decode(pair.substr(equals + 1), value) || !set(std::string(pair.substr(0, equals)), value)) return false;
+    query.remove_prefix(std::min(end + 1, query.size()));
+  }
+  return true;
+}
+
+/// host=/run/postgresql port=5432 password='it''s' as libpq: quotes and backslashes.
+bool Reader::read_words(std::string_view words) {
+  std::size_t i = 0;
+  const auto skip = [&] {
+    while (i < words.size() && (words[i] == ' ' || words[i] == '\t')) ++i;
+  };
+  for (skip(); i < words.size(); skip()) {
+    const auto equals = words.find('=', i);
+    if (equals == std::string_view::npos) return refuse("expected postgresql://host:port or name=value words");
+    std::string name(words.substr(i, equals - i)), value;
+    while (!name.empty() && name.back() == ' ') name.pop_back();
+    i = equals + 1;
+    skip();
+    const bool quoted = i < words.size() && words[i] == '\'';
+    if (quoted) ++i;
+    bool closed = !quoted;
+    for (; i < words.size(); ++i) {
+      if (quoted ? words[i] == '\'' : words[i] == ' ') {
+        closed = true;
+        if (quoted) ++i;
+        break;
+      }
+      if (words[i] == '\\' && i + 1 < words.size()) ++i;
+      value += words[i];
+    }
+    if (!closed) return refuse(fmt::format("expected a closing quote after {}=", name));
+    if (!set(name, value)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::optional<Endpoint> parse_endpoint(const std::string& url, std::string* error) {
+  Reader reader;
+  bool good = false;
+  if (url.empty()) reader.refuse("expected postgresql://host:port, got nothing");
+  else if (url.starts_with("postgresql://")) good = reader.read_url(std::string_view(url).substr(13));
+  else if (url.starts_with("postgres://")) good = reader.read_url(std::string_view(url).substr(11));
+  else if (url.find("://") != std::string::npos)
+    reader.refuse(fmt::format("expected postgresql://host:port, got '{}'", mask_secret(url)));
+  else good = reader.read_words(url);
+  if (good) return reader.endpoint;
+  if (error) *error = reader.error;
+  return std::nullopt;
+}
+
+}  // namespace pgsteer::proxy

@@ -1,0 +1,149 @@
+#pragma once
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "proxy/hub.hpp"
+#include "proxy/learner/audit.hpp"
+#include "proxy/learner/learner.hpp"
+#include "proxy/learner/pins.hpp"
+
+namespace pgsteer::proxy::learning {
+
+/// One real call, as it can be made again.
+struct Instance {
+  std::string text;
+  std::vector<std::uint32_t> types;
+  std::string bind;
+  std::uint64_t hash = 0;
+};
+
+/// A statement shape the prober should look at.
+struct ProbeTask {
+  policies::KnowledgeKey key;
+  std::shared_ptr<const sql::Analysis> analysis;
+  Instance instance;
+  std::string user, application;
+  policies::Effective policy;
+  bool judge = false;  ///< gate B is wanted: somebody may cache or explore it
+};
+
+struct ProbeResult {
+  std::uint64_t catalog_version = 0;
+  predictor::PlanFacts plan;
+  std::vector<policies::RewriteJudgement> rewrites;
+  cache::Judgement cache;   ///< as asked; pending when it was not
+  bool judged = false;      ///< gate B was asked
+  bool explorable = false;  ///< nothing volatile, no row security, no foreign or temporary relation
+  std::string error;        ///< the server refused the statement: no plan, nothing to offer
+};
+
+/// A statement shape the explorer should run.
+struct ExploreTask {
+  policies::KnowledgeKey key;
+  std::shared_ptr<const sql::Analysis> analysis;
+  std::vector<Instance> instances;  ///< those not explored yet
+  bool first = false;               ///< nothing of this shape was explored under this plan
+  std::string user, application, fingerprint;
+  policies::Effective policy;
+  predictor::PlanFacts plan;
+  predictor::History history;
+  std::vector<std::string> rewrites;  ///< labels whose columns are the original's
+  std::set<std::string> out;          ///< labels that are not to be tried: rejected, banned, disabled
+  double default_ms = 0;
+  std::uint64_t catalog_version = 0;
+};
+
+/// One measurement of a candidate against the default on the same instance.
+struct Measurement {
+  std::string label;
+  double ms = 0, default_ms = 0;
+};
+
+/// What is known of every statement shape, in the making: fed by executions, probes and exploration, published as an
+/// immutable KnowledgeMap. Thread-safe; nothing here waits for anything.
+class Book {
+ public:
+  static constexpr std::size_t kMaxShapes = 20000, kMaxInstances = 8;
+  Book(Hub& hub, Audit& audit) : hub_(hub), audit_(audit) {}
+
+  /// Learns from one execution. Returns what the statement is expected to take as it is (before this execution), 0 when
+  /// unknown.
+  double record(const Outcome& outcome);
+  /// Publishes when something changed: at once what changes behaviour, every second what only refines history.
+  void publish(bool everything = false);
+
+  /// The most expensive statement that wants a look, in a database whose catalog is known; not again until finished.
+  std::optional<ProbeTask> next_probe();
+  void finish_probe(const policies::KnowledgeKey& key, const ProbeResult& result);
+  void postpone_probe(const policies::KnowledgeKey& key, std::chrono::milliseconds delay);
+
+  std::optional<ExploreTask> next_exploration();
+  void finish_exploration(const policies::KnowledgeKey& key, const std::vector<std::uint64_t>& instances, bool complete);
+  void measured(const policies::KnowledgeKey& key, const Measurement& measurement);
+  /// The candidate's answer was not the original's: never again, whatever the evidence says.
+  void refuse_for_good(const policies::KnowledgeKey& key, const std::string& label, const std::string& why);
+
+  void set_pins(std::map<std::string, Pin> pins);
+  std::vector<ExperimentRecord> experiments() const;
+  std::string user_of(const std::string& database) const;
+  bool knows_fingerprint(const std::string& fingerprint) const;
+  bool probes_pending() const;
+  bool explorations_pending() const;
+  bool unpublished() const;
+  double observed_ms() const;
+  std::uint64_t mismatches() const;
+
+ private:
+  struct Statement {
+    policies::Knowledge knowledge;
+    std::shared_ptr<const sql::Analysis> analysis;
+    std::string user, application;
+    policies::Effective policy;
+    policies::Mode mode = policies::Mode::off;
+    std::deque<Instance> instances;  ///< distinct, newest last
+    std::set<std::uint64_t> explored;
+    std::set<std::string> never;     ///< labels refused for good
+    std::uint64_t sightings = 0;
+    double total_ms = 0, slowest_ms = 0;
+    bool gate_b_asked = false, explorable = false, probing = false, exploring = false, exploration_over = false;
+    Clock::time_point not_before{};
+    bool dirty = false;
+  };
+  using Key = policies::KnowledgeKey;
+
+  Statement* statement_of(const Plan& plan);
+  void learn_default(Statement& statement, const Plan& plan, const Execution& execution, double ms);
+  void learn_served(Statement& statement, const Plan& plan, const Execution& execution, double ms, double expected);
+  void remember(Statement& statement, const Execution& execution);
+  policies::Evidence& evidence(Statement& statement, const std::string& label);
+  void judge_again(Statement& statement, policies::Evidence& entry, double ms, double default_ms, bool explored);
+  void apply_pin(Statement& statement);
+  void touch(const Key& key, Statement& statement, bool urgent);
+  bool wants_probe(const Statement& statement, const Snapshot& snapshot) const;
+  bool wants_judgement(const Statement& statement) const;
+  bool wants_exploration(const Statement& statement, const Snapshot& snapshot) const;
+  void evict();
+
+  Hub& hub_;
+  Audit& audit_;
+  mutable std::mutex mutex_;
+  std::unordered_map<Key, Statement, policies::KnowledgeKeyHash> statements_;
+  policies::KnowledgeMap published_;
+  predictor::Calibration calibration_;
+  std::map<std::string, Pin> pins_;
+  std::map<std::string, std::string> users_;  ///< database -> user of the latest session
+  std::vector<Key> dirty_;
+  bool urgent_ = false, calibration_dirty_ = false, evicted_ = false;
+  Clock::time_point last_publish_{};
+  double observed_ms_ = 0;
+  std::uint64_t mismatches_ = 0;
+};
+
+}  // namespace pgsteer::proxy::learning

@@ -1,0 +1,134 @@
+#include "proxy/learner/catalog_keeper.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <array>
+
+namespace pgsteer::proxy::learning {
+
+namespace {
+using SteadyClock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+}  // namespace
+
+CatalogKeeper::CatalogKeeper(Hub& hub, UserOf user_of) : hub_(hub), user_of_(std::move(user_of)) {}
+CatalogKeeper::~CatalogKeeper() { stop(); }
+
+void CatalogKeeper::start() {
+  if (!thread_.joinable()) thread_ = std::thread([this] { loop(); });
+}
+
+void CatalogKeeper::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    if (running_) running_->cancel();
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+std::vector<std::pair<std::string, std::string>> CatalogKeeper::health() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::pair<std::string, std::string>> rows;
+  for (const auto& [database, state] : state_) rows.emplace_back("catalog:" + database, state);
+  return rows;
+}
+
+void CatalogKeeper::loop() {
+  for (;;) {
+    {
+      // take_catalog_requests() has no bell; a look every 20 ms is what "at once" costs.
+      std::unique_lock lock(mutex_);
+      if (wake_.wait_for(lock, milliseconds(20), [this] { return stopping_; })) return;
+    }
+    const auto config = hub_.snapshot()->config;
+    for (const auto& database : hub_.take_catalog_requests()) {
+      slots_[database].wanted = true;
+      slots_[database].not_before = {};
+    }
+    if (!config->upstream.probe) continue;
+    const auto now = SteadyClock::now();
+    for (auto& [database, slot] : slots_) {
+      if (now < slot.not_before || (!slot.wanted && now < slot.next_poll)) continue;
+      busy_ = true;
+      refresh(database, slot);
+      slot.next_poll = SteadyClock::now() + config->catalog.refresh_interval;
+    }
+    bool wanted = false;
+    for (const auto& [database, slot] : slots_) wanted = wanted || slot.wanted;
+    busy_ = wanted;
+  }
+}
+
+void CatalogKeeper::refresh(const std::string& database, Slot& slot) {
+  try {
+    if (!slot.loader) {
+      std::string error;
+      const auto target = probe_target(*hub_.snapshot()->config, database, user_of_(database), &error);
+      if (!target) return fail(database, slot, error);
+      slot.loader = std::make_unique<CatalogLoader>(connection_string(*target));
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      if (stopping_) return;
+      running_ = slot.loader.get();
+    }
+    load(database, slot);
+    slot.delay = milliseconds(0);
+    const std::lock_guard lock(mutex_);
+    running_ = nullptr;
+    state_[database] = "ok";
+  } catch (const std::exception& error) {
+    fail(database, slot, error.what());
+  }
+}
+
+void CatalogKeeper::load(const std::string& database, Slot& slot) {
+  // A request may be a new session's or a DDL statement's; in the first case there is nothing to do.
+  const bool published = hub_.snapshot()->catalog(database) != nullptr;
+  if ((!slot.wanted || published) && slot.loader->signature() == slot.loaded) {
+    slot.wanted = false;
+    return;
+  }
+  CatalogSignature signature;
+  std::shared_ptr<sql::Catalog> catalog = slot.loader->load(&signature);
+  const bool structure_changed = slot.version > 0 && signature.structure != slot.loaded.structure;
+  if (signature != slot.loaded) ++slot.version;
+  catalog->version = slot.version;
+  slot.loaded = std::move(signature);
+  slot.wanted = false;
+  if (structure_changed) hub_.words.bump(database, std::array<sql::Oid, 1>{0});
+  // DDL seen while we were reading makes this picture old before it is published: read again instead. Asked under the
+  // snapshot's lock, so that catalog_changed() either is seen here or removes what is published.
+  hub_.update([&](Snapshot& snapshot) {
+    for (const auto& again : hub_.take_catalog_requests()) {
+      slots_[again].wanted = true;
+      slots_[again].not_before = {};
+    }
+    if (!slot.wanted) snapshot.catalogs[database] = catalog;
+  });
+  spdlog::info("catalog database={} version={} relations={} hint_plan={}", database, catalog->version,
+               catalog->relations().size(), catalog->hint_plan);
+}
+
+void CatalogKeeper::fail(const std::string& database, Slot& slot, const std::string& error) {
+  slot.delay = std::min(std::max(slot.delay * 2, milliseconds(250)), milliseconds(30000));
+  slot.not_before = SteadyClock::now() + slot.delay;
+  std::string text = error;
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  std::unique_lock lock(mutex_);
+  running_ = nullptr;
+  slot.loader.reset();
+  if (stopping_) return;
+  const bool news = state_[database] != text;
+  state_[database] = text;
+  lock.unlock();
+  // A picture that cannot be refreshed may no longer be true; without one, rewriting and caching stand aside.
+  if (slot.version > 0)
+    hub_.update([&](Snapshot& snapshot) { snapshot.catalogs.erase(database); });
+  slot.wanted = true;
+  if (news) spdlog::warn("catalog database={} error=\"{}\"", database, text);
+}
+
+}  // namespace pgsteer::proxy::learning

@@ -1,0 +1,267 @@
+#include "proxy/learner/explorer.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "proxy/learner/explore_feedback.hpp"
+#include "proxy/learner/prober.hpp"
+
+namespace pgsteer::proxy::learning {
+
+namespace {
+
+constexpr double kStartCreditMs = 60000;  // so that a fresh daemon explores before it has seen an hour of work
+constexpr std::size_t kMinRounds = 3;     // policies::learn asks for as many before it approves
+constexpr double kMaxDefaultMs = 300000;
+
+double slack_ms(double base_ms) { return std::max(5.0, base_ms * 0.25); }
+
+}  // namespace
+
+struct Explorer::Round {
+  const ExploreTask& task;
+  const Instance& instance;
+  Connection& connection;
+  const sql::Catalog& catalog;
+  const Config& config;
+  Parameters parameters{};
+  predictor::PlanFacts default_plan{};
+  Answer default_answer{};
+  double default_ms = 0, best_ms = 0;
+  std::set<std::uint64_t> shapes{};  ///< plans already run in this round
+  bool verifiable = true;
+};
+
+bool Explorer::affordable(double share) const {
+  return spent_ms_ < kStartCreditMs + book_.observed_ms() * share;
+}
+
+bool Explorer::pending() const {
+  return book_.explorations_pending() && affordable(hub_.snapshot()->policies->defaults().steer.value_or(policies::SteerAction{}).explore_budget);
+}
+
+bool Explorer::step() {
+  auto task = book_.next_exploration();
+  if (!task) return false;
+  const auto snapshot = hub_.snapshot();
+  Connection* connection = nullptr;
+  if (affordable(task->policy.steer.explore_budget)) connection = links_.get(*snapshot->config, task->key.database);
+  std::vector<std::uint64_t> explored;
+  Outcome outcome = Outcome::stop;
+  if (connection) outcome = explore(*task, *connection, explored);
+  book_.finish_exploration(task->key, explored, outcome != Outcome::stop);
+  return outcome != Outcome::stop;
+}
+
+std::vector<Explorer::Contender> Explorer::contenders(const ExploreTask& task) const {
+  std::vector<Contender> list;
+  const auto& wanted = task.policy.steer.arms;
+  for (const auto& label : task.rewrites)
+    if (task.policy.rewrite_enabled && !task.out.contains(label)) list.push_back({.label = label});
+  for (const auto& arm : rewriter::arms()) {
+    const std::string label = "arm:" + arm.name;
+    if (task.out.contains(label)) continue;
+    if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), arm.name) == wanted.end()) continue;
+    list.push_back({.label = label, .settings = arm.settings});
+  }
+  return list;
+}
+
+Explorer::Outcome Explorer::explore(const ExploreTask& task, Connection& connection,
+                                    std::vector<std::uint64_t>& explored) {
+  const auto snapshot = hub_.snapshot();
+  const auto catalog = snapshot->catalogs.find(task.key.database);
+  if (catalog == snapshot->catalogs.end() || catalog->second->version != task.catalog_version) return Outcome::stop;
+  std::vector<Contender> list = contenders(task);
+  // A statement that always comes with the same values is measured three times on them: there is nothing else to try.
+  const std::size_t rounds = task.first ? std::max(kMinRounds, task.instances.size()) : task.instances.size();
+  Outcome outcome = Outcome::done;
+  for (std::size_t i = 0; i < rounds && outcome == Outcome::done; ++i) {
+    const Instance& instance = task.instances[i % task.instances.size()];
+    Round round{task, instance, connection, *catalog->second, *snapshot->config};
+    round.verifiable = is_verifiable(*task.analysis);
+    outcome = run_round(round, list);
+    connection.run("ROLLBACK");
+    if (outcome != Outcome::stop) explored.push_back(instance.hash);
+    if (outcome == Outcome::failed && !connection.broken()) outcome = Outcome::done;  // another instance may do
+    forget_beaten_by_losers(list, round);
+    const bool hope = std::any_of(list.begin(), list.end(), [](const Contender& c) { return !c.beaten && !c.lost; });
+    if (!hope) break;
+  }
+  for (const auto& contender : list) {
+    if (contender.measured.empty()) continue;
+    // Where the arm's plan is the default's it neither gains nor loses; that belongs in the sum.
+    for (const double ms : contender.same_as_default) book_.measured(task.key, {contender.label, ms, ms});
+  }
+  if (outcome != Outcome::stop)
+    for (const auto& instance : task.instances) explored.push_back(instance.hash);
+  return outcome;
+}
+
+// Once whoever beat the others has lost on an instance itself, the others are worth another look. Otherwise what is
+// clearly slower than the best of this round need not be run again.
+void Explorer::forget_beaten_by_losers(std::vector<Contender>& list, const Round& round) const {
+  bool leader = false;
+  for (const auto& contender : list) leader = leader || (!contender.beaten && !contender.lost && !contender.measured.empty());
+  for (auto& contender : list) {
+    if (!leader) contender.beaten = false;
+    if (contender.round_ms > round.best_ms * 1.2 + slack_ms(round.best_ms)) contender.beaten = leader;
+    contender.round_ms = 0;
+  }
+}
+
+bool Explorer::enter(Round& round, const std::vector<rewriter::Setting>& settings) {
+  std::string sql = "SAVEPOINT trial";
+  for (const auto& [name, value] : settings)
+    sql += "; SET LOCAL " + quote_identifier(name) + " = " + quote_literal(value);
+  return round.connection.run(sql).ok();
+}
+
+Answer Explorer::run(Round& round, const std::string& text, const std::vector<rewriter::Setting>& settings,
+                     double limit_ms) {
+  Answer answer;
+  if (!pause_(round.config.learning.explore_idle)) {
+    answer.sqlstate = "57P01";
+    return answer;
+  }
+  auto with_limit = settings;
+  with_limit.push_back({"statement_timeout", fmt::format("{}ms", std::max(1L, std::lround(std::ceil(limit_ms))))});
+  if (enter(round, with_limit)) answer = round.connection.stream(text, round.parameters);
+  spent_ms_ = spent_ms_ + answer.ms;
+  round.connection.run("ROLLBACK TO trial; RELEASE trial");
+  return answer;
+}
+
+Explorer::Outcome Explorer::run_round(Round& round, std::vector<Contender>& list) {
+  const auto parameters = parse_bind(round.instance.types, round.instance.bind);
+  if (!parameters) return Outcome::failed;
+  round.parameters = *parameters;
+  const std::string path = session_search_path(round.task.key.search_path, round.catalog, round.task.user);
+  if (!round.connection.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '500ms'; "
+                            "SET LOCAL search_path = " + path).ok())
+    return round.connection.interrupted() ? Outcome::stop : Outcome::failed;
+  if (!round.instance.bind.empty()) {
+    const Rows described = round.connection.describe(round.instance.text, round.parameters.types);
+    if (!described.ok()) return round.connection.interrupted() ? Outcome::stop : Outcome::failed;
+    round.parameters.types = described.parameter_types();
+  }
+  round.default_plan = explain(round.connection, round.instance.text, round.parameters);
+  if (!round.default_plan.known) return round.connection.interrupted() ? Outcome::stop : Outcome::failed;
+  round.shapes.insert(round.default_plan.shape);
+  round.default_answer = run(round, round.instance.text, {}, std::min(kMaxDefaultMs, 5 * round.task.default_ms + 1000));
+  if (round.connection.interrupted()) return Outcome::stop;
+  if (!round.default_answer.ok) return Outcome::failed;
+  round.default_ms = round.best_ms = round.default_answer.ms;
+  report(round, "as-is", round.default_answer, round.default_plan);
+  for (auto& contender : list) {
+    if (contender.beaten || contender.lost) continue;
+    if (!affordable(round.task.policy.steer.explore_budget)) return Outcome::stop;
+    const Outcome outcome = try_contender(round, contender);
+    if (outcome != Outcome::done) return outcome;
+  }
+  return Outcome::done;
+}
+
+Explorer::Outcome Explorer::try_contender(Round& round, Contender& contender) {
+  std::string text = round.instance.text;
+  if (contender.label.starts_with("rewrite:")) {
+    sql::SessionFacts session;
+    session.database = round.task.key.database;
+    session.user = round.task.user;
+    session.search_path = round.task.key.search_path;
+    sql::Query query{text, round.instance.types, !round.instance.bind.empty(), sql::TransactionStatus::idle, &session};
+    const auto made = rewriter::rewrite(query, *round.task.analysis, round.catalog, rewriter::RuleSwitches{});
+    const auto found = std::find_if(made.begin(), made.end(), [&](const auto& c) { return c.label() == contender.label; });
+    if (found == made.end()) return Outcome::done;
+    text = found->text;
+  }
+  predictor::PlanFacts plan;
+  if (enter(round, contender.settings)) plan = explain(round.connection, text, round.parameters);
+  round.connection.run("ROLLBACK TO trial; RELEASE trial");
+  if (round.connection.interrupted()) return Outcome::stop;
+  if (round.connection.broken()) return Outcome::failed;
+  if (!plan.known) return Outcome::done;
+  const bool rewritten = contender.label.starts_with("rewrite:");
+  if (!rewritten && plan.shape == round.default_plan.shape) {
+    contender.same_as_default.push_back(round.default_ms);
+    return Outcome::done;
+  }
+  if (!round.shapes.insert(plan.shape).second && !rewritten) {
+    contender.beaten = true;  // somebody earlier in the list makes the same plan
+    return Outcome::done;
+  }
+  return measure(round, contender, text, plan);
+}
+
+Explorer::Outcome Explorer::measure(Round& round, Contender& contender, const std::string& text,
+                                    const predictor::PlanFacts& plan) {
+  const double base = std::min(round.best_ms, round.default_ms);
+  Answer answer = run(round, text, contender.settings, base + slack_ms(base));
+  if (round.connection.interrupted() || answer.sqlstate == "57P01") return Outcome::stop;
+  report(round, contender.label, answer, plan);
+  if (answer.timed_out() && base < round.default_ms) {
+    contender.beaten = true;  // by the best so far; it may still be better than the default
+    return Outcome::done;
+  }
+  if (!answer.ok) {
+    contender.lost = true;
+    // Cancelled, so how bad it is stays unknown: count it as beyond any tolerance.
+    if (answer.timed_out())
+      book_.measured(round.task.key, {contender.label, std::max(answer.ms, 2 * round.default_ms), round.default_ms});
+    return round.connection.broken() ? Outcome::failed : Outcome::done;
+  }
+  if (!same_answer(answer, round.default_answer, round.verifiable)) {
+    contender.lost = true;
+    book_.refuse_for_good(round.task.key, contender.label,
+                          fmt::format("answered {} rows, the original {}, or other values", answer.rows,
+                                      round.default_answer.rows));
+    spdlog::error("explore fingerprint={} label={} answer differs from the original's", round.task.fingerprint,
+                  contender.label);
+    return Outcome::done;
+  }
+  double ms = answer.ms, default_ms = round.default_ms;
+  const double ratio = ms / default_ms;
+  if (ratio < 1 - round.task.policy.steer.min_gain / 2 || ratio > 1.05) {
+    const Answer again = run(round, round.instance.text, {}, 5 * default_ms + 1000);
+    if (again.ok) default_ms = std::min(default_ms, again.ms);
+    const Answer confirmed = run(round, text, contender.settings, std::max(ms, default_ms) * 1.5 + slack_ms(default_ms));
+    if (round.connection.interrupted()) return Outcome::stop;
+    if (confirmed.ok) ms = std::min(ms, confirmed.ms);
+    round.default_ms = default_ms;
+  }
+  Measurement measurement{contender.label, ms, default_ms};
+  contender.measured.push_back(measurement);
+  contender.lost = ms > 1.1 * default_ms;
+  contender.round_ms = ms;
+  round.best_ms = std::min(round.best_ms, ms);
+  book_.measured(round.task.key, measurement);
+  return Outcome::done;
+}
+
+void Explorer::report(const Round& round, const std::string& label, const Answer& answer,
+                      const predictor::PlanFacts& plan) {
+  if (!round.config.learning.enabled || (!answer.ok && !answer.timed_out())) return;
+  store_.add({explore_feedback(round.task, round.catalog, label, answer, plan)});
+}
+
+bool is_verifiable(const sql::Analysis& analysis) {
+  const auto& f = analysis.features;
+  if (f.has_limit || f.has_offset || f.window_functions || f.distinct) return false;
+  static constexpr std::string_view kOrderSensitive[] = {"array_agg",  "string_agg", "json_agg", "jsonb_agg",
+                                                         "json_object_agg", "jsonb_object_agg", "xmlagg"};
+  return std::none_of(analysis.functions.begin(), analysis.functions.end(), [](const sql::FunctionUse& function) {
+    return std::find(std::begin(kOrderSensitive), std::end(kOrderSensitive), function.name) != std::end(kOrderSensitive);
+  });
+}
+
+bool same_answer(const Answer& a, const Answer& b, bool verifiable) {
+  if (a.columns != b.columns || a.rows != b.rows) return false;
+  if (!verifiable) return true;
+  const double scale = std::max({a.float_abs, b.float_abs, 1e-300});
+  return a.digest[0] == b.digest[0] && a.digest[1] == b.digest[1] && std::fabs(a.float_sum - b.float_sum) <= 1e-6 * scale;
+}
+
+}  // namespace pgsteer::proxy::learning

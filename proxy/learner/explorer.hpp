@@ -1,0 +1,66 @@
+#pragma once
+#include <atomic>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+
+#include "proxy/learner/book.hpp"
+#include "proxy/learner/connection.hpp"
+#include "proxy/learner/store_writer.hpp"
+
+namespace pgsteer::proxy::learning {
+
+/// Offline exploration (STEERING.md 7.3): runs real calls of expensive read-only statements under each arm and rewrite,
+/// in a read-only snapshot that is rolled back, longest total time first, never longer than the best known plan takes
+/// (plus a little slack), the default first and again beside every candidate that matters. The answers are compared on
+/// the way. Nothing is ever served from here.
+class Explorer {
+ public:
+  /// Waits that long; false when it has to end at once.
+  using Pause = std::function<bool(std::chrono::milliseconds)>;
+  Explorer(Hub& hub, Book& book, Links& links, StoreWriter& store, Pause pause)
+      : hub_(hub), book_(book), links_(links), store_(store), pause_(std::move(pause)) {}
+
+  bool step();  ///< explores one statement; false: nothing to do right now
+  /// Something is left that the budget pays for.
+  bool pending() const;
+  double spent_ms() const { return spent_ms_; }
+
+ private:
+  struct Contender {
+    std::string label;
+    std::vector<rewriter::Setting> settings;
+    std::vector<Measurement> measured;   ///< against another plan than the default's
+    std::vector<double> same_as_default; ///< default's times where the plans were the same
+    bool beaten = false, lost = false;
+    double round_ms = 0;                 ///< this round's best, 0 when not run
+  };
+  struct Round;
+  enum class Outcome { done, failed, stop };
+
+  bool affordable(double share) const;
+  std::vector<Contender> contenders(const ExploreTask& task) const;
+  Outcome explore(const ExploreTask& task, Connection& connection, std::vector<std::uint64_t>& explored);
+  Outcome run_round(Round& round, std::vector<Contender>& contenders);
+  Outcome try_contender(Round& round, Contender& contender);
+  Outcome measure(Round& round, Contender& contender, const std::string& text, const predictor::PlanFacts& plan);
+  Answer run(Round& round, const std::string& text, const std::vector<rewriter::Setting>& settings, double limit_ms);
+  bool enter(Round& round, const std::vector<rewriter::Setting>& settings);
+  void report(const Round& round, const std::string& label, const Answer& answer, const predictor::PlanFacts& plan);
+  void forget_beaten_by_losers(std::vector<Contender>& contenders, const Round& round) const;
+
+  Hub& hub_;
+  Book& book_;
+  Links& links_;
+  StoreWriter& store_;
+  Pause pause_;
+  std::atomic<double> spent_ms_{0};
+};
+
+/// Two answers to the same statement in one snapshot. `verifiable` statements must agree row by row (in any order);
+/// the others, whose answer PostgreSQL itself may vary (LIMIT, windows, order-sensitive aggregates), in columns and count.
+bool same_answer(const Answer& a, const Answer& b, bool verifiable);
+bool is_verifiable(const sql::Analysis& analysis);
+
+}  // namespace pgsteer::proxy::learning

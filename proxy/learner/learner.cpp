@@ -1,0 +1,298 @@
+#include "proxy/learner/learner.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+#include <thread>
+
+#include "proxy/learner/audit.hpp"
+#include "proxy/learner/book.hpp"
+#include "proxy/learner/catalog_keeper.hpp"
+#include "proxy/learner/explorer.hpp"
+#include "proxy/learner/pins.hpp"
+#include "proxy/learner/prober.hpp"
+#include "proxy/learner/statistics.hpp"
+#include "proxy/learner/store_writer.hpp"
+#include "proxy/learner/trainer.hpp"
+#include "proxy/pipeline.hpp"
+
+namespace pgsteer::proxy {
+
+namespace {
+
+using namespace learning;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kDrainInterval{10}, kModelInterval{500};
+constexpr milliseconds kQuiet{250};  // nothing reported for that long: drained
+constexpr std::uint64_t kRowsWorthTraining = 200;
+
+std::int64_t unix_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace
+
+/// Three threads: the clerk drains, counts, publishes and writes and never speaks to a server; the scout probes and
+/// explores; the catalog keeper has its own, so that no statement of the scout's delays it.
+struct Learner::Impl {
+  Impl(Hub& owner, std::string executable)
+      : hub(owner),
+        state_dir(resolve_state_dir(owner.snapshot()->config->state_dir)),
+        audit(state_dir),
+        book(owner, audit),
+        store(state_dir),
+        keeper(owner, [this](const std::string& database) { return book.user_of(database); }),
+        links([this](const std::string& database) { return book.user_of(database); }, [this] { return must_let_go(); }),
+        prober(owner, book, links),
+        explorer(owner, book, links, store, [this](milliseconds time) { return pause(time); }),
+        pin_file(state_dir),
+        trainer(std::move(executable), state_dir),
+        models(owner, audit, state_dir) {}
+
+  bool must_let_go() const { return stopping.load(std::memory_order_relaxed) || hub.snapshot()->panic; }
+
+  bool pause(milliseconds time) {
+    std::unique_lock lock(mutex);
+    wake.wait_for(lock, time, [this] { return stopping.load(); });
+    lock.unlock();
+    return !must_let_go();
+  }
+
+  void clerk() {
+    auto next_flush = Clock::now(), next_model = next_flush;
+    auto last_training = Clock::now();
+    std::uint64_t trained_at = 0;
+    while (pause_clerk()) {
+      const auto config = hub.snapshot()->config;
+      take(config->learning.enabled);
+      book.publish();
+      trainer.poll();
+      const auto now = Clock::now();
+      if (now >= next_flush) {
+        store.flush(config->learning.max_rows);
+        next_flush = Clock::now() + config->learning.flush_interval;
+      }
+      if (now >= next_model) {
+        models.poll();
+        next_model = Clock::now() + kModelInterval;
+      }
+      const auto stored = store.state().stored;
+      if (config->learning.enabled && config->learning.retrain_interval.count() > 0 &&
+          now - last_training >= config->learning.retrain_interval && stored - trained_at >= kRowsWorthTraining) {
+        last_training = now;
+        trained_at = stored;
+        trainer.train(false);
+      }
+    }
+    take(hub.snapshot()->config->learning.enabled);
+    store.flush(hub.snapshot()->config->learning.max_rows, true);
+  }
+
+  bool pause_clerk() {
+    std::unique_lock lock(mutex);
+    return !wake.wait_for(lock, kDrainInterval, [this] { return stopping.load(); });
+  }
+
+  void take(bool keep) {
+    const auto outcomes = hub.drain();
+    if (outcomes.empty()) return;
+    last_outcome = Clock::now().time_since_epoch().count();
+    std::vector<predictor::Feedback> rows;
+    const auto now = unix_us();
+    for (const auto& outcome : outcomes) {
+      if (!outcome.plan || !outcome.plan->analysis || outcome.plan->candidates.empty()) continue;
+      const double expected = book.record(outcome);
+      statistics.record(outcome, now, expected);
+      if (keep && outcome.execution.source != Source::local)
+        rows.push_back(Pipeline::learn(*outcome.plan, outcome.execution, now));
+    }
+    if (!rows.empty()) store.add(std::move(rows));
+    last_outcome = Clock::now().time_since_epoch().count();
+  }
+
+  void scout() {
+    while (!stopping) {
+      scouting = true;
+      const bool worked = !hub.snapshot()->panic && (prober.step() || explorer.step());
+      scouting = worked;
+      if (!worked) {
+        std::unique_lock lock(mutex);
+        wake.wait_for(lock, milliseconds(50), [this] { return stopping.load(); });
+      }
+    }
+    links.close_all();
+  }
+
+  void load_pins() {
+    std::string error;
+    const auto read = pin_file.read(&error);
+    const std::lock_guard lock(pins_mutex);
+    if (!read) {
+      pins_error = error;
+      spdlog::warn("pins refused error=\"{}\"", error);
+      return;
+    }
+    pins = *read;
+    book.set_pins(pins);
+  }
+
+  /// Applies `change` to one fingerprint's entry, saves, and only then lets it act.
+  std::string change_pin(const std::string& fingerprint, const std::function<std::string(Pin&)>& change) {
+    const std::lock_guard lock(pins_mutex);
+    if (!pins_error.empty()) return pins_error;
+    if (!pins.contains(fingerprint) && !book.knows_fingerprint(fingerprint) && !statistics.knows(fingerprint))
+      return fmt::format("no statement with fingerprint \"{}\" was seen; SHOW QUERIES lists them", fingerprint);
+    auto changed = pins;
+    Pin& pin = changed[fingerprint];
+    if (auto error = change(pin); !error.empty()) return error;
+    if (pin.pinned.empty() && pin.banned.empty()) changed.erase(fingerprint);
+    std::string error;
+    if (!pin_file.write(changed, &error)) return error;
+    pins = std::move(changed);
+    book.set_pins(pins);
+    return {};
+  }
+
+  bool settled() const {
+    const auto quiet = Clock::now().time_since_epoch().count() - last_outcome.load();
+    if (quiet < std::chrono::duration_cast<Clock::duration>(kQuiet).count()) return false;
+    return !keeper.busy() && store.idle() && !book.unpublished() && !book.probes_pending() && !explorer.pending();
+  }
+
+  Hub& hub;
+  const std::string state_dir;
+  Audit audit;
+  Book book;
+  Statistics statistics;
+  StoreWriter store;
+  CatalogKeeper keeper;
+  Links links;
+  Prober prober;
+  Explorer explorer;
+  PinFile pin_file;
+  Trainer trainer;
+  ModelWatcher models;
+
+  std::mutex pins_mutex;
+  std::map<std::string, Pin> pins;
+  std::string pins_error;
+
+  std::mutex mutex;
+  std::condition_variable wake;
+  std::atomic<bool> stopping{false}, scouting{false};
+  std::atomic<Clock::rep> last_outcome{0};
+  std::thread clerk_thread, scout_thread;
+  bool started = false;
+};
+
+Learner::Learner(Hub& hub, std::string executable) : impl_(std::make_unique<Impl>(hub, std::move(executable))) {}
+Learner::~Learner() { stop(); }
+
+void Learner::start() {
+  if (impl_->started) return;
+  impl_->started = true;
+  std::error_code failure;
+  std::filesystem::create_directories(impl_->state_dir, failure);
+  if (failure) spdlog::warn("state directory {}: {}", impl_->state_dir, failure.message());
+  impl_->load_pins();
+  impl_->models.poll();
+  impl_->keeper.start();
+  impl_->clerk_thread = std::thread([this] { impl_->clerk(); });
+  impl_->scout_thread = std::thread([this] { impl_->scout(); });
+}
+
+void Learner::stop() {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->stopping = true;
+  }
+  impl_->wake.notify_all();
+  impl_->trainer.stop();
+  if (impl_->scout_thread.joinable()) impl_->scout_thread.join();
+  impl_->keeper.stop();
+  if (impl_->clerk_thread.joinable()) impl_->clerk_thread.join();
+}
+
+std::vector<QueryStatistics> Learner::queries() const { return impl_->statistics.queries(); }
+std::vector<DecisionRecord> Learner::decisions(std::size_t limit) const { return impl_->statistics.decisions(limit); }
+std::vector<ExperimentRecord> Learner::experiments() const { return impl_->book.experiments(); }
+Learner::FeedbackState Learner::feedback() const { return impl_->store.state(); }
+bool Learner::training() const { return impl_->trainer.running(); }
+bool Learner::settled() const { return impl_->settled(); }
+
+std::vector<std::pair<std::string, std::string>> Learner::health() const {
+  std::vector<std::pair<std::string, std::string>> rows;
+  const auto state = impl_->store.state();
+  rows.emplace_back("feedback_store", state.error.empty() ? "ok"
+                                                          : fmt::format("{} ({} rows wait in memory, {} dropped)",
+                                                                        state.error, state.spooled, state.dropped));
+  for (auto& row : impl_->keeper.health()) rows.push_back(std::move(row));
+  for (auto& [database, text] : impl_->links.health()) rows.emplace_back("probe:" + database, text);
+  rows.emplace_back("model", impl_->models.health());
+  rows.emplace_back("training", impl_->trainer.health());
+  {
+    const std::lock_guard lock(impl_->pins_mutex);
+    rows.emplace_back("pins", impl_->pins_error.empty() ? "ok" : impl_->pins_error);
+  }
+  const auto mismatches = impl_->book.mismatches();
+  rows.emplace_back("verification",
+                    mismatches == 0 ? "ok" : fmt::format("{} candidates answered otherwise; see audit.log", mismatches));
+  rows.emplace_back("settled", settled() ? "ok" : "working");
+  return rows;
+}
+
+std::string Learner::train(bool wait) { return impl_->trainer.train(wait); }
+
+std::string Learner::rollback_model(const std::string& name) {
+  std::string error;
+  if (!predictor::rollback_model(impl_->state_dir, name.empty() ? "latency" : name, &error))
+    return error.empty() ? "cannot roll back" : error;
+  impl_->models.poll();
+  return {};
+}
+
+std::string Learner::pin(const std::string& fingerprint, const std::string& label) {
+  std::string error;
+  const auto full = candidate_label(label, &error);
+  if (!full) return error;
+  error = impl_->change_pin(fingerprint, [&](Pin& pin) -> std::string {
+    if (std::find(pin.banned.begin(), pin.banned.end(), *full) != pin.banned.end())
+      return *full + " is banned for this fingerprint; UNPIN it first";
+    pin.pinned = *full;
+    return {};
+  });
+  if (error.empty()) impl_->audit.write("pinned", fingerprint, *full, "by hand");
+  return error;
+}
+
+std::string Learner::unpin(const std::string& fingerprint) {
+  const std::string error = impl_->change_pin(fingerprint, [&](Pin& pin) -> std::string {
+    if (pin.pinned.empty() && pin.banned.empty()) return "nothing is pinned or banned for this fingerprint";
+    pin = Pin{};
+    return {};
+  });
+  if (error.empty()) impl_->audit.write("unpinned", fingerprint, "", "by hand");
+  return error;
+}
+
+std::string Learner::ban(const std::string& fingerprint, const std::string& label) {
+  std::string error;
+  const auto full = candidate_label(label, &error);
+  if (!full) return error;
+  if (*full == "as-is") return "as-is cannot be banned: it is what remains";
+  error = impl_->change_pin(fingerprint, [&](Pin& pin) -> std::string {
+    if (pin.pinned == *full) pin.pinned.clear();
+    if (std::find(pin.banned.begin(), pin.banned.end(), *full) == pin.banned.end()) pin.banned.push_back(*full);
+    return {};
+  });
+  if (error.empty()) impl_->audit.write("banned", fingerprint, *full, "by hand");
+  return error;
+}
+
+}  // namespace pgsteer::proxy

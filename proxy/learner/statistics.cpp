@@ -1,0 +1,139 @@
+#include "proxy/learner/statistics.hpp"
+
+#include <algorithm>
+
+namespace pgsteer::proxy::learning {
+
+namespace {
+
+bool from_cache(Source source) { return source == Source::cache_memory || source == Source::cache_redis; }
+
+double milliseconds(const Execution& execution) {
+  if (from_cache(execution.source)) return static_cast<double>(execution.last_byte_ns) / 1e6;
+  return static_cast<double>(execution.last_byte_ns - std::min(execution.sent_ns, execution.last_byte_ns)) / 1e6;
+}
+
+DecisionRecord decision_record(const Outcome& outcome, std::int64_t unix_us) {
+  const Plan& plan = *outcome.plan;
+  DecisionRecord record;
+  record.unix_us = unix_us;
+  record.database = plan.database;
+  record.user = plan.user;
+  record.fingerprint = plan.analysis->fingerprint_hex;
+  record.mode = policies::to_string(plan.decision.mode);
+  record.rule = plan.decision.rule;
+  record.action = from_cache(outcome.execution.source) ? "cache" : plan.chosen().label();
+  record.reason = policies::to_string(plan.decision.reason);
+  record.detail = plan.decision.detail;
+  record.source = to_string(outcome.execution.source);
+  record.probability = plan.decision.probability;
+  record.rows = outcome.execution.rows;
+  record.actual_ms = milliseconds(outcome.execution);
+  if (plan.decision.candidate < plan.estimates.size()) {
+    const auto& estimate = plan.estimates[plan.decision.candidate];
+    record.predicted_ms = estimate.ms;
+    record.low_ms = estimate.ms_low;
+    record.high_ms = estimate.ms_high;
+  }
+  return record;
+}
+
+void describe_cacheability(const Plan& plan, QueryStatistics& row) {
+  const auto reason = plan.decision.cache_reason;
+  row.cacheable = reason == cache::Reason::none ? "yes" : reason == cache::Reason::not_judged_yet ? "pending" : "no";
+  row.reason = reason == cache::Reason::none ? "" : std::string(cache::to_string(reason));
+  if (plan.knowledge && reason == plan.knowledge->cache.reason && !plan.knowledge->cache.detail.empty())
+    row.reason += ": " + plan.knowledge->cache.detail;
+}
+
+}  // namespace
+
+void Statistics::record(const Outcome& outcome, std::int64_t unix_us, double expected_ms) {
+  const Plan& plan = *outcome.plan;
+  const Execution& execution = outcome.execution;
+  const std::lock_guard lock(mutex_);
+  DecisionRecord decision = decision_record(outcome, unix_us);
+  Entry& entry = entries_[{plan.database, plan.analysis->fingerprint_hex}];
+  QueryStatistics& row = entry.totals;
+  if (row.calls == 0) {
+    row.fingerprint = plan.analysis->fingerprint_hex;
+    row.normalized = plan.analysis->normalized;
+    row.database = plan.database;
+    row.kind = sql::to_string(plan.analysis->kind);
+  }
+  const double ms = decision.actual_ms;
+  ++row.calls;
+  row.errors += execution.sqlstate.empty() ? 0 : 1;
+  row.rows += static_cast<std::uint64_t>(std::max<std::int64_t>(0, execution.rows));
+  row.total_ms += ms;
+  const auto kind = plan.chosen().kind;
+  const bool cached = from_cache(execution.source);
+  row.cache_hits += cached ? 1 : 0;
+  row.rewritten += !cached && kind == rewriter::CandidateKind::rewritten ? 1 : 0;
+  const bool steered = kind == rewriter::CandidateKind::hinted || kind == rewriter::CandidateKind::settings;
+  row.steered += !cached && steered ? 1 : 0;
+  if (expected_ms > 0 && execution.sqlstate.empty() && (cached || kind != rewriter::CandidateKind::as_is))
+    row.saved_ms += expected_ms - ms;
+  entry.microseconds.add(ms * 1000);
+  if (!cached && execution.sqlstate.empty() && decision.predicted_ms > 0 && ms > 0) {
+    row.predicted_ms = decision.predicted_ms;
+    entry.q_error_permille.add(1000 * std::max(decision.predicted_ms / ms, ms / decision.predicted_ms));
+  }
+  row.action = decision.action;
+  describe_cacheability(plan, row);
+  decision.id = next_id_++;
+  decisions_.push_back(std::move(decision));
+  if (decisions_.size() > kMaxDecisions) decisions_.pop_front();
+  if (entries_.size() > kMaxQueries) evict();
+}
+
+// Drops the tenth that costs least, so that the walk is paid once per many new statements.
+void Statistics::evict() {
+  std::vector<double> totals;
+  for (const auto& [key, entry] : entries_) totals.push_back(entry.totals.total_ms);
+  const auto tenth = totals.begin() + static_cast<std::ptrdiff_t>(totals.size() / 10);
+  std::nth_element(totals.begin(), tenth, totals.end());
+  const double limit = *tenth;
+  std::size_t left = totals.size() / 10 + 1;
+  for (auto at = entries_.begin(); at != entries_.end() && left > 0;) {
+    if (at->second.totals.total_ms <= limit) {
+      at = entries_.erase(at);
+      --left;
+    } else {
+      ++at;
+    }
+  }
+}
+
+std::vector<QueryStatistics> Statistics::queries() const {
+  std::vector<QueryStatistics> rows;
+  {
+    const std::lock_guard lock(mutex_);
+    rows.reserve(entries_.size());
+    for (const auto& [key, entry] : entries_) {
+      QueryStatistics row = entry.totals;
+      row.mean_ms = row.total_ms / static_cast<double>(row.calls);
+      row.p50_ms = entry.microseconds.quantile(0.50) / 1000;
+      row.p95_ms = entry.microseconds.quantile(0.95) / 1000;
+      row.p99_ms = entry.microseconds.quantile(0.99) / 1000;
+      row.q_error_p50 = entry.q_error_permille.quantile(0.50) / 1000;
+      rows.push_back(std::move(row));
+    }
+  }
+  std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.total_ms > b.total_ms; });
+  return rows;
+}
+
+std::vector<DecisionRecord> Statistics::decisions(std::size_t limit) const {
+  const std::lock_guard lock(mutex_);
+  const auto count = std::min(limit, decisions_.size());
+  return {decisions_.rbegin(), decisions_.rbegin() + static_cast<std::ptrdiff_t>(count)};
+}
+
+bool Statistics::knows(const std::string& fingerprint) const {
+  const std::lock_guard lock(mutex_);
+  return std::any_of(entries_.begin(), entries_.end(),
+                     [&](const auto& item) { return item.first.second == fingerprint; });
+}
+
+}  // namespace pgsteer::proxy::learning

@@ -1,0 +1,36 @@
+#pragma once
+#include <deque>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "proxy/learner/histogram.hpp"
+#include "proxy/learner/learner.hpp"
+
+namespace pgsteer::proxy::learning {
+
+/// Per-fingerprint statistics and the ring of the newest decisions. Bounded; thread-safe.
+class Statistics {
+ public:
+  static constexpr std::size_t kMaxQueries = 5000, kMaxDecisions = 10000;
+
+  /// `expected_ms`: what this statement takes as it is, 0 when unknown (for `saved_ms`).
+  void record(const Outcome& outcome, std::int64_t unix_us, double expected_ms);
+  std::vector<QueryStatistics> queries() const;
+  std::vector<DecisionRecord> decisions(std::size_t limit) const;
+  bool knows(const std::string& fingerprint) const;
+
+ private:
+  struct Entry {
+    QueryStatistics totals;
+    Histogram microseconds, q_error_permille;
+  };
+  void evict();
+  mutable std::mutex mutex_;
+  std::map<std::pair<std::string, std::string>, Entry> entries_;  ///< by database, fingerprint
+  std::deque<DecisionRecord> decisions_;
+  std::uint64_t next_id_ = 1;
+};
+
+}  // namespace pgsteer::proxy::learning

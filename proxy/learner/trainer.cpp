@@ -1,0 +1,150 @@
+#include "proxy/learner/trainer.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <spawn.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include <cstring>
+#include <fstream>
+
+#include "predictor/feedback.hpp"
+#include "predictor/predictor.hpp"
+
+extern char** environ;
+
+namespace pgsteer::proxy::learning {
+
+namespace {
+
+std::string last_line(const std::string& file) {
+  std::ifstream in(file);
+  std::string line, last;
+  while (std::getline(in, line))
+    if (!line.empty()) last = line;
+  return last;
+}
+
+}  // namespace
+
+Trainer::Trainer(std::string executable, std::string state_dir)
+    : executable_(std::move(executable)), state_dir_(std::move(state_dir)) {}
+Trainer::~Trainer() { stop(); }
+
+std::string Trainer::spawn() {
+  const std::string log = state_dir_ + "/train.log";
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, 1, log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  posix_spawn_file_actions_adddup2(&actions, 1, 2);
+  // Client and server sockets are close-on-exec; signals blocked or ignored here must not be in the child.
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t none, defaults;
+  sigemptyset(&none);
+  sigfillset(&defaults);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setsigdefault(&attributes, &defaults);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  std::string words[] = {executable_, "train", "--state-dir", state_dir_};
+  char* arguments[] = {words[0].data(), words[1].data(), words[2].data(), words[3].data(), nullptr};
+  pid_t pid = -1;
+  const int failure = posix_spawn(&pid, executable_.c_str(), &actions, &attributes, arguments, environ);
+  posix_spawnattr_destroy(&attributes);
+  posix_spawn_file_actions_destroy(&actions);
+  if (failure != 0) return fmt::format("cannot start {}: {}", executable_, std::strerror(failure));
+  setpriority(PRIO_PROCESS, static_cast<id_t>(pid), 19);
+  pid_ = pid;
+  return {};
+}
+
+std::string Trainer::train(bool wait) {
+  std::unique_lock lock(mutex_);
+  if (stopping_) return "shutting down";
+  if (pid_ < 0) {
+    if (auto error = spawn(); !error.empty()) {
+      last_error_ = error;
+      return error;
+    }
+    spdlog::info("training started pid={}", pid_);
+  } else if (!wait) {
+    return "a training is running already";
+  }
+  if (!wait) return {};
+  const auto before = runs_finished_;
+  finished_.wait(lock, [&] { return runs_finished_ != before || stopping_; });
+  return stopping_ ? "shutting down" : last_error_;
+}
+
+void Trainer::poll() {
+  const std::lock_guard lock(mutex_);
+  if (pid_ < 0) return;
+  int status = 0;
+  if (waitpid(pid_, &status, WNOHANG) != pid_) return;
+  pid_ = -1;
+  ++runs_finished_;
+  const std::string said = last_line(state_dir_ + "/train.log");
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+    last_error_.clear();
+    spdlog::info("training finished message=\"{}\"", said);
+  } else {
+    last_error_ = fmt::format("training ended with {} {}: {}", WIFSIGNALED(status) ? "signal" : "exit code",
+                              WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), said);
+    spdlog::warn("{}", last_error_);
+  }
+  finished_.notify_all();
+}
+
+bool Trainer::running() const {
+  const std::lock_guard lock(mutex_);
+  return pid_ >= 0;
+}
+
+void Trainer::stop() {
+  const std::lock_guard lock(mutex_);
+  stopping_ = true;
+  if (pid_ >= 0) {
+    ::kill(pid_, SIGKILL);  // it writes a new version beside the old ones and moves a link last: nothing is lost
+    waitpid(pid_, nullptr, 0);
+    pid_ = -1;
+  }
+  finished_.notify_all();
+}
+
+std::string Trainer::health() const {
+  const std::lock_guard lock(mutex_);
+  return last_error_.empty() ? "ok" : last_error_;
+}
+
+ModelWatcher::ModelWatcher(Hub& hub, Audit& audit, std::string state_dir)
+    : hub_(hub), audit_(audit), state_dir_(std::move(state_dir)) {}
+
+void ModelWatcher::poll() {
+  const std::lock_guard lock(mutex_);
+  const std::string directory = predictor::current_model(state_dir_);
+  if (directory == seen_) return;
+  seen_ = directory;
+  error_.clear();
+  std::shared_ptr<const predictor::Model> model;
+  if (!directory.empty()) {
+    model = predictor::Model::load(directory, &error_);
+    if (!model) {
+      if (error_.empty()) error_ = "cannot be loaded";
+      spdlog::warn("model refused directory={} error=\"{}\"", directory, error_);
+      return;
+    }
+  }
+  hub_.update([&](Snapshot& snapshot) { snapshot.model = model; });
+  audit_.write("model", "", model ? model->version() : "none", "activated");
+}
+
+std::string ModelWatcher::health() const {
+  const std::lock_guard lock(mutex_);
+  return error_.empty() ? "ok" : error_;
+}
+
+}  // namespace pgsteer::proxy::learning

@@ -1,0 +1,56 @@
+#pragma once
+#include <sys/types.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <string>
+
+#include "proxy/hub.hpp"
+#include "proxy/learner/audit.hpp"
+
+namespace pgsteer::proxy::learning {
+
+/// Runs `<executable> train --state-dir <dir>` as a child at the lowest priority: it may crash or be killed and no
+/// client notices. Its output is in state_dir/train.log. poll() from one thread reaps it; the rest is thread-safe.
+class Trainer {
+ public:
+  Trainer(std::string executable, std::string state_dir);
+  ~Trainer();
+  /// Empty = started (and, with `wait`, finished well), else what is wrong. One training at a time.
+  std::string train(bool wait);
+  void poll();
+  bool running() const;
+  void stop();
+  /// "ok" or how the last training ended.
+  std::string health() const;
+
+ private:
+  std::string spawn();
+  const std::string executable_, state_dir_;
+  mutable std::mutex mutex_;
+  std::condition_variable finished_;
+  pid_t pid_ = -1;
+  bool stopping_ = false;
+  std::uint64_t runs_finished_ = 0;
+  std::string last_error_;
+};
+
+/// Publishes models/latency/current whenever it points at something else. A model that cannot be loaded is refused with
+/// one warning; the one in use stays.
+class ModelWatcher {
+ public:
+  ModelWatcher(Hub& hub, Audit& audit, std::string state_dir);
+  void poll();  ///< thread-safe
+  std::string health() const;
+
+ private:
+  Hub& hub_;
+  Audit& audit_;
+  const std::string state_dir_;
+  mutable std::mutex mutex_;
+  std::string seen_, error_;
+};
+
+}  // namespace pgsteer::proxy::learning

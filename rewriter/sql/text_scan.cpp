@@ -1,0 +1,102 @@
+#include "rewriter/sql/text_scan.hpp"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <cstring>
+#include <string>
+
+#include "rewriter/sql/depth.hpp"
+#include "rewriter/sql/lexer.hpp"
+
+namespace pgsteer::sql {
+namespace {
+
+/// The text of a shape: every token followed by a byte no token holds. Literals appear as their kind only.
+class ShapeText {
+ public:
+  explicit ShapeText(std::string& buffer) : buffer_(buffer) { buffer_.clear(); }
+
+  void add(TokenKind kind, std::string_view text) {
+    switch (kind) {
+      case TokenKind::string: buffer_ += "\x01s"; break;
+      case TokenKind::bit_string: buffer_ += "\x01" "b"; break;
+      case TokenKind::integer: buffer_ += "\x01i"; break;
+      case TokenKind::number: buffer_ += "\x01" "f"; break;
+      case TokenKind::word: add_folded(text); break;
+      default: buffer_ += text; break;
+    }
+    buffer_ += '\x02';
+  }
+
+  Shape hash() const {
+    const XXH128_hash_t h = XXH3_128bits(buffer_.data(), buffer_.size());
+    return Shape{h.high64, h.low64};
+  }
+
+ private:
+  void add_folded(std::string_view text) {
+    const std::size_t start = buffer_.size();
+    buffer_ += text;
+    for (std::size_t i = start; i < buffer_.size(); ++i)
+      if (buffer_[i] >= 'A' && buffer_[i] <= 'Z') buffer_[i] = static_cast<char>(buffer_[i] + 32);
+  }
+
+  std::string& buffer_;
+};
+
+WhyNot refuse(TextScan& scan, WhyNot why) {
+  scan.why = why;
+  return why;
+}
+
+void scan_tokens(std::string_view text, const Limits& limits, TextScan& scan) {
+  static thread_local std::string buffer;
+  ShapeText shape(buffer);
+  DepthEstimate depth(limits.max_depth);
+  Lexer lexer(text);
+  std::size_t semicolons = 0;  // trailing ones are no part of the shape
+  for (Token token = lexer.next(); token.kind != TokenKind::end; token = lexer.next()) {
+    if (token.comment_nesting > limits.max_comment_nesting) {
+      refuse(scan, WhyNot::nested_comments);
+      return;
+    }
+    if (token.kind == TokenKind::comment) {
+      scan.comments.push_back({token.begin, token.end, token.comment_nesting > 0});
+      continue;
+    }
+    if (++scan.tokens > limits.max_tokens) {
+      refuse(scan, WhyNot::too_many_tokens);
+      return;
+    }
+    const std::string_view word = lexer.text(token);
+    if (!depth.add(token.kind, word)) {
+      refuse(scan, WhyNot::too_deep);
+      return;
+    }
+    if (word == ";") {
+      ++semicolons;
+      continue;
+    }
+    for (; semicolons > 0; --semicolons)
+      if (scan.code_end > 0) shape.add(TokenKind::punctuation, ";");
+    shape.add(token.kind, word);
+    scan.code_end = token.end;
+  }
+  scan.shape = shape.hash();
+}
+
+}  // namespace
+
+TextScan scan_text(std::string_view text, const Limits& limits) {
+  TextScan scan;
+  if (text.size() > limits.max_bytes)
+    refuse(scan, WhyNot::too_long);
+  else if (std::memchr(text.data(), 0, text.size()) != nullptr)
+    refuse(scan, WhyNot::nul_byte);
+  else
+    scan_tokens(text, limits, scan);
+  return scan;
+}
+
+}  // namespace pgsteer::sql
