@@ -35,7 +35,10 @@ bool is_expression(const value& v) { return expression_types.contains(sql::json:
 bool is_restricted(std::string_view type, const boost::json::object& fields, std::string_view key) {
   if (key == "typeName" || key == "functions" || key == "source" || key == "opclassopts") return true;
   if (type == "FuncCall" && key == "args") return sql::json::text(fields, "funcformat") == "COERCE_SQL_SYNTAX";
-  if (type == "XmlExpr" && key == "args") return sql::json::text(fields, "op") == "IS_XMLPARSE";
+  if (type == "XmlExpr" && key == "args") {
+    const std::string_view op = sql::json::text(fields, "op");
+    return op == "IS_XMLPARSE" || op == "IS_XMLROOT";
+  }
   if (type == "A_Expr" && key == "rexpr") return sql::json::text(fields, "kind") == "AEXPR_SIMILAR";
   return type == "WhereCurrent";
 }
