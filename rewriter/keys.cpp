@@ -142,19 +142,26 @@ std::vector<std::vector<int>> unique_keys(const Source& source) {
   return keys;
 }
 
-ColumnSet determined_by(ColumnSet set, const Scope& scope, const Bound& bound) {
+ColumnSet determined_by(ColumnSet set, const Scope& scope, const Bound& bound, std::set<const Source*>* keyed) {
   const auto equal = equalities_of(scope);
   for (bool changed = true; changed;) {
     changed = false;
     ColumnSet local = set;
     for (const auto& eq : equal) changed = apply_equality(eq, set, scope, bound, &local) || changed;
     for (const auto& source : scope.sources) {
-      if (covers_key(*source, set)) changed = add_all(set, *source) || changed;
       // At most one partner on the nullable side: that row, or NULLs, follows from the preserved side.
-      if (source->nullable && covers_key(*source, local)) changed = add_all(set, *source) || changed;
+      if (!covers_key(*source, set) && !(source->nullable && covers_key(*source, local))) continue;
+      changed = add_all(set, *source) || changed;
+      if (keyed) keyed->insert(source.get());
     }
   }
   return set;
+}
+
+bool singles_out_row(const ColumnSet& columns, const Scope& scope, const Bound& bound) {
+  std::set<const Source*> keyed;
+  determined_by(columns, scope, bound, &keyed);
+  return !scope.sources.empty() && keyed.size() == scope.sources.size();
 }
 
 bool determines_row(const ColumnSet& columns, const Scope& scope, const Bound& bound) {

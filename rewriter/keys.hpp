@@ -16,9 +16,13 @@ std::vector<std::vector<int>> unique_keys(const Source& source);
 
 /// Closes a set of columns under keys and equalities of the query: with these columns known, which others are. Columns
 /// of a null-extended side count as known when its join partner is.
-ColumnSet determined_by(ColumnSet known, const Scope& scope, const Bound& bound);
+/// `keyed` (when given) collects the items of which at most one row is left.
+ColumnSet determined_by(ColumnSet known, const Scope& scope, const Bound& bound, std::set<const Source*>* keyed = nullptr);
 
-/// Every column of every FROM item is determined.
+/// With these columns known there is at most one row: every FROM item is singled out by a key.
+bool singles_out_row(const ColumnSet& known, const Scope& scope, const Bound& bound);
+
+/// Every column of every FROM item is determined (rows may repeat, but then they are the same).
 bool determines_row(const ColumnSet& known, const Scope& scope, const Bound& bound);
 
 /// The columns an expression list (ORDER BY, DISTINCT ON, GROUP BY items) names, output names and positions resolved.

@@ -3,13 +3,27 @@
 namespace pgsteer::rewriter {
 
 const std::vector<Rule>& rule_list() {
+  // Simplifications first: what they uncover the later, larger changes can use.
   static const std::vector<Rule> list{
       literal_cast,
       coalesce_equals,
       keyset_row_comparison,
       left_join_null_test,
       count_to_exists,
+      key_in_same_table,
       not_in_to_not_exists,
+      correlated_in_to_exists,
+      grouped_in_to_exists,
+      useless_order_by,
+      count_not_null,
+      distinct_over_key,
+      unused_left_join,
+      foreign_key_join,
+      union_to_union_all,
+      date_range,
+      lateral_group_by,
+      cte_not_materialized,
+      or_to_key_union,
   };
   return list;
 }

@@ -4,11 +4,24 @@
 /// One declaration per rule; all.cpp lists them.
 namespace pgsteer::rewriter {
 
-extern const Rule count_to_exists;
-extern const Rule not_in_to_not_exists;
 extern const Rule literal_cast;
-extern const Rule left_join_null_test;
 extern const Rule coalesce_equals;
 extern const Rule keyset_row_comparison;
+extern const Rule left_join_null_test;
+extern const Rule count_to_exists;
+extern const Rule key_in_same_table;
+extern const Rule not_in_to_not_exists;
+extern const Rule correlated_in_to_exists;
+extern const Rule grouped_in_to_exists;
+extern const Rule useless_order_by;
+extern const Rule count_not_null;
+extern const Rule distinct_over_key;
+extern const Rule unused_left_join;
+extern const Rule foreign_key_join;
+extern const Rule union_to_union_all;
+extern const Rule date_range;
+extern const Rule lateral_group_by;
+extern const Rule cte_not_materialized;
+extern const Rule or_to_key_union;
 
 }  // namespace pgsteer::rewriter

@@ -1,0 +1,113 @@
+#include <algorithm>
+#include <boost/json.hpp>
+
+#include "rewriter/rules/rules.hpp"
+#include "rewriter/subquery.hpp"
+#include "rewriter/types.hpp"
+
+// Pattern:  FROM a JOIN (SELECT k, sum(x) FROM t WHERE w GROUP BY k) s ON s.k = a.c            also LEFT JOIN, DISTINCT
+// Result:   FROM a JOIN LATERAL (SELECT k, sum(x) FROM t WHERE (w) AND k = a.c GROUP BY k) s ON s.k = a.c
+// Why:      the join keeps only the group whose key equals a.c. k is a grouping column, so all rows of that group and no
+//           others have k = a.c: leaving the other rows out before grouping changes no group that is used. The condition in
+//           ON stays, so LEFT JOIN gives its NULLs as before. With few rows of a, few groups are computed.
+// Counter-example of the guard: a column that is not grouped (max(k)) may not be filtered before the aggregate; under
+//           GROUPING SETS the total's row has k NULL; with LIMIT inside another group would be cut; without GROUP BY an
+//           aggregate gives a row even for no input; a LATERAL item sees only what stands to its left.
+namespace pgsteer::rewriter {
+namespace {
+
+bool grouped_select(const Object& select) {
+  for (const auto* clause : {"limitCount", "limitOffset", "windowClause", "valuesLists", "withClause", "lockingClause"})
+    if (select.contains(clause)) return false;
+  if (string_field(select, "op") != "SETOP_NONE" || !select.contains("fromClause")) return false;
+  const auto* group = field(select, "groupClause");
+  if (group) return !contains(*group, "GroupingSet") && !select.contains("distinctClause") && !bool_field(select, "groupDistinct");
+  const auto* distinct = array_field(select, "distinctClause");
+  return distinct && distinct->size() == 1 && distinct->front().is_object() && distinct->front().get_object().empty() &&
+         !select.contains("havingClause");
+}
+
+/// Inside: the column behind output `index` of the subquery, when rows are grouped (or made distinct) by it.
+const Json* grouping_column(const Source& sub, int index, const Bound& bound) {
+  const auto& out = sub.query->outputs[static_cast<std::size_t>(index)];
+  if (!out.source || out.source->scope != sub.query || out.source_column < 0) return nullptr;
+  const auto* targets = array_field(*sub.select, "targetList");
+  if (!targets || targets->size() != sub.query->outputs.size()) return nullptr;  // a star stands among them
+  const auto* target = as((*targets)[static_cast<std::size_t>(index)], "ResTarget");
+  const Json* value = target ? field(*target, "val") : nullptr;
+  const auto* own = value ? bound.reference(*value) : nullptr;
+  if (!own) return nullptr;
+  const auto* group = array_field(*sub.select, "groupClause");
+  if (!group) return value;  // DISTINCT: every output is a key
+  const bool grouped = std::any_of(group->begin(), group->end(), [&](const Json& item) {
+    if (const auto position = integer_constant(item)) return *position == index + 1;
+    const auto* reference = bound.reference(item);
+    return reference && reference->source == own->source && reference->column == own->column;
+  });
+  return grouped ? value : nullptr;
+}
+
+bool left_of(const Source* a, const Source* b) {
+  for (const auto& source : a->scope->sources) {
+    if (source.get() == a) return true;
+    if (source.get() == b) return false;
+  }
+  return false;
+}
+
+bool join_condition(Json& conjunct, const Source& sub, Attempt& attempt) {
+  const Bound& bound = attempt.bound;
+  const auto op = operation(conjunct);
+  if (!op || op->name != "=") return false;
+  for (const auto& [mine, other] : {std::pair{op->left, op->right}, std::pair{op->right, op->left}}) {
+    const auto* own = bound.reference(*mine);
+    const auto* partner = bound.reference(*other);
+    if (!own || !partner || own->source != &sub || !partner->source || partner->source->scope != sub.scope ||
+        partner->source == &sub || !left_of(partner->source, &sub))
+      continue;
+    if (!comparable(own->output()->type, partner->output()->type)) continue;
+    const auto* key = grouping_column(sub, own->column, bound);
+    auto outer = seen_inside(*partner, *sub.query);
+    if (!key || !outer) continue;
+    attempt.fact(sub.name + " is grouped by " + own->output()->name);
+    Json condition = make_operation("=", *key, std::move(*outer));
+    (*as(*sub.item, "RangeSubselect"))["lateral"] = true;
+    add_conjunct(*sub.select, "whereClause", std::move(condition));
+    return true;
+  }
+  return false;
+}
+
+bool push_into(Source& sub, Attempt& attempt) {
+  Object& outer = *sub.scope->select;
+  if (auto* join = join_of(outer, sub.item)) {
+    const auto type = string_field(*join, "jointype");
+    if ((type != "JOIN_INNER" && type != "JOIN_LEFT") || field(*join, "rarg") != sub.item) return false;
+    for (auto* conjunct : conjuncts(*join, "quals"))
+      if (join_condition(*conjunct, sub, attempt)) return true;
+    if (type == "JOIN_LEFT") return false;
+  }
+  if (sub.nullable) return false;
+  // A partner in WHERE may stand anywhere to the left, but not across an outer join that could null-extend below it.
+  const auto any_outer = std::any_of(sub.scope->sources.begin(), sub.scope->sources.end(), [](const auto& s) { return s->nullable; });
+  if (any_outer) return false;
+  for (auto* conjunct : conjuncts(outer, "whereClause"))
+    if (join_condition(*conjunct, sub, attempt)) return true;
+  return false;
+}
+
+bool apply(Attempt& attempt) {
+  for (const auto& scope : attempt.bound.scopes())
+    for (const auto& source : scope->sources)
+      if (source->kind == Source::Kind::subquery && !source->lateral && grouped_select(*source->select) &&
+          !source->query->opaque_outputs && push_into(*source, attempt))
+        return true;
+  return false;
+}
+
+}  // namespace
+
+const Rule lateral_group_by{
+    {"lateral_group_by", "JOIN (.. GROUP BY k) s ON s.k = a.c -> LATERAL with k = a.c inside", false, false, 0.9}, apply};
+
+}  // namespace pgsteer::rewriter
