@@ -60,7 +60,7 @@ print(len(cursor.fetchall()) > 0)
 connection.commit()
 connection.autocommit = True
 cursor.execute("SHOW CLIENTS")
-print(any(row[17] is not None for row in cursor.fetchall()))
+print(all(len(row) == 20 for row in cursor.fetchall()))
 try:
     cursor.execute("SHOW NOTHING")
 except psycopg2.Error as error:
