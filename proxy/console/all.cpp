@@ -120,6 +120,9 @@ ConsoleResult run_console_command(Hub& hub, const ConsoleUser& user, std::string
     return console::failure("42501", fmt::format("permission denied: {} needs an admin user, '{}' is not one", command->name, user.name),
                             "Admin users are listed in console.admin_users.");
   const auto skip = static_cast<long>(console::count_words(command->name));
+  if (command->listed && command->arguments.empty() && words.size() > static_cast<std::size_t>(skip))
+    return console::failure("42601", fmt::format("{} takes no arguments, got '{}'", command->name, console::join_words(words)),
+                            "One command at a time; SHOW HELP lists all.");
   const console::Request request{hub, user, command->name, {words.begin() + skip, words.end()}};
   try {
     return command->handler(request);

@@ -114,6 +114,14 @@ TEST_CASE("a command needs an admin exactly when it changes something") {
   CHECK_FALSE(console.hub->paused.load());
 }
 
+TEST_CASE("a word too many is an error, not half of an answer") {
+  ConsoleFixture console;
+  for (const char* text : {"SHOW STATS; SHOW POOLS", "SHOW VERSION 2", "RELOAD now", "SHUTDOWN WAIT", "TRAIN model"}) {
+    CAPTURE(text);
+    CHECK(console.admin(text).sqlstate == "42601");
+  }
+}
+
 TEST_CASE("an unknown command names the nearest one") {
   ConsoleFixture console;
   struct {

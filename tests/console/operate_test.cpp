@@ -41,7 +41,7 @@ TEST_CASE("PAUSE and RESUME set the flag and say when it is already so") {
   CHECK(console.hub->paused.load());
   CHECK(console.admin("PAUSE").sqlstate == "55000");
   CHECK(lookup(console.reader("SHOW STATE"), "key", "paused", "value") == "yes");
-  CHECK(console.admin("PAUSE shop").sqlstate == "0A000");
+  CHECK(console.admin("PAUSE shop").sqlstate == "42601");
   CHECK(console.admin("RESUME").tag == "RESUME");
   CHECK_FALSE(console.hub->paused.load());
 }
