@@ -60,13 +60,13 @@ void add_reports(std::vector<StatementClass>& classes) {
     return simple(fmt::format("SELECT count(*), max(c.creationdate) FROM users u JOIN badges b ON b.userid = u.id JOIN posts p ON p.owneruserid = u.id JOIN comments c ON c.postid = p.id JOIN postlinks l ON l.postid = p.id WHERE u.reputation > {} AND b.class = {} AND p.score > {} AND c.score >= {}",
                               random.between(5, 60) * 100, random.between(1, 2), random.between(2, 12), random.between(1, 3)));
   }, 5, 1, 6, false});
-  classes.push_back({"report_bounties", "4 tables: bounties of badge holders", [](Random& random) {
-    return simple(fmt::format("SELECT count(*), sum(v.bountyamount) FROM badges b JOIN users u ON u.id = b.userid JOIN posts p ON p.owneruserid = u.id JOIN votes v ON v.postid = p.id WHERE v.votetypeid = {} AND b.date > '201{}-0{}-01' AND u.upvotes > {} AND p.posttypeid = 1",
-                              random.between(8, 9), random.between(4, 7), random.between(1, 9), random.between(1, 20) * 10));
+  classes.push_back({"report_favourites", "4 tables: favourites of badge holders' questions", [](Random& random) {
+    return simple(fmt::format("SELECT count(*), max(v.creationdate) FROM badges b JOIN users u ON u.id = b.userid JOIN posts p ON p.owneruserid = u.id JOIN votes v ON v.postid = p.id WHERE b.class = {} AND u.upvotes > {} AND p.viewcount > {} AND v.votetypeid = {}",
+                              random.between(1, 2), random.between(1, 20) * 20, random.between(5, 20) * 1000, random.chance(0.5) ? 5 : 3));
   }, 5, 1, 6, false});
-  classes.push_back({"report_links", "6 tables: linked questions and who voted", [](Random& random) {
-    return simple(fmt::format("SELECT count(*) FROM postlinks l JOIN posts q ON q.id = l.relatedpostid JOIN posts p ON p.id = l.postid JOIN users u ON u.id = p.owneruserid JOIN comments c ON c.postid = q.id JOIN votes v ON v.postid = p.id WHERE l.linktypeid = {} AND q.viewcount > {} AND p.creationdate > '201{}-0{}-01' AND v.votetypeid = {} AND u.reputation < {}",
-                              random.chance(0.3) ? 3 : 1, random.between(2, 20) * 1000, random.between(4, 7), random.between(1, 9), random.chance(0.5) ? 5 : 1, random.between(2, 30) * 50));
+  classes.push_back({"report_links", "5 tables: discussions of linked questions", [](Random& random) {
+    return simple(fmt::format("SELECT count(*), max(c.creationdate) FROM postlinks l JOIN posts q ON q.id = l.relatedpostid JOIN posts p ON p.id = l.postid JOIN users u ON u.id = p.owneruserid JOIN comments c ON c.postid = q.id WHERE q.viewcount > {} AND p.creationdate > '201{}-0{}-01' AND u.reputation > {}",
+                              random.between(2, 20) * 1000, random.between(3, 6), random.between(1, 9), random.between(1, 30) * 50));
   }, 5, 1, 6, false});
 }
 
