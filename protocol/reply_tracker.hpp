@@ -44,7 +44,7 @@ class ReplyTracker {
     Request kind = Request::query;
     bool hidden = false;
     Context context{};               ///< of the request this message belongs to (moved out when finished)
-    std::vector<Expected> dropped;   ///< on error: the requests that will get no reply any more
+    std::vector<Expected> dropped{};   ///< on error: the requests that will get no reply any more
   };
 
   /// Registers a request about to be sent. False: the server ignores it (it is skipping to Sync after an error, or is

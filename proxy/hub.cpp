@@ -85,13 +85,15 @@ std::vector<Outcome> Hub::drain() {
 }
 
 void Hub::catalog_changed(const std::string& database) {
+  const std::uint64_t epoch = catalog_epoch.fetch_add(1) + 1;
   {
     const std::lock_guard lock(impl_->feedback_mutex);
     impl_->catalog_requests.insert(database);
   }
-  if (snapshot()->catalog(database)) {
-    update([&](Snapshot& next) { next.catalogs.erase(database); });
-  }
+  update([&](Snapshot& next) {
+    next.catalogs.erase(database);
+    next.catalog_epoch = std::max(next.catalog_epoch, epoch);
+  });
 }
 
 void Hub::catalog_wanted(const std::string& database) {
@@ -151,7 +153,10 @@ std::vector<ClientInfo> Hub::clients() const {
   const std::lock_guard lock(impl_->clients_mutex);
   std::vector<ClientInfo> list;
   list.reserve(impl_->clients.size());
-  for (const auto& [id, info] : impl_->clients) list.push_back(info);
+  for (const auto& [id, info] : impl_->clients) {
+    list.push_back(info);
+    if (info.live_state) list.back().state = info.live_state->load(std::memory_order_relaxed);
+  }
   return list;
 }
 

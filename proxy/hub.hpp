@@ -22,6 +22,7 @@ struct ClientInfo {
   std::int64_t connected_unix_us = 0, request_unix_us = 0;
   int server_pid = 0;
   bool is_console = false;
+  std::shared_ptr<std::atomic<const char*>> live_state;  ///< set by the session as it goes; clients() copies it to `state`
 };
 
 /// Monotonic counters of one thread; summed by readers (relaxed atomics, one writer each).
@@ -60,6 +61,8 @@ class Hub {
   /// DDL or anything opaque was seen on the wire: the learner reloads this database's catalog at once. Until then
   /// rewriting and caching on it stand aside (the snapshot's catalog is removed).
   void catalog_changed(const std::string& database);
+  /// Grows before any snapshot can follow: a session whose snapshot has another value treats its catalog as unknown.
+  std::atomic<std::uint64_t> catalog_epoch{0};
   /// A database was connected to: its catalog is wanted.
   void catalog_wanted(const std::string& database);
   std::vector<std::string> take_catalog_requests();

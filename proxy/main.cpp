@@ -1,1 +1,3 @@
-int main() { return 0; }
+#include "proxy/cli/cli.hpp"
+
+int main(int argc, char** argv) { return pgsteer::proxy::cli::run_command_line(argc, argv); }

@@ -23,6 +23,7 @@ struct Snapshot {
   std::shared_ptr<const policies::KnowledgeMap> knowledge;                           ///< never null
   std::optional<policies::Mode> console_mode;                                        ///< SET MODE
   bool panic = false;
+  std::uint64_t catalog_epoch = 0;  ///< Hub::catalog_epoch when this was made
   std::uint64_t version = 0;
 
   const sql::Catalog* catalog(std::string_view database) const;

@@ -40,11 +40,38 @@ Type constant_type(const Object& constant) {
   return {};
 }
 
+Type sublink_type(const Object& link, const Bound& bound) {
+  if (string_field(link, "subLinkType") == "EXISTS_SUBLINK") return {oid::boolean};
+  const auto* query = field(link, "subselect");
+  const auto* select = query ? as(*query, "SelectStmt") : nullptr;
+  const auto* scope = select ? bound.scope_of(select) : nullptr;
+  if (string_field(link, "subLinkType") != "EXPR_SUBLINK" || !scope || scope->outputs.size() != 1) return {};
+  return scope->outputs.front().type;
+}
+
+Type operator_type(const Object& expr, const Bound& bound);
+
 bool sides_comparable(const Json& left, const Json& right, const Bound& bound) {
   const auto l = type_of(left, bound), r = type_of(right, bound);
   if (comparable(l, r)) return true;
   if (is_value(right)) return comparable_value(right, l, bound);
   return is_value(left) && comparable_value(left, r, bound);
+}
+
+Type operator_type(const Object& expr, const Bound& bound) {
+  const auto names = name_list(array_field(expr, "name"));
+  const auto* left = field(expr, "lexpr");
+  const auto* right = field(expr, "rexpr");
+  if (string_field(expr, "kind") != "AEXPR_OP" || !names || names->size() != 1 || !left || !right) return {};
+  const auto& name = names->front();
+  if (comparison(name)) return sides_comparable(*left, *right, bound) ? Type{oid::boolean} : Type{};
+  if (name != "+" && name != "-" && name != "*" && name != "/") return {};
+  const auto l = type_of(*left, bound).oid, r = type_of(*right, bound).oid;
+  const auto number = [](sql::Oid type) { return is_integer(type) || type == oid::numeric; };
+  if (!number(l) || !number(r)) return {};
+  if (l == oid::numeric || r == oid::numeric) return {oid::numeric};
+  if (l == oid::int8 || r == oid::int8) return {oid::int8};
+  return {l == oid::int4 || r == oid::int4 ? oid::int4 : oid::int2};
 }
 
 bool all_cannot_fail(const Array* list, const Bound& bound) {
@@ -85,8 +112,8 @@ Type type_of(const Json& node, const Bound& bound) {
     const auto oid = type ? builtin_type(plain_type_name(*type)) : 0;
     return Type{oid, -1, is_text(oid) || oid == oid::bpchar ? sql::Oid{100} : sql::Oid{0}};
   }
-  if (const auto* link = as(node, "SubLink"))
-    return string_field(*link, "subLinkType") == "EXISTS_SUBLINK" ? Type{oid::boolean} : Type{};
+  if (const auto* link = as(node, "SubLink")) return sublink_type(*link, bound);
+  if (const auto* expr = as(node, "A_Expr")) return operator_type(*expr, bound);
   if (as(node, "BoolExpr") || as(node, "NullTest") || as(node, "BooleanTest")) return {oid::boolean};
   if (const auto* call = as(node, "FuncCall")) {
     const auto names = name_list(array_field(*call, "funcname"));

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "rewriter/sql/identifiers.hpp"
 #include "rewriter/sql/lexer.hpp"
 #include "rewriter/sql/tree.hpp"
 
@@ -35,19 +36,6 @@ std::string lower(std::string_view name) {
   return out;
 }
 
-std::string quote_identifier(std::string_view name) {
-  const bool plain = !name.empty() && !(name[0] >= '0' && name[0] <= '9') && std::ranges::all_of(name, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
-  });
-  if (plain) return std::string(name);
-  std::string out = "\"";
-  for (const char c : name) {
-    if (c == '"') out += c;
-    out += c;
-  }
-  return out + '"';
-}
-
 /// Settings whose elements the server quotes as identifiers (GUC_LIST_QUOTE).
 bool is_quoted_list(std::string_view name) {
   return name == "search_path" || name == "temp_tablespaces" || name == "session_preload_libraries" ||
@@ -70,7 +58,7 @@ std::string setting_value(std::string_view name, const array& values) {
     const json::Node node = node_of(v);
     if (node.type == "A_Const") {
       const std::string item = constant_text(*node.fields);
-      out += is_quoted_list(name) && node.fields->contains("sval") ? quote_identifier(item) : item;
+      out += is_quoted_list(name) && node.fields->contains("sval") ? quoted_identifier(item) : item;
     } else {
       out += print_expression(v);  // SET TIME ZONE INTERVAL ...
     }

@@ -1,0 +1,134 @@
+// The list of sub-commands, and the command line around it.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iostream>
+#include <map>
+
+#include "policies/policy.hpp"
+#include "proxy/cli/cli.hpp"
+
+namespace pgsteer::proxy::cli {
+namespace {
+
+constexpr Command commands[] = {
+    {"run", "serve (the default): listen, relay, measure, and what the policies allow", add_run},
+    {"check", "read configuration and policies and say in plain words what they mean", add_check},
+    {"train", "train a model from the feedback store, validate and register it", add_train},
+    {"explain", "what a running pgsteer would do with a statement, and why", add_explain},
+    {"ctl", "one console command to a running pgsteer, e.g. pgsteer ctl SHOW QUERIES", add_ctl},
+    {"report", "", add_unavailable},
+    {"bench", "", add_unavailable},
+};
+
+constexpr const char* version_text = "pgsteer " PGSTEER_VERSION;
+
+std::vector<std::string> command_names() {
+  std::vector<std::string> names;
+  for (const Command& command : commands)
+    if (!command.help.empty()) names.emplace_back(command.name);
+  return names;
+}
+
+/// All "--long" names an application knows.
+std::vector<std::string> flag_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options())
+    for (const auto& name : option->get_lnames()) names.push_back("--" + name);
+  return names;
+}
+
+int usage_error(std::string_view command, const std::string& message, const std::string& near) {
+  std::cerr << "pgsteer" << (command.empty() ? "" : " ") << command << ": " << message;
+  if (!near.empty()) std::cerr << ": did you mean '" << near << "'?";
+  std::cerr << "\nTry 'pgsteer" << (command.empty() ? "" : " ") << command << " --help'.\n";
+  return exit_usage;
+}
+
+int unknown_argument(const CLI::App& app, const std::vector<std::string>& remaining) {
+  const auto flag = std::find_if(remaining.begin(), remaining.end(), [](const auto& word) { return word.starts_with("-"); });
+  const std::string wrong = flag != remaining.end() ? *flag : remaining.empty() ? std::string() : remaining.front();
+  const std::string name = wrong.substr(0, wrong.find('='));
+  if (!name.starts_with("-")) return usage_error(app.get_name(), fmt::format("unexpected argument '{}'", name), "");
+  return usage_error(app.get_name(), fmt::format("unknown option '{}'", name), policies::nearest_name(name, flag_names(app)));
+}
+
+std::string executable_path(const char* argv0) {
+  char path[4096];
+  const auto length = ::readlink("/proc/self/exe", path, sizeof path);
+  return length > 0 ? std::string(path, static_cast<std::size_t>(length)) : std::string(argv0);
+}
+
+/// `run` is what a command line without a sub-command means.
+std::vector<std::string> with_command(int argc, char** argv) {
+  std::vector<std::string> words(argv + 1, argv + argc);
+  const bool about = !words.empty() && (words[0] == "--help" || words[0] == "-h" || words[0] == "--version");
+  if (!about && (words.empty() || words[0].starts_with("-"))) words.insert(words.begin(), "run");
+  return words;
+}
+
+const Command* find_command(std::string_view name) {
+  for (const Command& command : commands)
+    if (command.name == name) return &command;
+  return nullptr;
+}
+
+constexpr const char* footer =
+    "\nWithout a sub-command the options are those of run:\n"
+    "  pgsteer --upstream postgresql://host:5432       listens on 127.0.0.1:6432, mode observe\n"
+    "  psql -h 127.0.0.1 -p 6432 pgsteer               the console\n"
+    "Exit codes: 0 done, 1 failed, 64 wrong usage, 78 wrong configuration.";
+
+int show_about(const std::string& word) {
+  if (word == "--version") {
+    std::cout << version_text << "\n";
+    return exit_ok;
+  }
+  std::cout << "pgsteer: a transparent SQL proxy for PostgreSQL that predicts, rewrites, steers, caches and learns.\n\n"
+            << "Usage: pgsteer [sub-command] [options]      pgsteer <sub-command> --help says more\n\n";
+  for (const Command& command : commands)
+    if (!command.help.empty()) std::cout << fmt::format("  {:<10} {}\n", command.name, command.help);
+  std::cout << "  --version  print the version\n" << footer << "\n";
+  return exit_ok;
+}
+
+}  // namespace
+
+std::span<const Command> all_commands() { return commands; }
+
+std::function<int()> add_unavailable(CLI::App& app, const std::string&) {
+  app.allow_extras();
+  return [name = app.get_name()] {
+    std::cerr << "pgsteer " << name << ": not available in this version\n";
+    return exit_usage;
+  };
+}
+
+int run_command_line(int argc, char** argv) {
+  auto words = with_command(argc, argv);
+  const Command* command = find_command(words.front());
+  if (!command) {
+    if (words.front().starts_with("-")) return show_about(words.front());
+    return usage_error("", fmt::format("unknown sub-command '{}'", words.front()), policies::nearest_name(words.front(), command_names()));
+  }
+  CLI::App app(std::string(command->help), std::string(command->name));
+  app.set_version_flag("--version", version_text);
+  app.get_formatter()->column_width(34);
+  const auto action = command->add(app, executable_path(argv[0]));
+  words.erase(words.begin());
+  std::reverse(words.begin(), words.end());  // as CLI11 wants a vector
+  try {
+    app.parse(words);
+  } catch (const CLI::ExtrasError&) {
+    return unknown_argument(app, app.remaining());
+  } catch (const CLI::Success& asked) {  // --help, --version
+    return app.exit(asked);
+  } catch (const CLI::ParseError& error) {
+    return usage_error(command->name, error.what(), "");
+  }
+  return action();
+}
+
+}  // namespace pgsteer::proxy::cli

@@ -1,0 +1,37 @@
+#pragma once
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+namespace pgsteer::proxy::cli {
+
+/// Exit codes, as sysexits.h names them.
+inline constexpr int exit_ok = 0, exit_failure = 1, exit_usage = 64, exit_config = 78;
+
+/// One sub-command: adds its options to `app` and returns what to do once they are parsed (the result is the exit code).
+struct Command {
+  std::string_view name;
+  std::string_view help;  ///< one line; "" hides it from --help
+  std::function<int()> (*add)(CLI::App& app, const std::string& executable);
+};
+
+/// The explicit list, all.cpp.
+std::span<const Command> all_commands();
+
+std::function<int()> add_run(CLI::App&, const std::string& executable);          // run.cpp
+std::function<int()> add_check(CLI::App&, const std::string& executable);        // check.cpp
+std::function<int()> add_train(CLI::App&, const std::string& executable);        // train.cpp
+std::function<int()> add_explain(CLI::App&, const std::string& executable);      // explain.cpp
+std::function<int()> add_ctl(CLI::App&, const std::string& executable);          // ctl.cpp
+std::function<int()> add_unavailable(CLI::App&, const std::string& executable);  // all.cpp
+
+/// The whole command line: finds the sub-command (`run` when none is named), parses, runs it, returns the exit code.
+int run_command_line(int argc, char** argv);
+
+}  // namespace pgsteer::proxy::cli

@@ -1,0 +1,66 @@
+// PIN, UNPIN, BAN, TRAIN, ROLLBACK MODEL: a person's word over what was learned.
+#include <fmt/format.h>
+
+#include "proxy/console/command.hpp"
+#include "proxy/console/result.hpp"
+#include "proxy/learner/learner.hpp"
+
+namespace pgsteer::proxy::console {
+namespace {
+
+bool is_fingerprint(const std::string& text) {
+  return text.size() == 16 && text.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos;
+}
+
+ConsoleResult learning_off() { return failure("55000", "learning is off", "learning.enabled = true turns it on."); }
+
+ConsoleResult bad_fingerprint(const std::string& text) {
+  return failure("22023", fmt::format("'{}' is not a fingerprint: expected 16 hexadecimal digits", text),
+                 "SHOW QUERIES lists fingerprints.");
+}
+
+/// What the learner said: "" is done.
+ConsoleResult outcome(const std::string& error, std::string tag) {
+  return error.empty() ? done(std::move(tag)) : failure("55000", error);
+}
+
+}  // namespace
+
+ConsoleResult pin(const Request& request) {
+  const auto& words = request.arguments;
+  if (words.size() != 3 || !words[1].is("TO")) return usage("PIN '<fingerprint>' TO '<label>'");
+  if (!is_fingerprint(words[0].text)) return bad_fingerprint(words[0].text);
+  if (!request.hub.learner) return learning_off();
+  return outcome(request.hub.learner->pin(words[0].text, words[2].text), "PIN");
+}
+
+ConsoleResult unpin(const Request& request) {
+  const auto& words = request.arguments;
+  if (words.size() != 1) return usage("UNPIN '<fingerprint>'");
+  if (!is_fingerprint(words[0].text)) return bad_fingerprint(words[0].text);
+  if (!request.hub.learner) return learning_off();
+  return outcome(request.hub.learner->unpin(words[0].text), "UNPIN");
+}
+
+ConsoleResult ban(const Request& request) {
+  const auto& words = request.arguments;
+  if (words.size() != 2) return usage("BAN '<fingerprint>' '<label>'");
+  if (!is_fingerprint(words[0].text)) return bad_fingerprint(words[0].text);
+  if (!request.hub.learner) return learning_off();
+  return outcome(request.hub.learner->ban(words[0].text, words[1].text), "BAN");
+}
+
+/// In the background: the console never blocks. SHOW HEALTH and SHOW MODELS say when it is done.
+ConsoleResult train(const Request& request) {
+  if (!request.hub.learner) return learning_off();
+  return outcome(request.hub.learner->train(false), "TRAIN");
+}
+
+ConsoleResult rollback_model(const Request& request) {
+  const auto& words = request.arguments;
+  if (words.size() > 1) return usage("ROLLBACK MODEL [name]");
+  if (!request.hub.learner) return learning_off();
+  return outcome(request.hub.learner->rollback_model(words.empty() ? "latency" : words[0].text), "ROLLBACK MODEL");
+}
+
+}  // namespace pgsteer::proxy::console

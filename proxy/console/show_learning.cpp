@@ -1,0 +1,112 @@
+// SHOW QUERIES, DECISIONS, MODELS, EXPERIMENTS, FEEDBACK: what was measured and learned.
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cmath>
+#include <optional>
+
+#include "predictor/feedback.hpp"
+#include "proxy/console/command.hpp"
+#include "proxy/console/result.hpp"
+#include "proxy/learner/learner.hpp"
+#include "proxy/reload.hpp"
+
+namespace pgsteer::proxy::console {
+namespace {
+
+/// `[LIMIT] n`; nullopt when it is something else.
+std::optional<std::size_t> limit_of(const Request& request, std::size_t otherwise) {
+  auto words = request.arguments;
+  if (!words.empty() && words[0].is("LIMIT")) words.erase(words.begin());
+  if (request.arguments.empty()) return otherwise;
+  std::size_t limit = 0;
+  if (words.size() != 1) return std::nullopt;
+  const auto& text = words[0].text;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return limit;
+}
+
+}  // namespace
+
+ConsoleResult show_queries(const Request& request) {
+  const auto limit = limit_of(request, 1000);
+  if (!limit) return usage("SHOW QUERIES [limit]");
+  Table table({{"fingerprint", Type::text}, {"database", Type::text},  {"kind", Type::text},       {"calls", Type::int8},
+               {"errors", Type::int8},      {"rows", Type::int8},      {"total_ms", Type::float8}, {"mean_ms", Type::float8},
+               {"p50_ms", Type::float8},    {"p95_ms", Type::float8},  {"p99_ms", Type::float8},   {"predicted_ms", Type::float8},
+               {"q_error_p50", Type::float8}, {"saved_ms", Type::float8}, {"cache_hits", Type::int8}, {"rewritten", Type::int8},
+               {"steered", Type::int8},     {"cacheable", Type::text}, {"reason", Type::text},     {"action", Type::text},
+               {"query", Type::text}});
+  if (!request.hub.learner) return table;
+  std::size_t rows = 0;
+  for (const auto& q : request.hub.learner->queries()) {
+    if (rows++ == *limit) break;
+    table.row(q.fingerprint, q.database, q.kind, q.calls, q.errors, q.rows, q.total_ms, q.mean_ms, q.p50_ms, q.p95_ms, q.p99_ms,
+              q.predicted_ms, q.q_error_p50, q.saved_ms, q.cache_hits, q.rewritten, q.steered, q.cacheable, q.reason, q.action,
+              q.normalized);
+  }
+  return table;
+}
+
+ConsoleResult show_decisions(const Request& request) {
+  const auto limit = limit_of(request, 100);
+  if (!limit) return usage("SHOW DECISIONS [limit]");
+  Table table({{"id", Type::int8},       {"time", Type::timestamptz}, {"database", Type::text},    {"user", Type::text},
+               {"fingerprint", Type::text}, {"mode", Type::text},     {"rule", Type::text},        {"action", Type::text},
+               {"reason", Type::text},   {"detail", Type::text},      {"source", Type::text},      {"predicted_ms", Type::float8},
+               {"low_ms", Type::float8}, {"high_ms", Type::float8},   {"actual_ms", Type::float8}, {"probability", Type::float8},
+               {"rows", Type::int8}});
+  if (!request.hub.learner) return table;
+  for (const auto& d : request.hub.learner->decisions(*limit))
+    table.row(d.id, timestamp(d.unix_us), d.database, d.user, d.fingerprint, d.mode, d.rule, d.action, d.reason, d.detail, d.source,
+              d.predicted_ms, d.low_ms, d.high_ms, d.actual_ms, d.probability, d.rows);
+  return table;
+}
+
+/// What is on disk, whether it is the registered current version, and whether this process predicts with it right now.
+ConsoleResult show_models(const Request& request) {
+  const auto snapshot = request.hub.snapshot();
+  Table table({{"name", Type::text}, {"version", Type::text}, {"current", Type::boolean}, {"in_use", Type::boolean},
+               {"interval_factor", Type::float8}, {"metrics", Type::text}, {"directory", Type::text}});
+  if (!snapshot->config) return table;
+  for (const auto& model : predictor::list_models(state_directory(*snapshot->config))) {
+    const bool in_use = snapshot->model && snapshot->model->version() == model.version;
+    std::string metrics = model.metrics;
+    for (char& c : metrics)
+      if (c == '\n') c = ' ';
+    table.row(model.name, model.version, model.current, in_use, in_use ? std::exp(snapshot->model->interval_log()) : 0.0, metrics,
+              model.directory);
+  }
+  return table;
+}
+
+ConsoleResult show_experiments(const Request& request) {
+  Table table({{"fingerprint", Type::text}, {"database", Type::text}, {"candidate", Type::text}, {"state", Type::text},
+               {"runs", Type::int8}, {"explored", Type::int8}, {"median_ms", Type::float8}, {"default_ms", Type::float8},
+               {"worst_ratio", Type::float8}, {"gain_low", Type::float8}, {"why", Type::text}});
+  if (!request.hub.learner) return table;
+  for (const auto& e : request.hub.learner->experiments())
+    table.row(e.fingerprint, e.database, e.label, e.state, e.runs, e.explored, e.median_ms, e.default_ms, e.worst_ratio, e.gain_low,
+              e.why);
+  return table;
+}
+
+ConsoleResult show_feedback(const Request& request) {
+  Table table({{"name", Type::text}, {"value", Type::text}});
+  table.row("enabled", request.hub.learner ? "yes" : "no");
+  if (!request.hub.learner) return table;
+  const auto state = request.hub.learner->feedback();
+  table.row("received", std::to_string(state.received));
+  table.row("stored", std::to_string(state.stored));
+  table.row("dropped", std::to_string(state.dropped));
+  table.row("dropped_before_learner", std::to_string(request.hub.totals().feedback_dropped));
+  table.row("spooled", std::to_string(state.spooled));
+  table.row("rows_in_store", std::to_string(state.rows));
+  table.row("training", request.hub.learner->training() ? "yes" : "no");
+  table.row("settled", request.hub.learner->settled() ? "yes" : "no");
+  table.row("error", state.error.empty() ? "none" : state.error);
+  return table;
+}
+
+}  // namespace pgsteer::proxy::console

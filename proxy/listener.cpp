@@ -1,0 +1,125 @@
+#include "proxy/listener.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <filesystem>
+
+namespace pgsteer::proxy {
+
+namespace asio = boost::asio;
+using Socket = asio::generic::stream_protocol::socket;
+constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
+
+struct Listener::Impl {
+  std::vector<std::unique_ptr<Worker>>& workers;
+  const Config& config;
+  asio::ip::tcp::acceptor tcp;
+  asio::local::stream_protocol::acceptor local;
+  std::string local_path;
+  std::size_t next = 0;
+
+  void dispatch(int fd, int family, std::string address) {
+    Worker& worker = *workers[next++ % workers.size()];
+    asio::post(worker.loop, [&worker, fd, family, address = std::move(address)] {
+      boost::system::error_code ec;
+      Socket socket(worker.loop);
+      socket.assign(asio::generic::stream_protocol(family, 0), fd, ec);
+      if (ec) {
+        ::close(fd);
+        return;
+      }
+      asio::co_spawn(worker.loop, serve_connection(worker, std::move(socket), address), asio::detached);
+    });
+  }
+};
+
+namespace {
+
+/// Out of descriptors or memory: wait instead of spinning; clients stay in the backlog.
+asio::awaitable<void> pause_after(boost::system::error_code ec, Worker& worker) {
+  spdlog::warn("event=accept_failed error=\"{}\"", ec.message());
+  asio::steady_timer timer(worker.loop, std::chrono::milliseconds(100));
+  co_await timer.async_wait(as_result);
+}
+
+}  // namespace
+
+Listener::Listener(std::vector<std::unique_ptr<Worker>>& workers, const Config& config)
+    : impl_(new Impl{workers, config, asio::ip::tcp::acceptor(workers[0]->loop),
+                     asio::local::stream_protocol::acceptor(workers[0]->loop), {}, 0}) {}
+
+Listener::~Listener() {
+  if (!impl_->local_path.empty()) ::unlink(impl_->local_path.c_str());
+}
+
+template <class Acceptor>
+static asio::awaitable<void> accept_loop(Acceptor& acceptor, Worker& worker, std::function<void(int, std::string)> take) {
+  for (;;) {
+    auto [ec, socket] = co_await acceptor.async_accept(as_result);
+    if (ec == asio::error::operation_aborted || !acceptor.is_open()) co_return;
+    if (ec) {
+      co_await pause_after(ec, worker);
+      continue;
+    }
+    boost::system::error_code ignored;
+    std::string address = "unix";
+    if constexpr (std::is_same_v<Acceptor, asio::ip::tcp::acceptor>) {
+      socket.set_option(asio::ip::tcp::no_delay(true), ignored);
+      socket.set_option(asio::socket_base::keep_alive(true), ignored);
+      const auto peer = socket.remote_endpoint(ignored);
+      address = peer.address().to_string() + ":" + std::to_string(peer.port());
+    }
+    const int fd = socket.release(ignored);
+    if (!ignored) take(fd, std::move(address));
+  }
+}
+
+void Listener::start() {
+  const auto& listen = impl_->config.listen;
+  boost::system::error_code ec;
+  const auto address = asio::ip::make_address(listen.address == "*" ? "0.0.0.0" : listen.address, ec);
+  if (ec) throw std::runtime_error(fmt::format("listen.address '{}': expected an IP address or '*'", listen.address));
+  const asio::ip::tcp::endpoint endpoint(address, listen.port);
+  auto& tcp = impl_->tcp;
+  tcp.open(endpoint.protocol());
+  tcp.set_option(asio::socket_base::reuse_address(true));
+  tcp.bind(endpoint, ec);
+  if (!ec) tcp.listen(listen.backlog, ec);
+  if (ec) throw std::runtime_error(fmt::format("cannot listen on {}:{}: {}", listen.address, listen.port, ec.message()));
+  const int family = endpoint.protocol().family();
+  asio::co_spawn(impl_->workers[0]->loop,
+                 accept_loop(tcp, *impl_->workers[0],
+                             [this, family](int fd, std::string from) { impl_->dispatch(fd, family, std::move(from)); }),
+                 asio::detached);
+  if (!listen.unix_socket_dir.empty()) {
+    impl_->local_path = fmt::format("{}/.s.PGSQL.{}", listen.unix_socket_dir, listen.port);
+    ::unlink(impl_->local_path.c_str());
+    auto& local = impl_->local;
+    local.open();
+    local.bind(asio::local::stream_protocol::endpoint(impl_->local_path), ec);
+    if (!ec) local.listen(listen.backlog, ec);
+    if (ec) throw std::runtime_error(fmt::format("cannot listen on {}: {}", impl_->local_path, ec.message()));
+    ::chmod(impl_->local_path.c_str(), 0777);
+    asio::co_spawn(impl_->workers[0]->loop,
+                   accept_loop(local, *impl_->workers[0],
+                               [this](int fd, std::string from) { impl_->dispatch(fd, AF_UNIX, std::move(from)); }),
+                   asio::detached);
+  }
+}
+
+void Listener::stop() {
+  boost::system::error_code ignored;
+  impl_->tcp.close(ignored);
+  impl_->local.close(ignored);
+}
+
+}  // namespace pgsteer::proxy

@@ -1,0 +1,216 @@
+#include "proxy/server.hpp"
+
+#include <fmt/format.h>
+#include <pthread.h>
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <csignal>
+#include <cstdio>
+#include <functional>
+#include <thread>
+
+#include "proxy/hub.hpp"
+#include "proxy/learner/learner.hpp"
+#include "proxy/listener.hpp"
+#include "proxy/redis_url.hpp"
+#include "proxy/reload.hpp"
+#include "proxy/session/session.hpp"
+#include "proxy/worker.hpp"
+
+namespace pgsteer::proxy {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr int kConfigError = 78;  // EX_CONFIG
+constexpr std::size_t kStackBytes = 64u << 20;  ///< parsing recurses; only touched pages cost memory
+constexpr auto kDrainTime = std::chrono::seconds(10);
+
+void start_logging(const Config& config) {
+  auto logger = config.log.file.empty() ? spdlog::stderr_logger_mt("pgsteer")
+                                        : spdlog::basic_logger_mt("pgsteer", config.log.file);
+  if (config.log.format == "json") {
+    logger->set_pattern(R"({"ts":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","msg":"%v"})");
+  } else {
+    logger->set_pattern("%Y-%m-%d %H:%M:%S.%e %l %v");
+  }
+  logger->set_level(spdlog::level::from_str(config.log.level));
+  logger->flush_on(spdlog::level::info);
+  spdlog::set_default_logger(std::move(logger));
+}
+
+/// A thread with a large stack: std::thread cannot be told its stack size.
+class LoopThread {
+ public:
+  explicit LoopThread(std::function<void()> body) : body_(std::move(body)) {
+    pthread_attr_t attributes;
+    ::pthread_attr_init(&attributes);
+    ::pthread_attr_setstacksize(&attributes, kStackBytes);
+    started_ = ::pthread_create(&thread_, &attributes, &LoopThread::enter, this) == 0;
+    ::pthread_attr_destroy(&attributes);
+    if (!started_) throw std::runtime_error("cannot start a thread");
+  }
+  ~LoopThread() {
+    if (started_) ::pthread_join(thread_, nullptr);
+  }
+  LoopThread(const LoopThread&) = delete;
+  LoopThread& operator=(const LoopThread&) = delete;
+
+ private:
+  static void* enter(void* self) {
+    static_cast<LoopThread*>(self)->body_();
+    return nullptr;
+  }
+  std::function<void()> body_;
+  pthread_t thread_{};
+  bool started_ = false;
+};
+
+/// Shutdown in order: no new clients; idle sessions end at once, busy ones get kDrainTime; then the loops stop.
+class Shutdown {
+ public:
+  Shutdown(std::vector<std::unique_ptr<Worker>>& workers, Listener& listener) : workers_(workers), listener_(listener) {}
+
+  void begin() {
+    if (begun_.exchange(true)) return force();
+    spdlog::info("event=shutdown_begin");
+    asio::post(workers_[0]->loop, [this] { listener_.stop(); });
+    deadline_ = Clock::now() + kDrainTime;
+    for (auto& worker : workers_) asio::post(worker->loop, [this, w = worker.get()] { drain(*w); });
+  }
+
+  void force() {
+    deadline_ = Clock::now();
+  }
+
+ private:
+  void drain(Worker& worker) {
+    const bool late = Clock::now() >= deadline_.load();
+    std::vector<std::shared_ptr<Session>> live;
+    for (const auto& [id, weak] : worker.sessions) {
+      if (auto session = weak.lock()) live.push_back(std::move(session));
+    }
+    for (const auto& session : live) {
+      if (late || session->idle()) session->close(true);
+    }
+    if (worker.sessions.empty() || late) {
+      if (worker.redis) worker.redis->shutdown();
+      worker.loop.stop();
+      return;
+    }
+    auto timer = std::make_shared<asio::steady_timer>(worker.loop, std::chrono::milliseconds(50));
+    timer->async_wait([this, timer, w = &worker](boost::system::error_code) { drain(*w); });
+  }
+
+  std::vector<std::unique_ptr<Worker>>& workers_;
+  Listener& listener_;
+  std::atomic<bool> begun_{false};
+  std::atomic<Clock::time_point> deadline_{Clock::time_point::max()};
+};
+
+void wait_for_signals(asio::signal_set& signals, Hub& hub, Shutdown& shutdown) {
+  signals.async_wait([&](boost::system::error_code ec, int number) {
+    if (ec) return;
+    if (number == SIGHUP) {
+      if (const auto error = hub.reload()) spdlog::error("event=reload_refused error=\"{}\"", *error);
+      else spdlog::info("event=reloaded");
+    } else if (number == SIGUSR1) {
+      hub.update([](Snapshot& next) { next.panic = true; });
+      spdlog::warn("event=panic by=SIGUSR1");
+    } else {
+      shutdown.begin();
+    }
+    wait_for_signals(signals, hub, shutdown);
+  });
+}
+
+}  // namespace
+
+int run_server(const RunOptions& options) {
+  auto loaded = load_all(options.config_file, options.overrides);
+  if (!loaded.error.empty()) {
+    std::fprintf(stderr, "%s\n", loaded.error.c_str());
+    return kConfigError;
+  }
+  const Config& config = *loaded.config;
+  std::string error;
+  if (!parse_endpoint(config.upstream.url, &error)) {
+    std::fprintf(stderr, "upstream.url: %s\n", error.c_str());
+    return kConfigError;
+  }
+  cache::RedisOptions redis;
+  if (!config.cache.redis_url.empty() && !parse_redis_url(config.cache.redis_url, &redis, &error)) {
+    std::fprintf(stderr, "cache.redis_url: %s\n", error.c_str());
+    return kConfigError;
+  }
+  redis.deadline = config.cache.redis_deadline;
+  start_logging(config);
+
+  Hub hub(loaded.config, loaded.policies);
+  hub.overrides = options.overrides;
+  const int threads = config.threads.count > 0 ? config.threads.count
+                                               : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  std::vector<std::unique_ptr<Worker>> workers;
+  for (int i = 0; i < threads; ++i) {
+    workers.push_back(std::make_unique<Worker>(hub, i));
+    if (!config.cache.redis_url.empty()) workers.back()->redis = cache::RedisStore::create(workers.back()->loop, redis);
+  }
+  hub.subscribe([&workers](std::shared_ptr<const Snapshot> snapshot) {
+    for (auto& worker : workers) {
+      asio::post(worker->loop, [w = worker.get(), snapshot] { w->set_snapshot(snapshot); });
+    }
+  });
+
+  Listener listener(workers, config);
+  try {
+    listener.start();
+  } catch (const std::exception& e) {
+    spdlog::error("event=start_failed error=\"{}\"", e.what());
+    std::fprintf(stderr, "pgsteer: %s\n", e.what());
+    return 1;
+  }
+  Learner learner(hub, options.executable);
+  hub.learner = &learner;
+  Shutdown shutdown(workers, listener);
+  hub.on_shutdown = [&shutdown](int) { shutdown.begin(); };
+  hub.on_kill = [&workers](std::uint64_t id) {
+    for (auto& worker : workers) {
+      asio::post(worker->loop, [w = worker.get(), id] {
+        const auto found = w->sessions.find(id);
+        if (found == w->sessions.end()) return;
+        if (auto session = found->second.lock()) session->close(true);
+      });
+    }
+  };
+  asio::signal_set signals(workers[0]->loop, SIGINT, SIGTERM, SIGHUP);
+  signals.add(SIGUSR1);
+  wait_for_signals(signals, hub, shutdown);
+  learner.start();
+
+  spdlog::info("event=ready version={} listen={}:{} upstream={} threads={} mode={} state_dir={}", PGSTEER_VERSION,
+               config.listen.address, config.listen.port, config.upstream.url.substr(config.upstream.url.find('@') + 1),
+               threads, policies::to_string(config.mode.initial), state_directory(config));
+  {
+    std::vector<std::unique_ptr<LoopThread>> loops;
+    for (auto& worker : workers) {
+      loops.push_back(std::make_unique<LoopThread>([w = worker.get()] {
+        const auto guard = asio::make_work_guard(w->loop);
+        w->loop.run();
+      }));
+    }
+  }
+  learner.stop();
+  hub.learner = nullptr;
+  spdlog::info("event=stopped");
+  return 0;
+}
+
+}  // namespace pgsteer::proxy

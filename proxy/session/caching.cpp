@@ -1,0 +1,133 @@
+// The session's side of the result cache: look-up, fill, store.
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "proxy/session/session.hpp"
+
+namespace pgsteer::proxy {
+namespace {
+
+std::int64_t unix_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+bool usable(const cache::Entry& entry, const cache::Key& key, const std::string& database, const cache::Words& words,
+            bool need_description) {
+  if (entry.key_material != key.material) return false;
+  if (entry.expires_unix_us != 0 && entry.expires_unix_us <= unix_us()) return false;
+  if (need_description && entry.row_description.empty()) return false;
+  return words.unchanged(database, entry.tag);
+}
+
+std::string redis_key(const cache::Key& key) {
+  char text[48];
+  std::snprintf(text, sizeof text, "pgsteer:v:%016llx%016llx", static_cast<unsigned long long>(key.hash[0]),
+                static_cast<unsigned long long>(key.hash[1]));
+  return text;
+}
+
+/// Beyond this one reader holds its answer back no longer than a value is worth.
+constexpr std::chrono::milliseconds kStrictLifetime = std::chrono::hours(1);
+
+}  // namespace
+
+Awaitable<Session::Lookup> Session::look_up(std::shared_ptr<const Plan> plan, std::string_view text,
+                                            std::span<const std::uint32_t> types, std::string_view parameters,
+                                            std::string_view formats, bool need_description) {
+  Lookup result;
+  Hub& hub = worker_.hub;
+  if (hub.unmarked_sessions.load() != 0) co_return result;
+  const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database);
+  if (!catalog || !plan->knowledge || writes_.wrote_in_transaction()) co_return result;
+
+  cache::KeyInput input;
+  input.session = &facts_;
+  input.generation = hub.words.generation();
+  input.database_oid = catalog->database_oid;
+  input.text = text;
+  input.parameter_types = types;
+  input.bind_parameters = parameters;
+  input.result_formats = formats;
+  cache::Key key = cache::make_key(input);
+
+  // The words are read before the value, and before execution: this is the fill permit.
+  const std::vector<sql::Oid>& relations = plan->knowledge->cache.relations;
+  const auto permit = hub.words.read(facts_.database, relations);
+  const unsigned sights = hub.memory.sight(key);
+  if (auto entry = hub.memory.find(key)) {
+    if (usable(*entry, key, facts_.database, hub.words, need_description)) {
+      result.entry = std::move(entry);
+      result.source = Source::cache_memory;
+      co_return result;
+    }
+  }
+  const double estimate_ms = plan->estimates.empty() ? 0 : plan->estimates.front().ms;
+  const auto config = worker_.snapshot().config;
+  const bool use_redis = worker_.redis && estimate_ms * 1000 >= static_cast<double>(config->cache.redis_min_cost.count());
+  if (use_redis && permit) {
+    auto bytes = co_await worker_.redis->get(redis_key(key));
+    if (bytes) {
+      if (auto entry = cache::deserialize(*bytes);
+          entry && usable(*entry, key, facts_.database, hub.words, need_description)) {
+        auto shared = std::make_shared<const cache::Entry>(std::move(*entry));
+        hub.memory.put(key, shared);
+        result.entry = std::move(shared);
+        result.source = Source::cache_redis;
+        co_return result;
+      }
+    }
+  }
+  worker_.counters.cache_misses.fetch_add(1, std::memory_order_relaxed);
+  if (!permit) co_return result;
+  // Doorkeeper: cheap statements are kept from their second sight on, dear ones at once.
+  if (sights < 2 && estimate_ms < 5) co_return result;
+  result.fill = std::make_unique<Fill>();
+  result.fill->entry = std::make_shared<cache::Entry>();
+  result.fill->entry->key_material = key.material;
+  result.fill->entry->tag = *permit;
+  result.fill->entry->fingerprint = plan->analysis->fingerprint_hex;
+  result.fill->key = std::move(key);
+  result.fill->max_bytes = plan->policy.cache.max_result;
+  co_return result;
+}
+
+void Session::store(Exec& exec) {
+  Fill& fill = *exec.fill;
+  if (fill.spoiled || worker_.hub.unmarked_sessions.load() != 0) return;
+  auto entry = fill.entry;
+  if (!worker_.hub.words.unchanged(facts_.database, entry->tag)) return;  // a write landed meanwhile: useless already
+  const auto& action = exec.plan->policy.cache;
+  entry->row_count = exec.execution.rows;
+  entry->created_unix_us = unix_us();
+  entry->cost_ms = static_cast<double>(exec.execution.last_byte_ns - exec.execution.sent_ns) / 1e6;
+  std::chrono::milliseconds lifetime = kStrictLifetime;
+  if (action.mode == cache::Consistency::ttl || action.mode == cache::Consistency::bounded) lifetime = action.staleness;
+  // The answer is as old as its execution's start.
+  entry->expires_unix_us = entry->created_unix_us - static_cast<std::int64_t>(exec.execution.last_byte_ns / 1000) +
+                           std::chrono::microseconds(lifetime).count();
+  worker_.hub.memory.put(fill.key, entry);
+  worker_.counters.cache_stores.fetch_add(1, std::memory_order_relaxed);
+  const auto config = worker_.snapshot().config;
+  if (worker_.redis && entry->cost_ms * 1000 >= static_cast<double>(config->cache.redis_min_cost.count())) {
+    worker_.redis->set(redis_key(fill.key), cache::serialize(*entry), lifetime);
+  }
+}
+
+void Session::report_hit(std::shared_ptr<const Plan> plan, std::string_view text, const cache::Entry& entry,
+                         Source source, Clock::time_point arrival) {
+  worker_.counters.cache_hits.fetch_add(1, std::memory_order_relaxed);
+  worker_.counters.queries.fetch_add(1, std::memory_order_relaxed);
+  worker_.counters.transactions.fetch_add(1, std::memory_order_relaxed);
+  Outcome outcome;
+  outcome.plan = std::move(plan);
+  outcome.execution.arrival = arrival;
+  outcome.execution.source = source;
+  outcome.execution.rows = entry.row_count;
+  outcome.execution.bytes = static_cast<std::int64_t>(entry.rows.size());
+  outcome.execution.text = text;
+  outcome.execution.last_byte_ns = outcome.execution.proxy_ns = since(arrival);
+  worker_.hub.report(std::move(outcome));
+}
+
+}  // namespace pgsteer::proxy

@@ -1,0 +1,483 @@
+// Client -> server: what the client asked, message by message.
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cstring>
+
+#include "proxy/console/console.hpp"
+#include "proxy/session/session.hpp"
+
+namespace pgsteer::proxy {
+
+using protocol::Request;
+
+namespace {
+
+/// The plan of a statement that was not looked at: as it came, may write anything.
+std::shared_ptr<const Plan> opaque_plan(const sql::SessionFacts& facts) {
+  auto plan = std::make_shared<Plan>();
+  auto analysis = std::make_shared<sql::Analysis>();
+  analysis->why_not = sql::WhyNot::too_long;
+  plan->analysis = std::move(analysis);
+  plan->database = facts.database;
+  plan->user = facts.user;
+  plan->candidates.resize(1);
+  plan->estimates.resize(1);
+  plan->decision.reason = policies::ReasonCode::not_analysed;
+  return plan;
+}
+
+std::string_view query_text(std::string_view message) {
+  auto body = message.substr(protocol::kHeaderBytes);
+  const auto end = body.find('\0');
+  return body.substr(0, end);
+}
+
+}  // namespace
+
+Awaitable<void> Session::on_client_bytes() {
+  std::size_t at = 0;
+  while (at < client_size_ && !closing_) {
+    const std::string_view rest(client_buffer_.get() + at, client_size_ - at);
+    if (client_passing_ > 0) {
+      const std::size_t n = std::min<std::uint64_t>(client_passing_, rest.size());
+      forward(rest.substr(0, n));
+      client_passing_ -= n;
+      at += n;
+      co_await drain_to_server();
+      continue;
+    }
+    const auto header = protocol::peek_header(rest);
+    if (!header) break;
+    if (header->length < 4 || header->length > protocol::kMaxLength) {
+      worker_.counters.protocol_errors.fetch_add(1, std::memory_order_relaxed);
+      fatal("08P01", "invalid message length");
+      finish();
+      co_return;
+    }
+    const bool whole = header->total() <= kBufferBytes;
+    if (whole && rest.size() < header->total()) break;
+    if (whole) {
+      const std::string_view message = rest.substr(0, header->total());
+      at += header->total();
+      if (!ready_ || !tracking_) {
+        if (header->type == 'X') unmarked_work();
+        forward(message);
+      } else {
+        co_await on_client_message(header->type, message);
+      }
+    } else {
+      if (ready_ && tracking_) on_large_client_message(header->type, rest);
+      forward(rest);
+      client_passing_ = header->total() - rest.size();
+      at = client_size_;
+    }
+  }
+  if (closing_) co_return;
+  std::memmove(client_buffer_.get(), client_buffer_.get() + at, client_size_ - at);
+  client_size_ -= at;
+  co_await drain_to_server();
+}
+
+bool Session::expect(Request kind, Context context, bool hidden) {
+  return tracker_.expect(kind, hidden, std::move(context));
+}
+
+Awaitable<void> Session::on_client_message(char type, std::string_view message) {
+  if (!unit_) unit_ = std::make_shared<Unit>();
+  if (bytes_only()) unmarked_work();
+  publish("active");
+  if (try_hold(type, message)) co_return;
+  if (type == 'S' && held_.active()) {
+    co_await resolve_held(message);
+    co_return;
+  }
+  release_held();
+  switch (type) {
+    case 'Q':
+      co_await on_query(message);
+      co_return;
+    case 'P':
+      on_parse(message);
+      break;
+    case 'B':
+      on_bind(message);
+      break;
+    case 'D': {
+      const auto target = protocol::read_target(message.substr(protocol::kHeaderBytes));
+      const bool statement = target && target->kind == 'S';
+      if (statement) {
+        if (auto prepared = find_prepared(target->name)) {
+          if (prepared->local) {
+            std::string reply;
+            protocol::Message(reply, 't').int16(0);
+            protocol::append_row_description(reply, {{"QUERY PLAN", 25}});
+            co_await quiet();
+            to_client_ += reply;
+            co_await drain_to_client();
+            co_return;
+          }
+          send_unsent(*prepared);
+        }
+      } else if (target) {
+        const auto portal = portals_.find(target->name);
+        if (portal != portals_.end() && portal->second.statement && portal->second.statement->local) {
+          co_await quiet();
+          protocol::append_row_description(to_client_, {{"QUERY PLAN", 25}});
+          co_await drain_to_client();
+          co_return;
+        }
+      }
+      expect(statement ? Request::describe_statement : Request::describe_portal, {});
+      forward(message);
+      break;
+    }
+    case 'E': {
+      const auto execute = protocol::read_execute(message.substr(protocol::kHeaderBytes));
+      std::shared_ptr<Prepared> statement;
+      if (execute) {
+        const auto portal = portals_.find(execute->portal);
+        if (portal != portals_.end()) statement = portal->second.statement;
+      }
+      if (statement && statement->local) {
+        co_await answer_locally(statement->text, false);
+        co_return;
+      }
+      auto plan = statement ? statement->plan : nullptr;
+      track_writes(plan.get());
+      auto exec = make_exec(plan ? plan : opaque_plan(facts_), statement ? statement->text : std::string_view());
+      expect(Request::execute, {exec, unit_, nullptr});
+      forward(message);
+      break;
+    }
+    case 'C': {
+      const auto target = protocol::read_target(message.substr(protocol::kHeaderBytes));
+      if (target && target->kind == 'S') {
+        const auto prepared = find_prepared(target->name);
+        if (prepared) prepared_.erase(prepared->name);
+        if (prepared && (prepared->local || !prepared->unsent.empty())) {
+          co_await quiet();
+          protocol::append_empty(to_client_, '3');
+          co_await drain_to_client();
+          co_return;
+        }
+      } else if (target) {
+        const auto portal = portals_.find(target->name);
+        const bool local = portal != portals_.end() && portal->second.statement && portal->second.statement->local;
+        if (portal != portals_.end()) portals_.erase(portal);
+        if (local) {
+          co_await quiet();
+          protocol::append_empty(to_client_, '3');
+          co_await drain_to_client();
+          co_return;
+        }
+      }
+      expect(Request::close, {});
+      forward(message);
+      break;
+    }
+    case 'S':
+      if (expect(Request::sync, {nullptr, unit_, nullptr})) unit_ = nullptr;
+      group_open_ = false;
+      forward(message);
+      co_return;
+    case 'F':
+      writes_.before_opaque(*unit_);
+      facts_.settings_uncertain = true;
+      expect(Request::function_call, {nullptr, unit_, nullptr});
+      unit_ = nullptr;
+      forward(message);
+      co_return;
+    case 'c': case 'f':
+      tracker_.copy_done();
+      forward(message);
+      co_return;
+    case 'd': case 'H': case 'X':
+      forward(message);
+      co_return;
+    default:
+      // The server will end the connection with its own words.
+      forward(message);
+      co_return;
+  }
+  group_open_ = true;
+}
+
+void Session::on_large_client_message(char type, std::string_view beginning) {
+  if (!unit_) unit_ = std::make_shared<Unit>();
+  release_held();
+  const auto body = beginning.substr(protocol::kHeaderBytes);
+  switch (type) {
+    case 'Q':
+      writes_.before_opaque(*unit_);
+      facts_.settings_uncertain = true;
+      worker_.counters.not_analysed.fetch_add(1, std::memory_order_relaxed);
+      expect(Request::query, {make_exec(opaque_plan(facts_), {}), unit_, nullptr});
+      unit_ = nullptr;
+      break;
+    case 'P': {
+      protocol::Reader r(body);
+      auto prepared = std::make_shared<Prepared>();
+      prepared->name = r.cstring();
+      prepared->plan = opaque_plan(facts_);
+      worker_.counters.not_analysed.fetch_add(1, std::memory_order_relaxed);
+      parsing_[prepared->name] = prepared;
+      expect(Request::parse, {nullptr, nullptr, prepared});
+      group_open_ = true;
+      break;
+    }
+    case 'B': {
+      protocol::Reader r(body);
+      const auto portal = r.cstring();
+      const auto statement = find_prepared(r.cstring());
+      if (!r.ok()) return lose_tracking("Bind: names do not fit the first 64 KiB");
+      if (statement && statement->local) return lose_tracking("Bind: oversized for EXPLAIN (PGSTEER)");
+      if (statement) send_unsent(*statement);
+      portals_[std::string(portal)] = {statement};
+      expect(Request::bind, {});
+      group_open_ = true;
+      break;
+    }
+    case 'F':
+      writes_.before_opaque(*unit_);
+      expect(Request::function_call, {nullptr, unit_, nullptr});
+      unit_ = nullptr;
+      break;
+    case 'd': case 'f': case 'X': case 'H':
+      if (type == 'f') tracker_.copy_done();
+      break;
+    default:
+      lose_tracking("oversized message of a type that is always small");
+  }
+}
+
+std::shared_ptr<const Plan> Session::make_plan(std::string_view text, std::span<const std::uint32_t> types,
+                                               bool extended) {
+  if (worker_.snapshot().panic) return opaque_plan(facts_);
+  const bool stale = worker_.hub.catalog_epoch.load(std::memory_order_acquire) != worker_.snapshot().catalog_epoch;
+  const bool uncertain = std::exchange(facts_.catalog_uncertain, facts_.catalog_uncertain || stale);
+  sql::Query query;
+  query.text = text;
+  query.parameter_types = types;
+  query.extended = extended;
+  query.transaction = static_cast<sql::TransactionStatus>(status_);
+  query.session = &facts_;
+  auto plan = worker_.pipeline.plan(query, worker_.snapshot(), worker_.circumstances(session_mode_));
+  facts_.catalog_uncertain = uncertain;
+  if (plan->analysis->why_not != sql::WhyNot::none) {
+    worker_.counters.not_analysed.fetch_add(1, std::memory_order_relaxed);
+  }
+  return plan;
+}
+
+std::shared_ptr<const Plan> Session::refreshed_plan(Prepared& prepared) {
+  if (prepared.text.empty()) return prepared.plan;
+  prepared.plan = make_plan(prepared.text, prepared.parameter_types, true);
+  return prepared.plan;
+}
+
+std::shared_ptr<Exec> Session::make_exec(std::shared_ptr<const Plan> plan, std::string_view text) {
+  auto exec = std::make_shared<Exec>();
+  exec->execution.arrival = Clock::now();
+  if (plan && plan->analysis->kind == sql::StatementKind::select) exec->execution.text = text;
+  exec->plan = std::move(plan);
+  ++worker_.in_flight;
+  worker_.counters.queries.fetch_add(1, std::memory_order_relaxed);
+  return exec;
+}
+
+void Session::track_writes(const Plan* plan) {
+  if (worker_.snapshot().panic) return unmarked_work();
+  if (!plan || plan->analysis->why_not == sql::WhyNot::too_long) return writes_.before_opaque(*unit_);
+  if (plan->analysis->kind == sql::StatementKind::ddl && !plan->analysis->flags.creates_temporary) {
+    worker_.hub.catalog_changed(facts_.database);
+  }
+  const bool in_block = status_ == 'T' && tracker_.empty() && !group_open_;
+  writes_.before_forward(*unit_, *plan->analysis, worker_.snapshot().catalog(facts_.database), facts_, in_block);
+}
+
+Awaitable<void> Session::on_query(std::string_view message) {
+  const auto arrival = Clock::now();
+  const std::string_view text = query_text(message);
+  prepared_.erase("");  // a simple query destroys the unnamed statement
+  auto plan = make_plan(text, {}, false);
+  if (plan->analysis->flags.explain_pgsteer && !worker_.snapshot().panic) {
+    co_await answer_locally(text, true);
+    co_return;
+  }
+  if (could_act(*plan) && facts_.settings_uncertain && undisturbed()) {
+    co_await refresh_settings();
+    if (closing_) co_return;
+    plan = make_plan(text, {}, false);
+  }
+  std::unique_ptr<Fill> fill;
+  if (plan->decision.cache == policies::CacheDirective::look_up && undisturbed()) {
+    const std::string copy(text);  // the look-up may suspend
+    auto found = co_await look_up(plan, copy, {}, {}, {}, true);
+    if (closing_) co_return;
+    if (found.entry) {
+      to_client_ += found.entry->row_description;
+      to_client_ += found.entry->rows;
+      to_client_ += found.entry->complete;
+      protocol::append_ready(to_client_, 'I');
+      report_hit(plan, copy, *found.entry, found.source, arrival);
+      publish("idle");
+      co_await drain_to_client();
+      co_return;
+    }
+    fill = std::move(found.fill);
+  }
+  auto exec = make_exec(plan, text);
+  exec->execution.arrival = arrival;
+  exec->fill = std::move(fill);
+  track_writes(plan.get());
+  send_query(exec, message);
+  if (exec->fallback_armed) {
+    co_await drain_to_server();
+    co_await quiet();
+  }
+}
+
+void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
+  const rewriter::Candidate& chosen = exec->plan->chosen();
+  const bool change = chosen.kind != rewriter::CandidateKind::as_is && undisturbed();
+  exec->execution.sent_ns = since(exec->execution.arrival);
+  exec->execution.proxy_ns = exec->execution.sent_ns;
+  expect(Request::query, {exec, unit_, nullptr});
+  unit_ = nullptr;
+  if (!change) {
+    if (chosen.kind != rewriter::CandidateKind::as_is) {
+      auto plain = std::make_shared<Plan>(*exec->plan);
+      plain->decision.candidate = 0;
+      plain->decision.reason = policies::ReasonCode::pipeline;
+      exec->plan = std::move(plain);
+    }
+    forward(message);
+    return;
+  }
+  const std::string_view text = query_text(message);
+  std::string changed;
+  for (const auto& setting : chosen.settings) {
+    if (chosen.kind == rewriter::CandidateKind::hinted) break;  // the settings are in the hint
+    changed += "SET LOCAL " + setting.name + " = '" + setting.value + "'; ";
+    ++exec->hidden_completes;
+  }
+  const std::string_view body = chosen.text.empty() ? text : std::string_view(chosen.text);
+  if (body.ends_with(text)) {
+    exec->position_shift = static_cast<int>(changed.size() + body.size() - text.size());  // what we add is ASCII
+  } else {
+    exec->position_shift = -1;
+  }
+  changed += body;
+  exec->fallback_armed = true;
+  exec->original = message;
+  exec->original_requests = {Request::query};
+  (chosen.kind == rewriter::CandidateKind::rewritten ? worker_.counters.rewritten : worker_.counters.steered)
+      .fetch_add(1, std::memory_order_relaxed);
+  protocol::append_query(to_server_, changed);
+}
+
+std::shared_ptr<Prepared> Session::find_prepared(std::string_view name) {
+  if (const auto it = parsing_.find(name); it != parsing_.end()) return it->second;
+  if (const auto it = prepared_.find(name); it != prepared_.end()) return it->second;
+  return nullptr;
+}
+
+void Session::send_unsent(Prepared& prepared) {
+  if (prepared.unsent.empty()) return;
+  expect(Request::parse, {}, true);
+  forward(prepared.unsent);
+  prepared.unsent.clear();
+  group_open_ = true;
+}
+
+void Session::on_parse(std::string_view message) {
+  const auto parse = protocol::read_parse(message.substr(protocol::kHeaderBytes));
+  auto prepared = std::make_shared<Prepared>();
+  if (parse) {
+    prepared->name = parse->name;
+    prepared->text = parse->text;
+    prepared->parameter_types = parse->parameter_types;
+    prepared->plan = make_plan(prepared->text, prepared->parameter_types, true);
+    if (prepared->plan->analysis->flags.explain_pgsteer && !worker_.snapshot().panic && tracker_.empty()) {
+      prepared->local = true;
+      prepared_[prepared->name] = prepared;
+      protocol::append_empty(to_client_, '1');
+      return;
+    }
+  } else {
+    prepared->plan = opaque_plan(facts_);
+  }
+  // Where a statement of this name exists unsent, it must exist on the server too before this one is judged there.
+  if (!prepared->name.empty()) {
+    if (const auto old = prepared_.find(prepared->name); old != prepared_.end()) send_unsent(*old->second);
+  }
+  parsing_[prepared->name] = prepared;
+  expect(Request::parse, {nullptr, nullptr, prepared});
+  forward(message);
+}
+
+void Session::on_bind(std::string_view message) {
+  const auto bind = protocol::read_bind(message.substr(protocol::kHeaderBytes));
+  std::shared_ptr<Prepared> statement = bind ? find_prepared(bind->statement) : nullptr;
+  if (statement && statement->local) {
+    portals_[std::string(bind->portal)] = {statement};
+    protocol::append_empty(to_client_, '2');
+    return;
+  }
+  if (statement) {
+    send_unsent(*statement);
+    refreshed_plan(*statement);
+  }
+  if (bind) portals_[std::string(bind->portal)] = {statement};
+  expect(Request::bind, {});
+  forward(message);
+}
+
+bool Session::could_act(const Plan& plan) const {
+  if (!plan.analysis->read_only_select() || plan.analysis->why_not != sql::WhyNot::none) return false;
+  const auto mode = plan.decision.mode;
+  return plan.policy.cache.mode != cache::Consistency::off || mode == policies::Mode::canary ||
+         mode == policies::Mode::auto_ || mode == policies::Mode::suggest;
+}
+
+Awaitable<void> Session::refresh_settings() {
+  std::string sql = "SELECT current_user, session_user, current_setting('search_path'), current_setting('is_superuser')";
+  for (const auto name : cache::key_settings()) {
+    sql += ", current_setting('" + std::string(name) + "', true)";
+  }
+  settings_reply_.clear();
+  expect(Request::query, {nullptr, std::make_shared<Unit>(), nullptr}, true);
+  protocol::append_query(to_server_, sql);
+  co_await drain_to_server();
+  co_await quiet();
+  const auto names = cache::key_settings();
+  if (settings_reply_.size() != names.size() + 4) co_return;  // refused: stays uncertain, nothing acts
+  facts_.settings["current_user"] = settings_reply_[0];
+  facts_.settings["session_user"] = settings_reply_[1];
+  facts_.search_path = settings_reply_[2];
+  const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database);
+  if (catalog && catalog->default_search_path == facts_.search_path) facts_.search_path.clear();
+  for (std::size_t i = 0; i < names.size(); ++i) facts_.settings[std::string(names[i])] = settings_reply_[i + 4];
+  facts_.settings_uncertain = false;
+  settings_known_ = true;
+  ++facts_.version;
+}
+
+Awaitable<void> Session::answer_locally(std::string_view text, bool simple) {
+  const std::string copy(text);
+  co_await quiet();
+  if (closing_) co_return;
+  const auto outer = worker_.pipeline.analyse(copy);
+  const std::string inner = outer->explained;
+  const auto plan = make_plan(inner, {}, !simple);
+  const auto lines = explain_plan(*plan, worker_.snapshot(), inner);
+  if (simple) protocol::append_row_description(to_client_, {{"QUERY PLAN", 25}});
+  for (const auto& line : lines) protocol::append_data_row(to_client_, {line});
+  protocol::append_command_complete(to_client_, "EXPLAIN");
+  if (simple) protocol::append_ready(to_client_, status_);
+  co_await drain_to_client();
+}
+
+}  // namespace pgsteer::proxy

@@ -1,0 +1,246 @@
+// One execution of the extended protocol, [Parse] Bind [Describe] Execute Sync, kept together until its Sync shows that
+// it is nothing more: only then can it be answered from the cache or be run in another way. Everything else is
+// forwarded as it comes.
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "proxy/session/session.hpp"
+
+namespace pgsteer::proxy {
+
+using protocol::Request;
+
+namespace {
+constexpr std::string_view kSetConfigText = "SELECT pg_catalog.set_config($1, $2, true)";
+
+std::string_view body_of(std::string_view message) { return message.substr(protocol::kHeaderBytes); }
+
+/// The same Bind for another prepared statement.
+std::string rebound(std::string_view message, std::string_view statement) {
+  const auto bind = protocol::read_bind(body_of(message));
+  std::string out;
+  protocol::Message(out, 'B').cstring(bind->portal).cstring(statement).bytes(bind->parameters).bytes(
+      bind->result_formats);
+  return out;
+}
+}  // namespace
+
+bool Session::worth_holding(const Plan& plan) const {
+  if (plan.analysis->why_not != sql::WhyNot::none || plan.analysis->kind != sql::StatementKind::select) return false;
+  return plan.decision.cache == policies::CacheDirective::look_up || plan.decision.candidate != 0 ||
+         (facts_.settings_uncertain && could_act(plan));
+}
+
+bool Session::try_hold(char type, std::string_view message) {
+  if (worker_.snapshot().panic) return false;
+  if (!held_.active()) {
+    if (group_open_ || !undisturbed() || (type != 'P' && type != 'B')) return false;
+  }
+  const bool bound = !held_.bind.empty();
+  switch (type) {
+    case 'P': {
+      if (held_.active()) return false;
+      const auto parse = protocol::read_parse(body_of(message));
+      if (!parse || (!parse->name.empty() && find_prepared(parse->name))) return false;
+      auto prepared = std::make_shared<Prepared>();
+      prepared->name = parse->name;
+      prepared->text = parse->text;
+      prepared->parameter_types = parse->parameter_types;
+      prepared->plan = make_plan(prepared->text, prepared->parameter_types, true);
+      if (prepared->plan->analysis->flags.explain_pgsteer || !worth_holding(*prepared->plan)) return false;
+      held_.parse = held_.statement = std::move(prepared);
+      held_.requests.push_back(Request::parse);
+      break;
+    }
+    case 'B': {
+      if (bound) return false;
+      const auto bind = protocol::read_bind(body_of(message));
+      if (!bind || !bind->portal.empty()) return false;
+      if (held_.parse) {
+        if (bind->statement != held_.parse->name) return false;
+      } else {
+        auto statement = find_prepared(bind->statement);
+        if (!statement || statement->local || statement->text.empty()) return false;
+        if (!worth_holding(*refreshed_plan(*statement))) return false;
+        held_.statement = std::move(statement);
+      }
+      held_.bind = message;
+      held_.requests.push_back(Request::bind);
+      break;
+    }
+    case 'D': {
+      const auto target = protocol::read_target(body_of(message));
+      if (!bound || held_.describe || held_.execute || !target || target->kind != 'P' || !target->name.empty()) {
+        return false;
+      }
+      held_.describe = true;
+      held_.requests.push_back(Request::describe_portal);
+      break;
+    }
+    case 'E': {
+      const auto execute = protocol::read_execute(body_of(message));
+      if (!bound || held_.execute || !execute || !execute->portal.empty() || execute->max_rows != 0) return false;
+      held_.execute = true;
+      held_.requests.push_back(Request::execute);
+      break;
+    }
+    default:
+      return false;
+  }
+  held_.raw += message;
+  return true;
+}
+
+void Session::release_held() {
+  if (!held_.active()) return;
+  Held held = std::exchange(held_, {});
+  if (!unit_) unit_ = std::make_shared<Unit>();
+  if (held.statement && !held.parse) send_unsent(*held.statement);
+  if (held.parse) parsing_[held.parse->name] = held.parse;
+  std::shared_ptr<Exec> exec;
+  if (held.execute) {
+    track_writes(held.statement->plan.get());
+    exec = make_exec(held.statement->plan, held.statement->text);
+  }
+  for (const auto request : held.requests) {
+    Context context;
+    if (request == Request::parse) context.prepared = held.parse;
+    if (request == Request::execute) context = {exec, unit_, nullptr};
+    expect(request, context);
+  }
+  if (!held.bind.empty()) portals_[""] = {held.statement};
+  forward(held.raw);
+  group_open_ = true;
+}
+
+Awaitable<void> Session::resolve_held(std::string_view sync) {
+  const auto arrival = Clock::now();
+  if (held_.execute && facts_.settings_uncertain && could_act(*held_.statement->plan) && undisturbed()) {
+    co_await refresh_settings();
+    if (closing_) co_return;
+  }
+  std::unique_ptr<Fill> fill;
+  auto plan = refreshed_plan(*held_.statement);
+  if (held_.execute && undisturbed() && plan->decision.cache == policies::CacheDirective::look_up) {
+    const auto bind = protocol::read_bind(body_of(held_.bind));
+    auto found = co_await look_up(plan, held_.statement->text, held_.statement->parameter_types, bind->parameters,
+                                  bind->result_formats, held_.describe);
+    if (closing_) co_return;
+    if (found.entry) {
+      answer_held_from(*found.entry);
+      report_hit(plan, held_.statement->text, *found.entry, found.source, arrival);
+      held_ = {};
+      unit_ = nullptr;
+      publish("idle");
+      co_await drain_to_client();
+      co_return;
+    }
+    fill = std::move(found.fill);
+  }
+  const bool change = held_.execute && plan->decision.candidate != 0 && undisturbed();
+  if (!change && !fill) {
+    release_held();
+    if (expect(Request::sync, {nullptr, unit_, nullptr})) unit_ = nullptr;
+    group_open_ = false;
+    forward(sync);
+    co_return;
+  }
+  auto exec = make_exec(plan, held_.statement->text);
+  exec->execution.arrival = arrival;
+  exec->execution.parameter_types = held_.statement->parameter_types;
+  exec->execution.bind = protocol::read_bind(body_of(held_.bind))->parameters;
+  exec->fill = std::move(fill);
+  send_held_changed(exec, sync);
+  if (exec->fallback_armed) {
+    co_await drain_to_server();
+    co_await quiet();
+  }
+}
+
+void Session::answer_held_from(const cache::Entry& entry) {
+  if (held_.parse) {
+    protocol::append_empty(to_client_, '1');
+    held_.parse->unsent = held_.raw.substr(0, protocol::peek_header(held_.raw)->total());
+    prepared_[held_.parse->name] = held_.parse;
+  }
+  protocol::append_empty(to_client_, '2');
+  if (held_.describe) to_client_ += entry.row_description;
+  to_client_ += entry.rows;
+  to_client_ += entry.complete;
+  protocol::append_ready(to_client_, 'I');
+}
+
+std::string Session::variant(const std::string& text, const std::vector<std::uint32_t>& types,
+                             std::shared_ptr<Exec> exec) {
+  std::string key = text;
+  for (const auto type : types) key.append(reinterpret_cast<const char*>(&type), sizeof type);
+  auto& name = variants_[key];
+  if (name.empty()) {
+    name = "pgsteer_" + std::to_string(++variant_number_);
+    expect(Request::parse, {std::move(exec), nullptr, nullptr}, true);
+    protocol::append_parse(to_server_, name, text, types);
+  }
+  return name;
+}
+
+void Session::send_held_changed(std::shared_ptr<Exec> exec, std::string_view sync) {
+  Held held = std::exchange(held_, {});
+  if (!unit_) unit_ = std::make_shared<Unit>();
+  track_writes(exec->plan.get());
+  exec->execution.sent_ns = since(exec->execution.arrival);
+  exec->execution.proxy_ns = exec->execution.sent_ns;
+  const rewriter::Candidate& chosen = exec->plan->chosen();
+  const bool change = chosen.kind != rewriter::CandidateKind::as_is;
+  std::string_view rest = held.raw;
+  if (held.parse) {
+    const auto parse_bytes = protocol::peek_header(rest)->total();
+    parsing_[held.parse->name] = held.parse;
+    expect(Request::parse, {nullptr, nullptr, held.parse});
+    forward(rest.substr(0, parse_bytes));
+    rest.remove_prefix(parse_bytes);
+  } else {
+    send_unsent(*held.statement);
+  }
+  portals_[""] = {held.statement};
+  if (change) {
+    exec->fallback_armed = true;
+    exec->position_shift = -1;
+    exec->original = held.raw + std::string(sync);
+    exec->original_requests = held.requests;
+    exec->original_requests.push_back(Request::sync);
+    (chosen.kind == rewriter::CandidateKind::rewritten ? worker_.counters.rewritten : worker_.counters.steered)
+        .fetch_add(1, std::memory_order_relaxed);
+    if (chosen.kind == rewriter::CandidateKind::settings) {
+      // Planner settings for this Sync group only: set_config(…, true) in front of Bind, where planning happens. A custom
+      // plan keeps the statement's cached generic plan as it was.
+      const std::string setter = variant(std::string(kSetConfigText), {25, 25}, exec);
+      auto settings = chosen.settings;
+      settings.push_back({"plan_cache_mode", "force_custom_plan"});
+      for (const auto& setting : settings) {
+        expect(Request::bind, {exec, nullptr, nullptr}, true);
+        protocol::append_bind_text(to_server_, setter, {setting.name, setting.value});
+        expect(Request::execute, {exec, nullptr, nullptr}, true);
+        protocol::append_execute(to_server_, "");
+      }
+    }
+  }
+  if (change && !chosen.text.empty()) {
+    const std::string name = variant(chosen.text, held.statement->parameter_types, exec);
+    expect(Request::bind, {exec, nullptr, nullptr});
+    const auto bind_bytes = protocol::peek_header(rest)->total();
+    forward(rebound(rest.substr(0, bind_bytes), name));
+    rest.remove_prefix(bind_bytes);
+    if (held.describe) expect(Request::describe_portal, {exec, nullptr, nullptr});
+    expect(Request::execute, {exec, unit_, nullptr});
+  } else {
+    for (const auto request : held.requests) {
+      if (request != Request::parse) expect(request, {exec, request == Request::execute ? unit_ : nullptr, nullptr});
+    }
+  }
+  forward(rest);
+  if (expect(Request::sync, {exec, unit_, nullptr})) unit_ = nullptr;
+  group_open_ = false;
+  forward(sync);
+}
+
+}  // namespace pgsteer::proxy

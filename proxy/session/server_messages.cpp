@@ -1,0 +1,375 @@
+// Server -> client: replies, matched to what was asked.
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <cstring>
+
+#include "proxy/session/session.hpp"
+
+namespace pgsteer::proxy {
+
+using protocol::Meaning;
+using protocol::Request;
+
+namespace {
+
+/// Errors that say nothing about the text sent: the client sees them as they are, nothing is tried again.
+bool concerns_the_text(std::string_view sqlstate) {
+  return !(sqlstate.starts_with("57") || sqlstate.starts_with("53") || sqlstate.starts_with("40") ||
+           sqlstate.starts_with("08") || sqlstate.starts_with("25") || sqlstate.starts_with("55"));
+}
+
+/// Row count of a CommandComplete tag: its last word, when it is a number.
+std::int64_t tag_rows(std::string_view tag) {
+  const auto blank = tag.rfind(' ');
+  std::int64_t rows = 0;
+  if (blank != std::string_view::npos) std::from_chars(tag.data() + blank + 1, tag.data() + tag.size(), rows);
+  return rows;
+}
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  std::transform(result.begin(), result.end(), result.begin(), [](unsigned char c) { return std::tolower(c); });
+  return result;
+}
+
+std::string_view body_of(std::string_view message) { return message.substr(protocol::kHeaderBytes); }
+
+}  // namespace
+
+Awaitable<void> Session::on_server_bytes() {
+  std::size_t at = 0;
+  while (at < server_size_ && !closing_) {
+    const std::string_view rest(server_buffer_.get() + at, server_size_ - at);
+    if (server_passing_ > 0) {
+      const std::size_t n = std::min<std::uint64_t>(server_passing_, rest.size());
+      const auto part = rest.substr(0, n);
+      if (passing_fate_ == Fate::relay) to_client_.append(part);
+      if (passing_exec_) {
+        passing_exec_->execution.bytes += static_cast<std::int64_t>(n);
+        if (passing_exec_->fill) passing_exec_->fill->spoiled = true;
+      }
+      server_passing_ -= n;
+      if (server_passing_ == 0) passing_exec_ = nullptr;
+      at += n;
+      continue;
+    }
+    if (!tracking_) {
+      to_client_.append(rest);
+      at = server_size_;
+      continue;
+    }
+    const auto header = protocol::peek_header(rest);
+    if (!header) break;
+    if (header->length < 4 || header->length > protocol::kMaxLength) {
+      spdlog::error("session={} event=server_protocol_error type={} length={}", info_.id, static_cast<int>(header->type),
+                    header->length);
+      fatal("08P01", "invalid message from server");
+      finish();
+      co_return;
+    }
+    const bool fits = header->total() <= kBufferBytes;
+    if (fits && rest.size() < header->total()) break;
+    const auto message = rest.substr(0, std::min<std::uint64_t>(header->total(), rest.size()));
+    const Fate fate = ready_ ? on_server_message(header->type, message, fits) : on_login_message(header->type, message);
+    if (closing_) co_return;
+    if (fate == Fate::relay) to_client_.append(message);
+    if (!fits) {
+      server_passing_ = header->total() - message.size();
+      passing_fate_ = fate;
+    }
+    at += message.size();
+    if (to_client_.size() > kBufferBytes * 4) co_await drain_to_client();
+  }
+  if (closing_) co_return;
+  std::memmove(server_buffer_.get(), server_buffer_.get() + at, server_size_ - at);
+  server_size_ -= at;
+}
+
+Session::Fate Session::on_login_message(char type, std::string_view message) {
+  const auto body = body_of(message);
+  if (type == 'Z') {
+    ready_ = true;
+    status_ = body.empty() ? 'I' : body[0];
+    publish("idle");
+  } else if (type == 'S') {
+    protocol::Reader r(body);
+    const auto name = r.cstring();
+    facts_.settings[lower(name)] = r.cstring();
+  } else if (type == 'K') {
+    protocol::Reader r(body);
+    info_.server_pid = static_cast<int>(r.int32());
+  }
+  return Fate::relay;
+}
+
+Session::Fate Session::on_server_message(char type, std::string_view message, bool whole) {
+  auto result = tracker_.on_server_message(type);
+  switch (result.meaning) {
+    case Meaning::unexpected:
+      lose_tracking("a server message that nothing had asked for");
+      return Fate::relay;
+    case Meaning::asynchronous:
+      if (type == 'S' && whole) {
+        protocol::Reader r(body_of(message));
+        const auto name = lower(r.cstring());
+        facts_.settings[name] = r.cstring();
+        if (name == "application_name") facts_.application = facts_.settings[name];
+        ++facts_.version;
+      } else if (type == 'N' && tracker_.head() && tracker_.head()->context.exec &&
+                 tracker_.head()->context.exec->fill) {
+        tracker_.head()->context.exec->fill->spoiled = true;
+      }
+      return Fate::relay;
+    case Meaning::error:
+      return on_error(message, result);
+    case Meaning::part:
+    case Meaning::finished:
+      break;
+  }
+  if (!whole && type != 'Z') {
+    passing_exec_ = result.context.exec;
+    if (passing_exec_ && passing_exec_->fill) passing_exec_->fill->spoiled = true;
+  }
+  if (type == 'Z') return on_ready(body_of(message).empty() ? 'I' : body_of(message)[0], result);
+  if (result.hidden) {
+    on_hidden(type, message);
+    return Fate::swallow;
+  }
+  return on_reply(type, message, result);
+}
+
+void Session::on_hidden(char type, std::string_view message) {
+  if (type != 'D') return;
+  const auto row = protocol::read_data_row(body_of(message));
+  if (!row) return;
+  settings_reply_.clear();
+  for (const auto& value : *row) settings_reply_.emplace_back(value.value_or(""));
+}
+
+Session::Fate Session::on_reply(char type, std::string_view message, const Tracker::Result& result) {
+  if (result.kind == Request::parse && result.context.prepared) {
+    const auto& prepared = result.context.prepared;
+    prepared_[prepared->name] = prepared;
+    if (const auto it = parsing_.find(prepared->name); it != parsing_.end() && it->second == prepared) {
+      parsing_.erase(it);
+    }
+  }
+  const auto& exec = result.context.exec;
+  if (!exec) return Fate::relay;
+  Execution& execution = exec->execution;
+  const bool row_carrier = result.kind == Request::execute || result.kind == Request::query;
+  if (row_carrier && execution.first_byte_ns == 0) execution.first_byte_ns = since(execution.arrival);
+  if (type == 'D') {
+    ++execution.rows;
+    execution.bytes += static_cast<std::int64_t>(message.size());
+  } else if (type == 'd') {
+    execution.bytes += static_cast<std::int64_t>(message.size());
+  }
+  if (type == 'C') {
+    if (exec->hidden_completes > 0) {
+      --exec->hidden_completes;
+      return Fate::swallow;
+    }
+    if (execution.rows == 0) execution.rows = tag_rows(body_of(message).substr(0, body_of(message).find('\0')));
+  }
+  if (exec->fill && !exec->fill->spoiled) {
+    cache::Entry& entry = *exec->fill->entry;
+    if (type == 'T') entry.row_description = message;
+    else if (type == 'D') entry.rows += message;
+    else if (type == 'C' && entry.complete.empty()) entry.complete = message;
+    else if (row_carrier) exec->fill->spoiled = true;
+    if (entry.rows.size() > exec->fill->max_bytes) exec->fill->spoiled = true;
+    if (exec->fill->spoiled) entry.rows = std::string();
+  }
+  if (exec->fallback_armed) {
+    const bool certain = type == 'D' || type == 'C' || type == 'I' || type == 's';
+    if (!certain) {
+      exec->held_back += message;
+      return Fate::swallow;
+    }
+    exec->fallback_armed = false;
+    to_client_ += std::exchange(exec->held_back, {});
+  }
+  if (result.kind == Request::execute && result.meaning == Meaning::finished) on_finished(*exec);
+  return Fate::relay;
+}
+
+Session::Fate Session::on_error(std::string_view message, const Tracker::Result& result) {
+  const auto body = body_of(message);
+  const auto sqlstate = protocol::error_field(body, 'C');
+  worker_.counters.errors.fetch_add(1, std::memory_order_relaxed);
+  for (const auto& dropped : result.dropped) {
+    if (dropped.context.prepared) parsing_.erase(dropped.context.prepared->name);
+    if (dropped.context.exec && dropped.context.exec != result.context.exec && dropped.context.exec->plan &&
+        !dropped.context.exec->reported) {
+      dropped.context.exec->execution.sqlstate = sqlstate;
+      report(*dropped.context.exec);
+    }
+  }
+  // Whatever shares this transaction is rolled back with it, as far as the protocol can prove that.
+  for (const auto& expected : tracker_.queue()) {
+    if (expected.kind == Request::sync || expected.kind == Request::query) {
+      if (expected.context.unit) expected.context.unit->failed = true;
+      break;
+    }
+  }
+  if (result.context.unit) result.context.unit->failed = true;
+  if (tracker_.skipping() && unit_) unit_->failed = true;
+  const auto& exec = result.context.exec;
+  if (!exec) return result.hidden && result.kind == Request::query ? Fate::swallow : Fate::relay;
+  exec->execution.sqlstate = sqlstate;
+  exec->execution.cancelled = sqlstate == "57014";
+  if (exec->fill) exec->fill->spoiled = true;
+  if (exec->fallback_armed && status_ == 'I' && concerns_the_text(sqlstate)) {
+    exec->fallback_armed = false;
+    exec->fallback_due = true;
+    exec->held_back.clear();
+    fallback_ = exec;
+    spdlog::warn("session={} event=fallback fingerprint={} candidate={} sqlstate={}", info_.id,
+                 exec->plan->analysis->fingerprint_hex, exec->plan->chosen().label(), sqlstate);
+    worker_.counters.fallbacks.fetch_add(1, std::memory_order_relaxed);
+    // A statement of ours that did not parse must not be taken for prepared.
+    variants_.clear();
+    return Fate::swallow;
+  }
+  exec->fallback_armed = false;
+  to_client_ += std::exchange(exec->held_back, {});
+  if (result.kind != Request::query) report(*exec);
+  if (exec->position_shift != 0) {
+    to_client_ += protocol::with_shifted_position(body, exec->position_shift);
+    return Fate::swallow;
+  }
+  return Fate::relay;
+}
+
+Session::Fate Session::on_ready(char status, const Tracker::Result& result) {
+  status_ = status;
+  portals_.clear();
+  if (result.context.unit) writes_.on_ready(*result.context.unit, status, tracker_.empty());
+  if (status == 'I') {
+    worker_.counters.transactions.fetch_add(1, std::memory_order_relaxed);
+    if (std::exchange(settings_changed_in_block_, false)) {
+      facts_.settings_uncertain = true;  // SET LOCAL has ended, or SET was rolled back
+      ++facts_.version;
+    }
+    facts_.catalog_uncertain = false;
+    if (std::exchange(ddl_in_block_, false)) worker_.hub.catalog_changed(facts_.database);
+    if (unmarked_ && tracker_.empty() && tracking_ && !worker_.snapshot().panic) {
+      unmarked_ = false;
+      worker_.hub.words.flush();
+      worker_.hub.unmarked_sessions.fetch_sub(1);
+    }
+  }
+  const auto& exec = result.context.exec;
+  if (exec && result.kind == Request::query) on_finished(*exec);
+  if (exec && exec->fallback_due) {
+    report(*exec);
+    send_original(*exec);
+    fallback_ = nullptr;
+    return Fate::swallow;
+  }
+  if (tracker_.empty()) {
+    publish(status == 'I' ? "idle" : "idle in transaction");
+    notify();
+  }
+  return result.hidden ? Fate::swallow : Fate::relay;
+}
+
+void Session::send_original(Exec& failed) {
+  auto plan = std::make_shared<Plan>(*failed.plan);
+  plan->decision.candidate = 0;
+  plan->decision.reason = policies::ReasonCode::disabled;
+  plan->decision.detail = "the server refused the changed statement: sent as it came";
+  auto again = make_exec(std::move(plan), failed.execution.text);
+  again->execution.arrival = failed.execution.arrival;
+  again->execution.sent_ns = since(failed.execution.arrival);
+  auto unit = std::make_shared<Unit>();
+  writes_.before_opaque(*unit);
+  for (const auto request : failed.original_requests) {
+    const bool last = request == Request::query || request == Request::sync;
+    expect(request, {request == Request::parse ? nullptr : again, last ? unit : nullptr, nullptr});
+  }
+  to_server_ += failed.original;
+}
+
+void Session::on_finished(Exec& exec) {
+  exec.execution.last_byte_ns = since(exec.execution.arrival);
+  if (exec.fallback_due) return;
+  const sql::Analysis& analysis = *exec.plan->analysis;
+  if (exec.execution.sqlstate.empty()) {
+    if (exec.fill && !exec.fill->entry->complete.empty()) store(exec);
+    apply_settings(analysis);
+  }
+  report(exec);
+}
+
+void Session::apply_settings(const sql::Analysis& analysis) {
+  using sql::StatementKind;
+  const auto uncertain = [&] {
+    facts_.settings_uncertain = true;
+    ++facts_.version;
+  };
+  for (const auto& change : analysis.settings) {
+    if (change.name == "pgsteer.mode") {
+      session_mode_ = change.value ? policies::parse_mode(*change.value) : std::nullopt;
+      ++facts_.version;
+      continue;
+    }
+    if (status_ == 'T' || change.local) settings_changed_in_block_ = true;
+    uncertain();
+  }
+  switch (analysis.kind) {
+    case StatementKind::discard:
+    case StatementKind::deallocate:
+      prepared_.clear();
+      variants_.clear();
+      uncertain();
+      break;
+    case StatementKind::multiple:
+    case StatementKind::unparsed:
+    case StatementKind::do_block:
+    case StatementKind::call:
+    case StatementKind::execute:
+      settings_changed_in_block_ = true;
+      uncertain();
+      break;
+    case StatementKind::ddl:
+      if (analysis.flags.creates_temporary) facts_.has_temporary_objects = true;
+      // Its own transaction sees the change now, everybody else at the next ReadyForQuery that says idle.
+      facts_.catalog_uncertain = true;
+      ddl_in_block_ = true;
+      uncertain();
+      break;
+    default:
+      break;
+  }
+  if (const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database)) {
+    for (const auto& use : analysis.functions) {
+      const auto* group = catalog->function(use.schema, use.name);
+      if (group && group->any_user_defined && group->worst_volatility == 'v') uncertain();
+    }
+  }
+}
+
+void Session::report(Exec& exec) {
+  if (exec.reported) return;
+  exec.reported = true;
+  --worker_.in_flight;
+  if (exec.execution.last_byte_ns == 0) exec.execution.last_byte_ns = since(exec.execution.arrival);
+  const auto server_ns = exec.execution.last_byte_ns - exec.execution.sent_ns;
+  worker_.counters.server_ns.fetch_add(server_ns, std::memory_order_relaxed);
+  worker_.counters.proxy_ns.fetch_add(exec.execution.proxy_ns, std::memory_order_relaxed);
+  worker_.observe_latency(static_cast<double>(server_ns) / 1e6);
+  if (!exec.plan || exec.plan->decision.mode == policies::Mode::off) return;
+  Outcome outcome;
+  outcome.plan = exec.plan;
+  outcome.execution = exec.execution;
+  worker_.hub.report(std::move(outcome));
+}
+
+}  // namespace pgsteer::proxy

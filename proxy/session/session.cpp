@@ -1,0 +1,244 @@
+#include "proxy/session/session.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+
+namespace pgsteer::proxy {
+
+namespace asio = boost::asio;
+constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
+
+namespace {
+std::int64_t unix_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+/// Above this much unsent output the producer waits: back-pressure from one side reaches the other.
+constexpr std::size_t kMaxPending = 256 * 1024;
+}  // namespace
+
+Session::Session(Worker& worker, Socket client, Socket server, protocol::Startup startup, std::string startup_packet,
+                 std::string client_address)
+    : worker_(worker),
+      client_(std::move(client)),
+      server_(std::move(server)),
+      startup_(std::move(startup)),
+      startup_packet_(std::move(startup_packet)),
+      writes_(worker.hub, startup_.database),
+      event_(worker.loop) {
+  event_.expires_at(Clock::time_point::max());
+  facts_.database = startup_.database;
+  facts_.user = startup_.user;
+  facts_.application = startup_.application;
+  facts_.client_address = client_address;
+  facts_.settings_uncertain = true;  // until the server was asked, or for ever where nobody needs to know
+  for (const auto& [name, value] : startup_.settings) {
+    facts_.settings[name] = value;
+    if (name == "search_path") facts_.search_path = value;
+    if (name == "pgsteer.mode") session_mode_ = policies::parse_mode(value);
+  }
+  if (!startup_.replication.empty() && startup_.replication != "false" && startup_.replication != "off" &&
+      startup_.replication != "0" && startup_.replication != "no") {
+    tracking_ = false;  // the replication protocol is relayed as bytes
+  }
+  info_.id = worker_.hub.next_client_id();
+  info_.user = startup_.user;
+  info_.database = startup_.database;
+  info_.application = startup_.application;
+  info_.address = std::move(client_address);
+  info_.connected_unix_us = unix_us();
+  info_.pinned = "one server connection per client";
+}
+
+Session::~Session() {
+  worker_.give_buffer(std::move(client_buffer_));
+  worker_.give_buffer(std::move(server_buffer_));
+}
+
+void Session::publish(const char* state) {
+  info_.live_state->store(state, std::memory_order_relaxed);
+}
+
+Awaitable<void> Session::run() {
+  auto self = shared_from_this();
+  worker_.sessions[info_.id] = self;
+  worker_.counters.client_connections.fetch_add(1, std::memory_order_relaxed);
+  info_.live_state = std::make_shared<std::atomic<const char*>>("login");
+  worker_.hub.set_client(info_);
+  worker_.hub.catalog_wanted(facts_.database);
+  to_server_ = std::move(startup_packet_);
+  asio::co_spawn(worker_.loop, server_loop(self), asio::detached);
+  co_await client_loop(self);
+}
+
+void Session::finish() {
+  if (closing_) return;
+  closing_ = true;
+  boost::system::error_code ignored;
+  client_.shutdown(Socket::shutdown_both, ignored);
+  client_.close(ignored);
+  server_.close(ignored);
+  notify();
+  if (unmarked_) {
+    unmarked_ = false;
+    worker_.hub.words.flush();
+    worker_.hub.unmarked_sessions.fetch_sub(1);
+  }
+  worker_.sessions.erase(info_.id);
+  worker_.hub.drop_client(info_.id);
+  worker_.counters.client_disconnects.fetch_add(1, std::memory_order_relaxed);
+}
+
+void Session::close(bool with_fatal_error) {
+  if (closing_) return;
+  if (with_fatal_error) fatal("57P01", "terminating connection due to administrator command");
+  finish();
+}
+
+void Session::fatal(const char* sqlstate, const std::string& message) {
+  std::string bytes;
+  protocol::append_error(bytes, {.severity = "FATAL", .sqlstate = sqlstate, .message = message, .detail = {}, .hint = {}});
+  boost::system::error_code ignored;
+  if (to_client_.empty()) client_.write_some(asio::buffer(bytes), ignored);
+}
+
+void Session::lose_tracking(const char* why) {
+  if (!tracking_) return;
+  spdlog::warn("session={} event=tracking_lost reason=\"{}\"", info_.id, why);
+  worker_.counters.tracking_lost.fetch_add(1, std::memory_order_relaxed);
+  tracking_ = false;
+  release_held();
+  unmarked_work();
+  notify();
+}
+
+void Session::unmarked_work() {
+  if (unmarked_ || !worker_.snapshot().policies->any_cache()) return;
+  unmarked_ = true;
+  worker_.hub.unmarked_sessions.fetch_add(1);
+}
+
+std::uint64_t Session::since(Clock::time_point start) const {
+  return static_cast<std::uint64_t>(std::chrono::nanoseconds(Clock::now() - start).count());
+}
+
+Awaitable<void> Session::quiet() {
+  // No deadline: the server answers or its connection ends, and both wake us.
+  while (!closing_ && !(tracker_.empty() && to_client_.empty())) {
+    if (tracker_.empty()) {
+      co_await drain_to_client();
+      continue;
+    }
+    co_await event_.async_wait(as_result);
+  }
+}
+
+Awaitable<void> Session::drain_to_client() {
+  if (client_gone_) to_client_.clear();
+  while (!closing_ && !to_client_.empty()) {
+    boost::system::error_code ec;
+    const std::size_t n = client_.write_some(asio::buffer(to_client_), ec);
+    if (n > 0) {
+      worker_.counters.bytes_out.fetch_add(n, std::memory_order_relaxed);
+      to_client_.erase(0, n);
+      continue;
+    }
+    if (ec != asio::error::would_block && ec != asio::error::try_again) {
+      to_client_.clear();
+      finish();
+      co_return;
+    }
+    // No deadline: a client that does not read holds back only itself; TCP keepalive ends dead ones.
+    const auto [wait_error] = co_await client_.async_wait(Socket::wait_write, as_result);
+    if (wait_error) co_return;
+  }
+  if (to_client_.capacity() > kMaxPending) to_client_ = std::string();
+}
+
+Awaitable<void> Session::drain_to_server() {
+  while (!closing_ && !to_server_.empty()) {
+    boost::system::error_code ec;
+    const std::size_t n = server_.write_some(asio::buffer(to_server_), ec);
+    if (n > 0) {
+      worker_.counters.bytes_in.fetch_add(n, std::memory_order_relaxed);
+      to_server_.erase(0, n);
+      continue;
+    }
+    if (ec != asio::error::would_block && ec != asio::error::try_again) {
+      // The server is gone. What it still had to say (a FATAL error) is read by the server loop, which then ends us.
+      to_server_.clear();
+      co_return;
+    }
+    const auto [wait_error] = co_await server_.async_wait(Socket::wait_write, as_result);
+    if (wait_error) co_return;
+  }
+  if (to_server_.capacity() > kMaxPending) to_server_ = std::string();
+}
+
+Awaitable<void> Session::client_loop([[maybe_unused]] std::shared_ptr<Session> self) {
+  co_await drain_to_server();
+  while (!closing_) {
+    if (client_size_ == 0) worker_.give_buffer(std::move(client_buffer_));
+    const auto [wait_error] = co_await client_.async_wait(Socket::wait_read, as_result);
+    if (wait_error || closing_) break;
+    if (!client_buffer_) client_buffer_ = worker_.take_buffer();
+    boost::system::error_code ec;
+    const std::size_t n =
+        client_.read_some(asio::buffer(client_buffer_.get() + client_size_, kBufferBytes - client_size_), ec);
+    if (ec == asio::error::would_block || ec == asio::error::try_again) continue;
+    if (ec) break;
+    client_size_ += n;
+    while (worker_.hub.paused.load(std::memory_order_relaxed) && ready_ && !closing_ && undisturbed()) {
+      asio::steady_timer pause(worker_.loop, std::chrono::milliseconds(20));
+      co_await pause.async_wait(as_result);
+    }
+    co_await on_client_bytes();
+  }
+  if (closing_) co_return;
+  // The client is gone. The server is told; while a marked write may still commit, its connection is read to the end
+  // (end of file proves that the backend is gone, so that the outcome is visible) before the mark is released.
+  client_gone_ = true;
+  to_client_.clear();
+  boost::system::error_code ignored;
+  client_.shutdown(Socket::shutdown_both, ignored);
+  bool marked = unit_ && unit_->mark;
+  for (const auto& expected : tracker_.queue()) marked |= expected.context.unit && expected.context.unit->mark;
+  if (!marked) {
+    finish();
+  } else {
+    protocol::append_empty(to_server_, 'X');
+    co_await drain_to_server();
+    server_.shutdown(Socket::shutdown_send, ignored);
+  }
+}
+
+Awaitable<void> Session::server_loop([[maybe_unused]] std::shared_ptr<Session> self) {
+  while (!closing_) {
+    if (server_size_ == 0) worker_.give_buffer(std::move(server_buffer_));
+    const auto [wait_error] = co_await server_.async_wait(Socket::wait_read, as_result);
+    if (wait_error || closing_) break;
+    if (!server_buffer_) server_buffer_ = worker_.take_buffer();
+    boost::system::error_code ec;
+    const std::size_t n =
+        server_.read_some(asio::buffer(server_buffer_.get() + server_size_, kBufferBytes - server_size_), ec);
+    if (ec == asio::error::would_block || ec == asio::error::try_again) continue;
+    if (ec) break;
+    server_size_ += n;
+    co_await on_server_bytes();
+    co_await drain_to_client();
+    if (!to_server_.empty() && fallback_ == nullptr) co_await drain_to_server();
+  }
+  if (closing_) co_return;
+  if (!tracker_.empty()) spdlog::info("session={} event=server_gone in_flight={}", info_.id, tracker_.size());
+  co_await drain_to_client();
+  // Outcomes of what was in flight stay unknown: every mark is finished as "changed" when its unit dies with us.
+  finish();
+}
+
+}  // namespace pgsteer::proxy

@@ -1,0 +1,211 @@
+#pragma once
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cache/cache.hpp"
+#include "protocol/reply_tracker.hpp"
+#include "protocol/startup.hpp"
+#include "protocol/wire.hpp"
+#include "proxy/execution.hpp"
+#include "proxy/session/write_tracker.hpp"
+#include "proxy/worker.hpp"
+
+namespace pgsteer::proxy {
+
+using Socket = boost::asio::generic::stream_protocol::socket;
+template <class T>
+using Awaitable = boost::asio::awaitable<T>;
+
+/// An answer being copied on its way to the client, to be stored when it turns out whole and fresh.
+struct Fill {
+  cache::Key key;
+  std::shared_ptr<cache::Entry> entry;
+  std::size_t max_bytes = 0;
+  bool spoiled = false;  ///< too large, a notice, an error: drop the copy
+};
+
+/// One execution under way.
+struct Exec {
+  std::shared_ptr<const Plan> plan;  ///< null when the statement could not be looked at
+  Execution execution;
+  std::unique_ptr<Fill> fill;
+  int hidden_completes = 0;      ///< CommandCompletes of our own SET LOCAL prefix, still to be swallowed
+  int position_shift = 0;        ///< characters we put before the text; < 0: positions mean nothing to the client
+  bool reported = false;
+  // A changed statement that the server refuses before any row is sent again as it came (DESIGN.md 6):
+  bool fallback_armed = false, fallback_due = false;
+  std::string held_back;         ///< replies kept from the client until it is clear that no fallback is needed
+  std::string original;          ///< bytes to send then
+  std::vector<protocol::Request> original_requests;
+};
+
+/// A server-side prepared statement as the client knows it.
+struct Prepared {
+  std::string name, text;
+  std::vector<std::uint32_t> parameter_types;
+  std::shared_ptr<const Plan> plan;
+  std::uint64_t session_version = 0;
+  std::string unsent;  ///< the Parse message, while only the cache has answered: the server has not seen it
+  bool local = false;  ///< EXPLAIN (PGSTEER): answered here
+};
+
+struct Portal {
+  std::shared_ptr<Prepared> statement;
+};
+
+/// One client with its own server connection: two coroutines, client -> server and server -> client, on one thread.
+/// Everything that is not understood is relayed byte for byte. Kept alive by its coroutines.
+///
+/// Files: session.cpp (life, loops, buffers), client_messages.cpp (client -> server), held_group.cpp (one execution of the
+/// extended protocol as a unit), server_messages.cpp (server -> client), caching.cpp (look-up and fill).
+class Session : public std::enable_shared_from_this<Session> {
+ public:
+  Session(Worker& worker, Socket client, Socket server, protocol::Startup startup, std::string startup_packet,
+          std::string client_address);
+  ~Session();
+
+  /// Runs both directions until either side ends.
+  Awaitable<void> run();
+  void close(bool with_fatal_error);  ///< from the worker's thread: KILL, shutdown
+  bool idle() const { return ready_ && tracker_.empty() && status_ == 'I'; }
+  std::uint64_t id() const { return info_.id; }
+
+ private:
+  struct Context {
+    std::shared_ptr<Exec> exec;
+    std::shared_ptr<Unit> unit;          ///< on query and sync: what ends with its ReadyForQuery
+    std::shared_ptr<Prepared> prepared;  ///< on parse: known from ParseComplete on
+  };
+  using Tracker = protocol::ReplyTracker<Context>;
+
+  // --- session.cpp ---
+  Awaitable<void> client_loop(std::shared_ptr<Session> self);
+  Awaitable<void> server_loop(std::shared_ptr<Session> self);
+  Awaitable<void> drain_to_client();
+  Awaitable<void> drain_to_server();
+  Awaitable<void> quiet();               ///< until no request is in flight
+  void notify() { event_.cancel(); }
+  void lose_tracking(const char* why);   ///< from here on: bytes only
+  void unmarked_work();                  ///< something was forwarded that `words` does not know of
+  void fatal(const char* sqlstate, const std::string& message);
+  void publish(const char* state);
+  void finish();
+
+  // --- client_messages.cpp ---
+  Awaitable<void> on_client_bytes();
+  Awaitable<void> on_client_message(char type, std::string_view message);
+  void on_large_client_message(char type, std::string_view beginning);
+  Awaitable<void> on_query(std::string_view message);
+  void send_query(std::shared_ptr<Exec> exec, std::string_view message);
+  void on_parse(std::string_view message);
+  void on_bind(std::string_view message);
+  void forward(std::string_view message) { to_server_.append(message); }
+  bool expect(protocol::Request kind, Context context, bool hidden = false);
+  std::shared_ptr<Exec> make_exec(std::shared_ptr<const Plan> plan, std::string_view text);
+  std::shared_ptr<const Plan> make_plan(std::string_view text, std::span<const std::uint32_t> types, bool extended);
+  std::shared_ptr<const Plan> refreshed_plan(Prepared& prepared);
+  void track_writes(const Plan* plan);
+  bool bytes_only() const { return !tracking_ || worker_.snapshot().panic; }
+  std::shared_ptr<Prepared> find_prepared(std::string_view name);
+  void send_unsent(Prepared& prepared);
+  Awaitable<void> answer_locally(std::string_view text, bool simple);
+  bool could_act(const Plan& plan) const;
+  Awaitable<void> refresh_settings();
+  bool undisturbed() const { return tracker_.empty() && status_ == 'I' && !tracker_.skipping(); }
+
+  // --- held_group.cpp ---
+  struct Held {
+    std::string raw;
+    std::vector<protocol::Request> requests;
+    std::shared_ptr<Prepared> parse;      ///< a Parse is part of the group
+    std::shared_ptr<Prepared> statement;  ///< what is bound
+    std::string bind;                     ///< whole Bind message
+    bool describe = false, execute = false;
+    bool active() const { return !requests.empty(); }
+  };
+  bool worth_holding(const Plan& plan) const;
+  bool try_hold(char type, std::string_view message);  ///< true: the message was taken into the group
+  void release_held();                                  ///< forward the group as it came
+  Awaitable<void> resolve_held(std::string_view sync);
+  void send_held_changed(std::shared_ptr<Exec> exec, std::string_view sync);
+  void answer_held_from(const cache::Entry& entry);
+  /// Server-side name of a statement of ours, prepared in front of its first use.
+  std::string variant(const std::string& text, const std::vector<std::uint32_t>& types, std::shared_ptr<Exec> exec);
+
+  // --- caching.cpp ---
+  struct Lookup {
+    std::shared_ptr<const cache::Entry> entry;  ///< a hit
+    std::unique_ptr<Fill> fill;                 ///< or leave to fill
+    Source source = Source::server;
+  };
+  Awaitable<Lookup> look_up(std::shared_ptr<const Plan> plan, std::string_view text,
+                            std::span<const std::uint32_t> types, std::string_view parameters,
+                            std::string_view formats, bool need_description);
+  void store(Exec& exec);
+  void report_hit(std::shared_ptr<const Plan> plan, std::string_view text, const cache::Entry& entry, Source source,
+                  Clock::time_point arrival);
+
+  // --- server_messages.cpp ---
+  enum class Fate : unsigned char { relay, swallow };
+  Awaitable<void> on_server_bytes();
+  Fate on_server_message(char type, std::string_view message, bool whole);
+  Fate on_login_message(char type, std::string_view message);
+  Fate on_reply(char type, std::string_view message, const Tracker::Result& result);
+  Fate on_error(std::string_view message, const Tracker::Result& result);
+  Fate on_ready(char status, const Tracker::Result& result);
+  void on_hidden(char type, std::string_view message);
+  void on_finished(Exec& exec);
+  void apply_settings(const sql::Analysis& analysis);
+  void report(Exec& exec);
+  void send_original(Exec& exec);
+  std::uint64_t since(Clock::time_point start) const;
+
+  Worker& worker_;
+  Socket client_, server_;
+  protocol::Startup startup_;
+  std::string startup_packet_;
+  ClientInfo info_;
+  sql::SessionFacts facts_;
+  std::optional<policies::Mode> session_mode_;
+  WriteTracker writes_;
+
+  Tracker tracker_;
+  bool ready_ = false;           ///< login is over
+  bool tracking_ = true;
+  bool unmarked_ = false;        ///< counted in hub.unmarked_sessions
+  bool closing_ = false;
+  bool client_gone_ = false;     ///< only the fate of what is under way is still awaited
+  char status_ = 'I';            ///< of the last ReadyForQuery
+  bool settings_known_ = false;  ///< asked the server at least once
+  bool settings_changed_in_block_ = false;
+  bool ddl_in_block_ = false;    ///< the catalog changes when this transaction commits
+  bool group_open_ = false;      ///< extended messages were forwarded since the last Sync
+
+  std::shared_ptr<Unit> unit_;   ///< being filled by what the client sends now
+  std::map<std::string, std::shared_ptr<Prepared>, std::less<>> prepared_;  ///< acknowledged by the server, or unsent
+  std::map<std::string, std::shared_ptr<Prepared>, std::less<>> parsing_;   ///< Parse under way
+  std::map<std::string, Portal, std::less<>> portals_;
+  std::map<std::string, std::string> variants_;  ///< text of a changed statement + types -> server-side name
+  std::uint64_t variant_number_ = 0;
+  Held held_;
+  std::shared_ptr<Exec> fallback_;               ///< failed, its original is to be sent at ReadyForQuery
+  std::vector<std::string> settings_reply_;
+
+  std::unique_ptr<char[]> client_buffer_, server_buffer_;
+  std::size_t client_size_ = 0, server_size_ = 0;
+  std::uint64_t client_passing_ = 0, server_passing_ = 0;  ///< bytes of a large message still to be passed on
+  Fate passing_fate_ = Fate::relay;
+  std::shared_ptr<Exec> passing_exec_;
+  std::string to_client_, to_server_;
+  boost::asio::steady_timer event_;
+};
+
+}  // namespace pgsteer::proxy

@@ -1,0 +1,44 @@
+#pragma once
+#include <memory>
+#include <string>
+
+#include "cache/cache.hpp"
+#include "proxy/hub.hpp"
+#include "rewriter/sql/analysis.hpp"
+
+namespace pgsteer::proxy {
+
+/// What was sent between two ReadyForQuery: the mark it carries and what is known of its fate.
+struct Unit {
+  cache::Words::Mark mark;
+  bool failed = false;
+  bool may_commit_partly = false;  ///< several statements, COMMIT inside, opaque text: an error does not prove rollback
+  bool opaque = false;
+  std::string prepared_gid;        ///< PREPARE TRANSACTION of this name is in it
+  std::string finished_gid;        ///< COMMIT/ROLLBACK PREPARED
+};
+
+/// The writer's half of the cache protocol (CACHE.md 2.4): marks every relation of a write before anything that can
+/// commit it is forwarded, and bumps it when the outcome is certain. One per session.
+class WriteTracker {
+ public:
+  WriteTracker(Hub& hub, std::string database) : hub_(hub), database_(std::move(database)) {}
+
+  /// Call before forwarding one statement. `certainly_in_block`: the last ReadyForQuery said so and nothing is in
+  /// flight that could end the block.
+  void before_forward(Unit& unit, const sql::Analysis& analysis, const sql::Catalog* catalog,
+                      const sql::SessionFacts& session, bool certainly_in_block);
+  /// The same for something that could not be looked at.
+  void before_opaque(Unit& unit);
+  /// Call on ReadyForQuery. `quiet`: no other request is in flight.
+  void on_ready(Unit& unit, char status, bool quiet);
+  bool wrote_in_transaction() const { return transaction_writes_.writes; }
+
+ private:
+  void mark(Unit& unit);
+  Hub& hub_;
+  std::string database_;
+  cache::WriteSet transaction_writes_;
+};
+
+}  // namespace pgsteer::proxy

@@ -1,0 +1,49 @@
+#include "proxy/worker.hpp"
+
+#include <algorithm>
+#include <ctime>
+
+namespace pgsteer::proxy {
+
+Worker::Worker(Hub& the_hub, int the_index)
+    : hub(the_hub),
+      index(the_index),
+      counters(the_hub.thread_counters(the_index)),
+      pipeline(*the_hub.snapshot()->config),
+      snapshot_(the_hub.snapshot()),
+      random_(snapshot_->config->learning.seed * 1000003 + static_cast<std::uint64_t>(the_index)) {}
+
+Worker::~Worker() = default;
+
+Circumstances Worker::circumstances(std::optional<policies::Mode> session_mode) {
+  Circumstances now;
+  now.load.in_flight = in_flight;
+  now.load.recent_p95_ms = recent_p95_ms;
+  const std::time_t seconds = std::time(nullptr);
+  std::tm utc{};
+  ::gmtime_r(&seconds, &utc);
+  now.hour_of_day = utc.tm_hour + utc.tm_min / 60.0;
+  now.day_of_week = utc.tm_wday;
+  now.random = random_();
+  now.session_mode = session_mode;
+  return now;
+}
+
+void Worker::observe_latency(double milliseconds) {
+  // Stochastic quantile tracking: steps up are 19 times steps down, so it settles at the 95th percentile.
+  const double step = std::max(0.001, 0.02 * std::max(recent_p95_ms, milliseconds * 0.05));
+  recent_p95_ms = milliseconds > recent_p95_ms ? recent_p95_ms + step : std::max(0.0, recent_p95_ms - step / 19);
+}
+
+std::unique_ptr<char[]> Worker::take_buffer() {
+  if (buffers_.empty()) return std::make_unique<char[]>(kBufferBytes);
+  auto buffer = std::move(buffers_.back());
+  buffers_.pop_back();
+  return buffer;
+}
+
+void Worker::give_buffer(std::unique_ptr<char[]> buffer) {
+  if (buffer && buffers_.size() < 64) buffers_.push_back(std::move(buffer));
+}
+
+}  // namespace pgsteer::proxy

@@ -1,0 +1,51 @@
+#pragma once
+#include <boost/asio/io_context.hpp>
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "cache/stores/redis.hpp"
+#include "proxy/hub.hpp"
+#include "proxy/pipeline.hpp"
+
+namespace pgsteer::proxy {
+
+class Session;
+
+/// One event loop on one thread with everything a session on it needs; nothing here is shared or locked.
+class Worker {
+ public:
+  Worker(Hub& hub, int index);
+  ~Worker();
+
+  Hub& hub;
+  const int index;
+  boost::asio::io_context loop{1};
+  Counters& counters;
+  Pipeline pipeline;
+  std::shared_ptr<cache::RedisStore> redis;  ///< null without redis_url
+  std::unordered_map<std::uint64_t, std::weak_ptr<Session>> sessions;
+  int in_flight = 0;                         ///< statements at the server now
+  double recent_p95_ms = 0;                  ///< running estimate over all statements of this thread
+
+  const Snapshot& snapshot() const { return *snapshot_; }
+  void set_snapshot(std::shared_ptr<const Snapshot> snapshot) { snapshot_ = std::move(snapshot); }
+  Circumstances circumstances(std::optional<policies::Mode> session_mode);
+  void observe_latency(double milliseconds);
+
+  /// 64 KiB read buffers, kept while in use only, so that idle sessions cost none.
+  std::unique_ptr<char[]> take_buffer();
+  void give_buffer(std::unique_ptr<char[]> buffer);
+
+ private:
+  std::shared_ptr<const Snapshot> snapshot_;
+  std::mt19937_64 random_;
+  std::vector<std::unique_ptr<char[]>> buffers_;
+};
+
+constexpr std::size_t kBufferBytes = 64 * 1024;
+
+}  // namespace pgsteer::proxy

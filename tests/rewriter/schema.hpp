@@ -1,0 +1,23 @@
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "rewriter/sql/catalog.hpp"
+
+/// The shop schema of all rewriter tests: keys, nullable and NOT NULL columns, foreign keys, odd types, a partitioned
+/// table, an inheritance parent, a view, and tables without any constraint.
+namespace pgsteer::test {
+
+/// CREATE statements for a real server.
+std::string shop_ddl();
+
+/// The same schema as a Catalog built by hand, for tests without a server. A server test holds both equal.
+sql::Catalog shop_catalog();
+
+/// A Catalog read from a real server (the tests' own small loader; the product's lives in proxy/learner).
+sql::Catalog load_catalog(const std::string& url);
+
+/// INSERTs of a few random rows per table: NULLs, duplicates, empty tables, odd values. Same seed, same rows.
+std::string random_rows(std::uint64_t seed);
+
+}  // namespace pgsteer::test
