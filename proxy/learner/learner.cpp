@@ -118,9 +118,7 @@ struct Learner::Impl {
 
   void scout() {
     while (!stopping) {
-      scouting = true;
       const bool worked = !hub.snapshot()->panic && (prober.step() || explorer.step());
-      scouting = worked;
       if (!worked) {
         std::unique_lock lock(mutex);
         wake.wait_for(lock, milliseconds(50), [this] { return stopping.load(); });
@@ -185,7 +183,7 @@ struct Learner::Impl {
 
   std::mutex mutex;
   std::condition_variable wake;
-  std::atomic<bool> stopping{false}, scouting{false};
+  std::atomic<bool> stopping{false};
   std::atomic<Clock::rep> last_outcome{0};
   std::thread clerk_thread, scout_thread;
   bool started = false;

@@ -130,7 +130,7 @@ TEST_CASE("a store that cannot be written is spooled for, caught up with, and th
   const auto row = [](int number) {
     predictor::Feedback feedback;
     feedback.unix_microseconds = number;
-    feedback.fingerprint = "f" + std::to_string(number);
+    feedback.fingerprint = std::to_string(number);
     feedback.source = "server";
     feedback.features.assign(predictor::feature_names().size(), 1.f);
     feedback.feature_schema = predictor::feature_schema();
