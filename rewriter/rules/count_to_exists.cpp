@@ -98,10 +98,10 @@ bool in_expression(Scope& scope, Attempt& attempt) {
     const auto* inner = attempt.bound.scope_of(select);
     const auto* target = inner && plain_query(*select) ? single_target(*select) : nullptr;
     if (!target || !counts_rows(*target, *inner, attempt)) return false;
-    keep_name(scope, value);
     attempt.fact("a count without GROUP BY is one row and never NULL");
     Json replacement = existence(*select, wanted);
     value = std::move(replacement);
+    keep_name(scope, value);  // last: a new member moves the others, and `value` with them
     return true;
   });
 }
