@@ -5,11 +5,11 @@
 [ -n "$DIRECT" ] && { echo "crash.sh: nothing to check without the proxy"; exit 0; }
 start_postgres
 start_pgsteer
-stored() { console 'show feedback' | sed -n "s/^$1|//p"; }
+stored() { python3 -c "import sqlite3; print(sqlite3.connect('$WORK/state/feedback.db', timeout=5).execute('select count(*) from feedback').fetchone()[0])" 2>/dev/null; }
 for i in $(seq 100); do echo "select $i, count(*) from pg_class;"; done >"$WORK/work.sql"
 check 'some work' env PGPORT="$PROXY_PORT" psql -X -q -o /dev/null -f "$WORK/work.sql"
-for _ in $(seq 100); do [ "$(stored rows_in_store)" -ge 100 ] 2>/dev/null && break; sleep 0.1; done
-before=$(stored rows_in_store)
+for _ in $(seq 100); do [ "$(stored)" -ge 100 ] 2>/dev/null && break; sleep 0.1; done
+before=$(stored)
 check "the store has the work's rows ($before)" test "$before" -ge 100
 
 proxied psql -X -c 'select pg_sleep(20)' >"$WORK/sleeper" 2>&1 &
@@ -29,8 +29,9 @@ for _ in $(seq 100); do [ "$(direct psql -X -A -t -c "select count(*) from pg_st
 left=$(direct psql -X -A -t -c "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() and query not like '%pg_sleep%'")
 equal 'the backends of its clients ended (but the sleeping one, which does not look)' 0 "$left"
 start_pgsteer
-after=$(stored rows_in_store)
+after=$(stored)
 check "after the restart nothing stored was lost ($before, then $after)" test "$after" -ge "$before"
+equal 'and SHOW FEEDBACK says so' "$after" "$(console 'show feedback' | sed -n 's/^rows_in_store|//p')"
 check 'the store is whole' python3 -c "
 import sqlite3, sys
 sys.exit(sqlite3.connect('$WORK/state/feedback.db').execute('pragma integrity_check').fetchone()[0] != 'ok')"
@@ -45,7 +46,7 @@ wait "$PGSTEER_PID"
 equal 'SIGTERM: exit code 0' 0 $?
 PGSTEER_PID=
 start_pgsteer
-check 'SIGTERM loses nothing at all' test "$(stored rows_in_store)" -ge $((after + 100))
+check 'SIGTERM loses nothing at all' test "$(stored)" -ge $((after + 100))
 printf 'no such table' >"$WORK/bad.toml"
 "$PGSTEER" run --config "$WORK/bad.toml" --listen 127.0.0.1:1 >"$WORK/bad.log" 2>&1
 equal 'a wrong configuration is exit 78' 78 $?
