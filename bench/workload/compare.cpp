@@ -70,6 +70,7 @@ class Run {
     Random random(derive_seed(options_.seed, 1000 + number));
     std::vector<Statement> statements;
     for (int i = 0; i < source.per_round; ++i) statements.push_back(source.draw(random));
+    for (const Statement& statement : statements) results_.back().round_trips = std::max(results_.back().round_trips, static_cast<int>(statement.steps.size()));
     statements_.push_back(std::move(statements));
     series_.emplace_back(options_.targets.size());
   }

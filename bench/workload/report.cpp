@@ -54,8 +54,8 @@ std::string main_action(const Decided& decided) {
 }
 
 /// How much slower than direct a class may be: direct differs from itself by that much from round to round, and the way
-/// through a proxy costs what SELECT 1 costs more.
-double noise(const ClassResult& result, double hop_ms) { return result.measured.front().p50_spread + hop_ms; }
+/// through a proxy costs what SELECT 1 costs more, once a round trip.
+double noise(const ClassResult& result, double hop_ms) { return result.measured.front().p50_spread + hop_ms * result.round_trips; }
 
 void check_class(const char* phase, const Comparison& comparison, const ClassResult& result, std::vector<std::string>& failures) {
   for (std::size_t k = 1; k < result.measured.size(); ++k) {
@@ -86,7 +86,7 @@ Measured measured_of(const Json& json) {
 std::string to_json(const Comparison& comparison) {
   Json json = {{"dataset", comparison.dataset}, {"seed", comparison.seed}, {"rounds", comparison.rounds}, {"hop_ms", comparison.hop_ms}, {"classes", Json::array()}};
   for (const ClassResult& result : comparison.classes) {
-    Json entry = {{"name", result.name}, {"what", result.what}, {"statements", result.statements}, {"compared", result.compared},
+    Json entry = {{"name", result.name}, {"what", result.what}, {"statements", result.statements}, {"round_trips", result.round_trips}, {"compared", result.compared},
                   {"unequal", result.unequal}, {"first_unequal", result.first_unequal}, {"noise_ms", noise(result, comparison.hop_ms)}, {"measured", Json::array()}};
     for (const Measured& measured : result.measured) {
       Json value;
@@ -109,6 +109,7 @@ Comparison from_json(const std::string& text) {
       result.name = entry.at("name");
       result.what = entry.at("what");
       result.statements = entry.at("statements");
+      result.round_trips = entry.at("round_trips");
       result.compared = entry.at("compared");
       result.unequal = entry.at("unequal");
       result.first_unequal = entry.at("first_unequal");
@@ -158,7 +159,7 @@ Report report(const Comparison& observe, const Comparison& after, bool demand_ga
     steered |= faster && action.rfind("arm:", 0) == 0;
     cached |= faster && action == "cache";
   }
-  result.text += fmt::format("\nNoise: how far the medians of direct's {} rounds lie apart (95 %), plus what SELECT 1 costs more through pgsteer ({} observing, {} after).\n", after.rounds,
+  result.text += fmt::format("\nNoise: how far the medians of direct's {} rounds lie apart (95 %), plus, once a round trip, what SELECT 1 costs more through pgsteer ({} observing, {} after).\n", after.rounds,
                              duration(observe.hop_ms), duration(after.hop_ms));
   if (demand_gains) {
     if (!rewritten) result.failures.emplace_back("no class was rewritten and faster than direct by more than its noise");
