@@ -15,7 +15,11 @@ CatalogKeeper::CatalogKeeper(Hub& hub, UserOf user_of) : hub_(hub), user_of_(std
 CatalogKeeper::~CatalogKeeper() { stop(); }
 
 void CatalogKeeper::start() {
-  if (!thread_.joinable()) thread_ = std::thread([this] { loop(); });
+  if (!thread_.joinable())
+    thread_ = std::thread([this] {
+      loop();
+      slots_.clear();  // and with it the connections
+    });
 }
 
 void CatalogKeeper::stop() {

@@ -84,7 +84,7 @@ TEST_CASE("PostgreSQL's own verdict on what a statement reads and calls") {
       {"select * from secret", Reason::row_security, false, {}},
       {"select * from behind", Reason::row_security, false, {}},
       {"select last_value from counter", Reason::sequence, false, {}},
-      {"select nextval('counter')", Reason::volatile_function, false, {}},
+      {"select nextval('counter')", Reason::sequence, false, {}},
       {"select * from outside", Reason::foreign_table, false, {}},
       {"select relname from pg_class", Reason::catalog_relation, true, {}},
       {"select table_name from information_schema.tables", Reason::catalog_relation, true, {}},
