@@ -30,7 +30,6 @@ Reason judge_function(const sql::FunctionUse& use, const sql::Catalog& catalog) 
   if (runs_sql_text(use.name)) return Reason::volatile_function;
   // One overload of the user's own is enough: which one is called depends on types that the text does not show.
   if (group->any_user_defined) return Reason::user_function;
-  if (use.name == "age" && use.arguments == 2) return Reason::none;  // only age(x), of today, is more than stable
   switch (group->worst_volatility) {
     case 'i': return Reason::none;
     case 's': return cacheable_stable_function(use.name, use.arguments) ? Reason::none : Reason::stable_function;

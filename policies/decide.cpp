@@ -80,8 +80,8 @@ void act(const DecideInput& in, Choice choice, bool cache, Decision& d) {
   d.probability = probability_of(shares, use_candidate, use_cache);
   const bool stands_back = (choice.index != 0 && !choice.ordered && !use_candidate) || (cache && !use_cache);
   d.control = stands_back && u >= shares.control;
+  // An execution that chance keeps from the cache has no reason against caching: `detail` says what happened.
   if (use_cache) d.cache = CacheDirective::look_up;
-  else if (cache) d.cache_reason = cache::Reason::rule_off;
   d.suggested = choice.index;
   if (use_candidate) {
     d.candidate = choice.index;

@@ -58,7 +58,7 @@ void judge_exploration(Evidence& e, const SteerAction& bounds) {
     return;
   }
   const double gain = e.gain();
-  if (e.explored >= explored_to_approve && gain >= bounds.min_gain) {
+  if (e.explored >= explored_to_approve && gain >= bounds.min_gain - 1e-9) {
     e.state = State::approved;
     e.why = fmt::format("gained {:.0f} % over {} explored instances, worst {:.2f} times the default", gain * 100,
                         e.explored, e.worst_ratio);
@@ -92,7 +92,7 @@ double Evidence::confidence() const {
   if (error < 1e-12) return gain_mean > 0 ? 1 : 0;
   const double t = gain_mean / error;
   // Wallace's normal approximation of Student's t.
-  const double z = t * (1 - 1 / (4 * v)) / std::sqrt(1 + t * t / (2 * v));
+  const double z = std::copysign(std::sqrt(v * std::log1p(t * t / v)) * (8 * v + 1) / (8 * v + 3), t);
   return 0.5 * std::erfc(-z / std::sqrt(2.0));
 }
 

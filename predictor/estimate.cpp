@@ -1,5 +1,6 @@
 // One estimate from up to four opinions, each a mean and a standard deviation in log(ms). They are weighted by
-// precision; the interval is that of their mixture, so opinions that disagree widen it and never narrow it.
+// precision. The interval supposes that their errors go together (they read the same plan and the same past), so that
+// agreement never narrows it, and opinions that disagree widen it.
 #include <algorithm>
 #include <cmath>
 
@@ -61,21 +62,21 @@ bool from_history(const History* history, Opinion& out) {
 }
 
 Estimate combine(const Opinion* opinions, std::size_t n) {
-  double weights = 0, mean = 0, best = -1;
+  double weights = 0, mean = 0, inverse = 0, best = -1;
   Estimate out;
   for (std::size_t i = 0; i < n; ++i) {
     const double weight = 1 / square(opinions[i].deviation);
     weights += weight;
     mean += weight * opinions[i].log_ms;
+    inverse += 1 / opinions[i].deviation;
     if (weight > best) {
       best = weight;
       out.source = opinions[i].source;
     }
   }
   mean /= weights;
-  double variance = 0;
-  for (std::size_t i = 0; i < n; ++i)
-    variance += (square(opinions[i].deviation) + square(opinions[i].log_ms - mean)) / square(opinions[i].deviation) / weights;
+  double variance = square(inverse / weights);
+  for (std::size_t i = 0; i < n; ++i) variance += square((opinions[i].log_ms - mean) / opinions[i].deviation) / weights;
   const double log_ms = std::clamp(mean, min_log_ms, max_log_ms);
   const double half = std::min(z90 * std::sqrt(variance), 12.0);
   out.ms = std::exp(log_ms);

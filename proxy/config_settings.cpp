@@ -118,8 +118,7 @@ Setting duration(std::string key, bool changeable, At at, microseconds least, mi
             if (!read || *read < least || *read > most)
               return fmt::format("a duration from \"{}\" to \"{}\"", show_duration(least), show_duration(most));
             const auto rounded = std::chrono::duration_cast<Target>(*read);
-            if (rounded != *read) return "a duration without a fraction of its unit of storage (" +
-                                         std::string(Target(1) == std::chrono::seconds(1) ? "1s)" : "1ms)");
+            if (rounded != *read) return Target(1) == std::chrono::seconds(1) ? "whole seconds" : "whole milliseconds";
             at(c) = rounded;
             return {};
           },

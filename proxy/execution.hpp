@@ -21,6 +21,7 @@ struct Plan {
   std::vector<rewriter::Candidate> candidates;   ///< [0] is as_is
   std::vector<predictor::Estimate> estimates;    ///< one per candidate
   std::vector<predictor::FeatureVector> features;
+  cache::Reason cache_reason = cache::Reason::none;  ///< why the cache may not answer it, whatever chance decides
   policies::Decision decision;
   policies::Effective policy;
   std::shared_ptr<const policies::Knowledge> knowledge;  ///< may be null

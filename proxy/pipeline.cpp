@@ -75,8 +75,10 @@ std::vector<rewriter::Candidate> collect_candidates(const sql::Query& query, con
 }
 
 bool random_matters(const Plan& plan) {
-  return plan.candidates.size() > 1 &&
-         (plan.decision.mode == policies::Mode::canary || plan.decision.mode == policies::Mode::auto_);
+  if (plan.decision.mode == policies::Mode::canary) {
+    return plan.candidates.size() > 1 || plan.policy.cache.mode != cache::Consistency::off;
+  }
+  return plan.decision.mode == policies::Mode::auto_ && plan.candidates.size() > 1;
 }
 
 }  // namespace
@@ -143,12 +145,13 @@ std::shared_ptr<const Plan> Pipeline::make(const sql::Query& query, const Snapsh
   // 1. Analyse the text (remembered by exact text).
   plan->analysis = analyses_.get(query.text);
   plan->policy = snapshot.policies->resolve(*plan->analysis, session);
+  if (!plan->policy.mode_given) plan->policy.mode = snapshot.config->mode.initial;
   const sql::Catalog* catalog = session.catalog_uncertain ? nullptr : snapshot.catalog(session.database);
   const auto known = snapshot.knowledge->find({plan->analysis->shape, session.database, session.search_path});
   if (known != snapshot.knowledge->end()) plan->knowledge = known->second;
 
   // 2. May the cache answer it?
-  plan->decision.cache_reason =
+  plan->cache_reason =
       judge_cache(query, *plan->analysis, catalog, plan->knowledge.get(), plan->policy);
 
   // 3. In which ways could it be run?
@@ -186,7 +189,7 @@ void Pipeline::decide_again(Plan& plan, const sql::Query& query, const Snapshot&
   input.estimates = plan.estimates;
   input.knowledge = plan.knowledge.get();
   input.policy = &plan.policy;
-  input.cache_reason = plan.decision.cache_reason;
+  input.cache_reason = plan.cache_reason;
   input.catalog = snapshot.catalog(query.session->database);
   input.session_mode = now.session_mode;
   input.console_mode = snapshot.console_mode;

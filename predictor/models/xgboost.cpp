@@ -1,6 +1,7 @@
 // The only file that knows the XGBoost C API (1.7). Its traps, all measured: nthread must be 1 on the predicting booster
 // (else p99 40 ms on a busy machine), the in-place configuration needs the undocumented cache_id, and the result belongs
 // to the calling thread until its next call.
+#include <dlfcn.h>
 #include <xgboost/c_api.h>
 
 #include <algorithm>
@@ -18,6 +19,17 @@ namespace {
 
 constexpr const char* predict_config =
     R"({"type":0,"training":false,"iteration_begin":0,"iteration_end":0,"missing":NaN,"strict_shape":false,"cache_id":0})";
+
+/// Parts of XGBoost (making a matrix, setting labels) ask OpenMP for all cores whatever nthread says: teams that spin
+/// on a busy machine, and a pool of threads that hangs the child of a later fork. OpenMP's own limit is per calling
+/// thread; it is found at run time because only libxgboost is linked with OpenMP.
+void one_thread() {
+  using SetThreads = void (*)(int);
+  static const auto set_threads = reinterpret_cast<SetThreads>(::dlsym(RTLD_DEFAULT, "omp_set_num_threads"));
+  thread_local bool done = false;
+  if (!done && set_threads) set_threads(1);
+  done = true;
+}
 
 /// First line of XGBoost's message, which otherwise carries a stack trace.
 std::string last_error() {
@@ -128,6 +140,7 @@ int grow(const Handle& booster, const Matrix& train, const Matrix& validation, c
 }  // namespace
 
 BoostResult boost(const TrainingRows& train, const TrainingRows& validation, std::size_t columns, const BoostOptions& options) {
+  one_thread();
   BoostResult result;
   const auto fail = [&result](std::string text) {
     result.model.clear();
@@ -156,6 +169,7 @@ Booster::~Booster() {
 }
 
 std::unique_ptr<Booster> Booster::load(std::string_view model, std::size_t columns, std::string* error) {
+  one_thread();
   std::unique_ptr<Booster> booster(new Booster);
   booster->columns_ = columns;
   bst_ulong found = 0;
@@ -177,6 +191,7 @@ std::unique_ptr<Booster> Booster::load(std::string_view model, std::size_t colum
 bool Booster::predict(const float* rows, std::size_t n, float* out, std::string* error) const {
   thread_local Matrix proxy;
   if (n == 0) return true;
+  one_thread();
   if (!proxy.handle && XGProxyDMatrixCreate(&proxy.handle) != 0) {
     if (error) *error = last_error();
     return false;

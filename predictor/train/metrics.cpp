@@ -31,4 +31,19 @@ double conformal_half_width(std::vector<double> log_errors, double share) {
   return std::clamp(n < 10 ? std::max(width, 1.0) : width, 0.01, 20.0);
 }
 
+double template_half_width(const std::vector<std::vector<double>>& by_template, double share) {
+  std::vector<double> widths;
+  for (std::vector<double> errors : by_template) {
+    if (errors.empty()) continue;
+    std::sort(errors.begin(), errors.end());
+    widths.push_back(errors[std::min(errors.size() - 1, static_cast<std::size_t>(share * double(errors.size())))]);
+  }
+  if (widths.empty()) return 3.0;
+  std::sort(widths.begin(), widths.end());
+  const auto n = widths.size();
+  const auto rank = static_cast<std::size_t>(std::ceil(share * double(n + 1)));
+  const double width = rank <= n ? widths[rank - 1] : widths.back() * (1 + 2.0 / double(n));
+  return std::clamp(width, 0.01, 8.0);
+}
+
 }  // namespace pgsteer::predictor

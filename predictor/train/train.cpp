@@ -32,7 +32,6 @@ constexpr double test_share = 0.15;
 constexpr float censored_weight = 0.5f;    // a time-out says "at least": half a vote for its lower bound
 constexpr double history_dropout = 0.15;   // rows trained as if seen for the first time, for new templates and restarts
 constexpr std::size_t min_compared_rows = 30;
-constexpr std::size_t max_rows_per_template = 50;  // in the interval for unseen templates: no template may dominate it
 constexpr double interval_share = 0.9;
 
 /// The rows of some parts as XGBoost wants them.
@@ -83,7 +82,8 @@ class Training {
 
   TrainResult run() {
     if (!registry_.lock(&result_.message) || !load()) return result_;
-    split(data_, options_.seed, test_share_against(parent_meta()));
+    find_parent();
+    split(data_, options_.seed, test_share_against_parent());
     judge_stop_ = to_judge(data_, Part::stop);
     judge_seen_ = to_judge(data_, Part::test_seen);
     judge_unseen_ = to_judge(data_, Part::unseen_test);
@@ -97,6 +97,7 @@ class Training {
  private:
   bool stop(std::string message) {
     result_.message = std::move(message);
+    result_.version.clear();
     return false;
   }
 
@@ -115,30 +116,26 @@ class Training {
     return true;
   }
 
-  ModelMeta parent_meta() {
-    ModelMeta meta;
+  void find_parent() {
     result_.version = registry_.next_version();
-    const std::string current = registry_.current();
-    if (current.empty()) return meta;
-    std::string error;
-    parent_ = Model::load(registry_.directory(current), &error);
-    std::string text;
-    if (!parent_ || !read_file(registry_.directory(current) + "/meta.json", 1u << 20, &text, &error) || !from_json(text, &meta, &error)) {
+    parent_version_ = registry_.current();
+    if (parent_version_.empty()) return;
+    std::string error, text;
+    const std::string directory = registry_.directory(parent_version_);
+    parent_ = Model::load(directory, &error);
+    if (!parent_ || !read_file(directory + "/meta.json", 1u << 20, &text, &error) || !from_json(text, &parent_meta_, &error)) {
       parent_ = nullptr;  // foreign schema or damaged: nothing to beat
       parent_note_ = error;
-      meta = {};
     }
-    parent_version_ = current;
-    return meta;
   }
 
   /// Against a current version only rows newer than its data are new to both; half of them are the test, the other
   /// half may be learned from.
-  double test_share_against(const ModelMeta& parent) const {
+  double test_share_against_parent() const {
     if (!parent_) return test_share;
-    const auto newer = std::upper_bound(data_.unix_us.begin(), data_.unix_us.end(), parent.to_unix_us);
-    const double share = double(data_.unix_us.end() - newer) / double(data_.rows()) / 2;
-    return share * double(data_.rows()) < double(min_compared_rows) ? test_share : std::min(test_share, share);
+    const auto newer = std::upper_bound(data_.unix_us.begin(), data_.unix_us.end(), parent_meta_.to_unix_us);
+    const double rows = double(data_.unix_us.end() - newer) / 2;
+    return rows < double(min_compared_rows) ? test_share : std::min(test_share, rows / double(data_.rows()));
   }
 
   BoostResult train_stage(const Matrix& train, const Matrix* validation, int trees, double from, double to) const {
@@ -171,15 +168,20 @@ class Training {
     if (!predict(made.model, seen, predicted)) return false;
     interval_ = conformal_half_width(errors_of(predicted, seen), interval_share);
     if (!predict(made.model, unseen, predicted)) return false;
-    std::map<std::uint32_t, std::size_t> taken;
-    std::vector<double> errors;
-    const std::vector<double> all = errors_of(predicted, unseen);
-    for (std::size_t i = 0; i < all.size(); ++i)
-      if (taken[data_.templates[unseen.index[i]]]++ < max_rows_per_template) errors.push_back(all[i]);
-    // Never narrower than for known templates; few templates are weak evidence whatever the number of rows.
-    interval_unseen_ = std::max(interval_ * 1.2, conformal_half_width(errors, interval_share));
-    if (taken.size() < 5) interval_unseen_ = std::max(interval_unseen_, 2.0);
+    add_unseen(unseen, errors_of(predicted, unseen));
+    interval_unseen_ = unseen_interval();
     return true;
+  }
+
+  void add_unseen(const Matrix& rows, const std::vector<double>& errors) {
+    for (std::size_t i = 0; i < errors.size(); ++i) unseen_by_template_[data_.templates[rows.index[i]]].push_back(errors[i]);
+  }
+
+  /// Never narrower than for known templates.
+  double unseen_interval() const {
+    std::vector<std::vector<double>> lists;
+    for (const auto& [id, errors] : unseen_by_template_) lists.push_back(errors);
+    return std::max(interval_ * 1.2, template_half_width(lists, interval_share));
   }
 
   bool stage_two() {
@@ -245,14 +247,10 @@ class Training {
   bool worth_registering() {
     result_.message = summary();
     if (!parent_) return true;
-    const std::string& text = parent_version_;
-    ModelMeta meta;
-    std::string file, error;
-    if (!read_file(registry_.directory(text) + "/meta.json", 1u << 20, &file, &error) || !from_json(file, &meta, &error)) return true;
     const std::vector<float> old = parent_->predict(judge_seen_.values, judge_seen_.index.size());
     std::vector<double> mine, theirs;
     for (std::size_t i = 0; i < old.size(); ++i) {
-      if (data_.unix_us[judge_seen_.index[i]] <= meta.to_unix_us) continue;
+      if (data_.unix_us[judge_seen_.index[i]] <= parent_meta_.to_unix_us) continue;
       mine.push_back(seen_errors_[i]);
       theirs.push_back(std::abs(double(old[i]) - double(judge_seen_.target[i])));
     }
@@ -291,9 +289,11 @@ class Training {
   Dataset data_;
   Matrix judge_stop_, judge_seen_, judge_unseen_;
   std::shared_ptr<const Model> parent_;
+  ModelMeta parent_meta_;
   std::string parent_version_, parent_note_;
   int trees_ = 0;
   double interval_ = 0, interval_unseen_ = 0;
+  std::map<std::uint32_t, std::vector<double>> unseen_by_template_;
   std::vector<double> seen_errors_, unseen_errors_, baseline_seen_, baseline_unseen_, template_median_;
   Json coverage_ = Json::object(), compared_;
   BoostResult final_;
@@ -355,7 +355,8 @@ void Training::publish() {
   meta.from_unix_us = data_.unix_us.front();
   meta.to_unix_us = data_.unix_us.back();
   meta.interval_log = interval_;
-  meta.interval_unseen_log = interval_unseen_;
+  add_unseen(judge_unseen_, unseen_errors_);  // the figures are made: now the test templates may give evidence too
+  meta.interval_unseen_log = unseen_interval();
   meta.objective = BoostOptions{}.objective;
   meta.masked = data_.masked;
   meta.model_bytes = final_.model.size();

@@ -32,12 +32,18 @@ std::vector<std::string> command_names() {
   return names;
 }
 
-/// All "--long" names an application knows.
-std::vector<std::string> flag_names(const CLI::App& app) {
+/// The "--long" name nearest to a wrong one, "" when none is near. nearest_name knows names of lower case and '_'.
+std::string nearest_flag(const CLI::App& app, const std::string& wrong) {
+  std::map<std::string, std::string> flags;
   std::vector<std::string> names;
   for (const CLI::Option* option : app.get_options())
-    for (const auto& name : option->get_lnames()) names.push_back("--" + name);
-  return names;
+    for (const auto& name : option->get_lnames()) {
+      names.push_back(name);
+      std::replace(names.back().begin(), names.back().end(), '-', '_');
+      flags[names.back()] = "--" + name;
+    }
+  const auto near = policies::nearest_name(wrong.substr(std::min(wrong.size(), wrong.find_first_not_of('-'))), names);
+  return near.empty() ? near : flags[near];
 }
 
 int usage_error(std::string_view command, const std::string& message, const std::string& near) {
@@ -52,7 +58,7 @@ int unknown_argument(const CLI::App& app, const std::vector<std::string>& remain
   const std::string wrong = flag != remaining.end() ? *flag : remaining.empty() ? std::string() : remaining.front();
   const std::string name = wrong.substr(0, wrong.find('='));
   if (!name.starts_with("-")) return usage_error(app.get_name(), fmt::format("unexpected argument '{}'", name), "");
-  return usage_error(app.get_name(), fmt::format("unknown option '{}'", name), policies::nearest_name(name, flag_names(app)));
+  return usage_error(app.get_name(), fmt::format("unknown option '{}'", name), nearest_flag(app, name));
 }
 
 std::string executable_path(const char* argv0) {

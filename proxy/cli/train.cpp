@@ -1,7 +1,6 @@
 // pgsteer train: a process of its own, started by people and by the learner. The last line says what became of it; exit code 0 when
 // a model was registered or when it was honestly refused, 1 when training was not possible.
 #include <fmt/format.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -66,16 +65,19 @@ void start_again_with_passive_waiting(const std::string& executable) {
 }
 
 void print_result(const predictor::TrainResult& result) {
-  if (!result.message.empty()) std::cout << result.message << "\n";
-  if (result.rows_train == 0) return;
+  if (result.rows_train == 0) {
+    std::cout << "not registered: " << result.message << "\n";
+    return;
+  }
   std::cout << fmt::format("rows: {} for training, {} held out of seen statements, {} of statements never seen\n", result.rows_train,
                            result.rows_test_seen, result.rows_test_unseen);
   std::cout << fmt::format("q-error (median / 90 %): seen {:.2f} / {:.2f}, unseen {:.2f} / {:.2f}, planner cost {:.2f} / {:.2f}\n",
                            result.seen_median_q, result.seen_p90_q, result.unseen_median_q, result.unseen_p90_q, result.baseline_median_q,
                            result.baseline_p90_q);
   std::cout << fmt::format("coverage of the 90 % interval: {:.1f} %\n", result.coverage * 100);
-  if (result.registered) std::cout << fmt::format("registered: version {} in {}\n", result.version, result.directory);
-  else std::cout << "not registered\n";
+  // The last line is what the learner's log and SHOW HEALTH quote.
+  if (result.registered) std::cout << fmt::format("registered: version {} in {}; {}\n", result.version, result.directory, result.message);
+  else std::cout << "not registered: " << result.message << "\n";
 }
 
 int train(Options options, const std::string& executable) {
@@ -86,7 +88,7 @@ int train(Options options, const std::string& executable) {
     return exit_config;
   }
   start_again_with_passive_waiting(executable);
-  ::setpriority(PRIO_PROCESS, 0, 10);
+  if (::nice(10) == -1) std::cerr << "cannot lower the priority\n";  // added to the learner's own
   options.train.state_dir = state_directory(*config);
   auto progress = std::make_shared<Progress>();
   options.train.progress = [progress](double share, const std::string& message) { (*progress)(share, message); };

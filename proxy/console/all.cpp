@@ -10,6 +10,12 @@
 namespace pgsteer::proxy::console {
 namespace {
 
+std::string lower(std::string_view text) {
+  std::string result(text);
+  std::transform(result.begin(), result.end(), result.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return result;
+}
+
 constexpr Needs nothing = Needs::nothing, admin = Needs::admin;
 
 constexpr Command commands[] = {
@@ -95,13 +101,13 @@ std::span<const Command> all_commands() { return commands; }
 ConsoleResult unknown_command(const std::vector<Word>& words) {
   std::vector<std::string> names;
   for (const Command& command : commands)
-    if (command.listed) names.emplace_back(command.name);
+    if (command.listed) names.push_back(lower(command.name));  // nearest_name looks for lower-case names
   // The first two words are looked up, then the first: "SHOW QUERY 5" is near "SHOW QUERIES", "PANC" is near "PANIC".
   std::string near;
   for (const std::size_t take : {std::size_t{2}, std::size_t{1}}) {
     if (!near.empty()) break;
     const std::vector<Word> head(words.begin(), words.begin() + static_cast<long>(std::min(take, words.size())));
-    near = policies::nearest_name(upper(join_words(head)), names);
+    near = upper(policies::nearest_name(join_words(head), names));
   }
   return failure("42601", fmt::format("unknown command '{}'", join_words(words)),
                  near.empty() ? "SHOW HELP lists all commands." : fmt::format("Did you mean '{}'? SHOW HELP lists all commands.", near));
@@ -120,6 +126,9 @@ ConsoleResult run_console_command(Hub& hub, const ConsoleUser& user, std::string
     return console::failure("42501", fmt::format("permission denied: {} needs an admin user, '{}' is not one", command->name, user.name),
                             "Admin users are listed in console.admin_users.");
   const auto skip = static_cast<long>(console::count_words(command->name));
+  if (command->listed && command->arguments.empty() && words.size() > static_cast<std::size_t>(skip))
+    return console::failure("42601", fmt::format("{} takes no arguments, got '{}'", command->name, console::join_words(words)),
+                            "One command at a time; SHOW HELP lists all.");
   const console::Request request{hub, user, command->name, {words.begin() + skip, words.end()}};
   try {
     return command->handler(request);

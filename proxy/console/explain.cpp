@@ -17,7 +17,7 @@ using console::human_ms;
 
 class Rows {
  public:
-  void head(std::string text) { rows_.push_back(std::move(text)); }
+  void head(std::string_view text) { rows_.emplace_back(text); }
   void field(std::string_view name, std::string_view value) { rows_.push_back(fmt::format("  {:<12} {}", name, value)); }
   void more(std::string_view value) { rows_.push_back(fmt::format("  {:<12} {}", "", value)); }
   void line(std::string_view value) { rows_.push_back(fmt::format("    {}", value)); }
@@ -217,7 +217,6 @@ std::vector<std::string> explain_plan(const Plan& plan, const Snapshot& snapshot
   add_sent(rows, plan, text);
   add_difference(rows, plan, text);
   add_undo(rows, plan);
-  rows.field("Our time", fmt::format("{:.1f} us to plan", plan.planning_ns / 1000.0));
   return rows.take();
 }
 

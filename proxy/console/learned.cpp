@@ -52,7 +52,6 @@ ConsoleResult ban(const Request& request) {
 
 /// In the background: the console never blocks. SHOW HEALTH and SHOW MODELS say when it is done.
 ConsoleResult train(const Request& request) {
-  if (!request.arguments.empty()) return usage("TRAIN");
   if (!request.hub.learner) return learning_off();
   return outcome(request.hub.learner->train(false), "TRAIN");
 }

@@ -48,7 +48,6 @@ ConsoleResult panic(const Request& request) {
 }
 
 ConsoleResult reload(const Request& request) {
-  if (!request.arguments.empty()) return usage("RELOAD");
   if (const auto error = request.hub.reload())
     return failure("F0000", fmt::format("nothing was changed: {}", *error), "Correct the file and RELOAD again.");  // config_file_error
   return done("RELOAD");
@@ -70,19 +69,16 @@ ConsoleResult kill_client(const Request& request) {
 }
 
 ConsoleResult pause(const Request& request) {
-  if (!request.arguments.empty()) return failure("0A000", "PAUSE of one database is not supported", "PAUSE holds all of them.");
   if (request.hub.paused.exchange(true)) return failure("55000", "already paused", "RESUME ends it.");
   return done("PAUSE");
 }
 
 ConsoleResult resume(const Request& request) {
-  if (!request.arguments.empty()) return failure("0A000", "RESUME of one database is not supported", "RESUME releases all of them.");
   if (!request.hub.paused.exchange(false)) return failure("55000", "not paused");
   return done("RESUME");
 }
 
 ConsoleResult shutdown(const Request& request) {
-  if (!request.arguments.empty()) return usage("SHUTDOWN");
   if (!request.hub.on_shutdown) return failure("55000", "this process cannot be stopped from here");
   request.hub.on_shutdown(0);
   auto result = done("SHUTDOWN");

@@ -16,7 +16,8 @@ std::string cell(double value) {
   if (std::isnan(value)) return "NaN";
   if (std::isinf(value)) return value > 0 ? "Infinity" : "-Infinity";  // as float8out writes them
   if (value == std::floor(value) && std::abs(value) < 1e15) return fmt::format("{:.0f}", value + 0.0);
-  return fmt::format("{:.6g}", value);
+  const double size = std::abs(value);
+  return size >= 1000 && size < 1e15 ? fmt::format("{:.1f}", value) : size >= 1 && size < 1e15 ? fmt::format("{:.3f}", value) : fmt::format("{:.6g}", value);
 }
 
 Table::Table(std::initializer_list<std::pair<const char*, Type>> columns) {

@@ -11,6 +11,7 @@
 
 #include "protocol/wire.hpp"
 #include "proxy/console/console.hpp"
+#include "proxy/console/words.hpp"
 #include "proxy/listener.hpp"
 
 namespace pgsteer::proxy {
@@ -151,9 +152,9 @@ class ConsoleProtocol {
     if (found == statements_.end()) return fail(out, "26000", "prepared statement does not exist");
     protocol::Message(out, 't').int16(0);
     // Only a SHOW may be run to learn its columns: it changes nothing.
-    std::string word = found->second.substr(0, 4);
-    std::transform(word.begin(), word.end(), word.begin(), [](unsigned char c) { return std::toupper(c); });
-    append_description(out, word == "SHOW" || word == "SELE" ? run(found->second) : ConsoleResult{});
+    const auto words = console::split_words(found->second);
+    const bool shows = !words.empty() && (words[0].is("SHOW") || words[0].is("SELECT"));
+    append_description(out, shows ? run(found->second) : ConsoleResult{});
     return true;
   }
 

@@ -27,6 +27,13 @@ std::optional<std::size_t> limit_of(const Request& request, std::size_t otherwis
   return limit;
 }
 
+std::int64_t rows_on_disk(const Snapshot& snapshot) {
+  if (!snapshot.config) return 0;
+  std::string error;
+  const auto store = predictor::FeedbackStore::open(state_directory(*snapshot.config), true, &error);
+  return store ? store->count() : 0;
+}
+
 }  // namespace
 
 ConsoleResult show_queries(const Request& request) {
@@ -96,7 +103,8 @@ ConsoleResult show_feedback(const Request& request) {
   Table table({{"name", Type::text}, {"value", Type::text}});
   table.row("enabled", request.hub.learner ? "yes" : "no");
   if (!request.hub.learner) return table;
-  const auto state = request.hub.learner->feedback();
+  auto state = request.hub.learner->feedback();
+  if (state.stored == 0) state.rows = rows_on_disk(*request.hub.snapshot());  // the learner opens its store with the first row
   table.row("received", std::to_string(state.received));
   table.row("stored", std::to_string(state.stored));
   table.row("dropped", std::to_string(state.dropped));

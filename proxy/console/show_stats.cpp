@@ -38,10 +38,11 @@ ConsoleResult show_stats(const Request& request) {
                {"total_received", Type::numeric},  {"total_sent", Type::numeric},       {"total_xact_time", Type::numeric},
                {"total_query_time", Type::numeric}, {"total_wait_time", Type::numeric},  {"avg_xact_count", Type::numeric},
                {"avg_query_count", Type::numeric}, {"avg_recv", Type::numeric},         {"avg_sent", Type::numeric},
-               {"avg_xact_time", Type::numeric},   {"avg_query_time", Type::numeric},   {"avg_wait_time", Type::numeric}});
+               {"avg_xact_time", Type::numeric},   {"avg_query_time", Type::numeric},   {"avg_wait_time", Type::numeric},
+               {"total_requests", Type::numeric}});  // the name before 1.8, which Debian's exporter still reads
   table.row(everything, totals.transactions, totals.queries, totals.bytes_in, totals.bytes_out, totals.server_ns / 1000,
             totals.server_ns / 1000, totals.wait_ns / 1000, average.transactions, average.queries, average.received, average.sent,
-            average.transaction_us, average.query_us, average.wait_us);
+            average.transaction_us, average.query_us, average.wait_us, totals.queries);
   return table;
 }
 

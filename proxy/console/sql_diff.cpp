@@ -94,10 +94,11 @@ std::vector<std::string> break_clauses(std::string_view sql) {
   bool between = false;
   for (std::size_t at = 0; at < sql.size();) {
     const char c = sql[at];
-    if (const auto end = end_of_quoted(sql, at); end != at) {
-      lines.append(sql.substr(at, end - at));
-      if (sql.substr(at, 2) == "--") lines.next(depth);  // what follows must not join the comment
-      at = end;
+    if (const auto quoted_end = end_of_quoted(sql, at); quoted_end != at) {
+      const bool comment = sql.substr(at, 2) == "--";
+      lines.append(sql.substr(at, quoted_end - at - (comment && sql[quoted_end - 1] == '\n')));
+      if (comment) lines.next(depth);  // what follows must not join the comment
+      at = quoted_end;
     } else if (std::isspace(static_cast<unsigned char>(c))) {
       lines.blank();
       ++at;

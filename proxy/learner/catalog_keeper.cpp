@@ -15,14 +15,18 @@ CatalogKeeper::CatalogKeeper(Hub& hub, UserOf user_of) : hub_(hub), user_of_(std
 CatalogKeeper::~CatalogKeeper() { stop(); }
 
 void CatalogKeeper::start() {
-  if (!thread_.joinable()) thread_ = std::thread([this] { loop(); });
+  if (!thread_.joinable())
+    thread_ = std::thread([this] {
+      loop();
+      slots_.clear();  // and with it the connections
+    });
 }
 
 void CatalogKeeper::stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
-    if (running_) running_->cancel();
+    if (running_) running_->abandon();
   }
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
@@ -55,8 +59,9 @@ void CatalogKeeper::loop() {
       refresh(database, slot);
       slot.next_poll = SteadyClock::now() + config->catalog.refresh_interval;
     }
+    // A database that stays away (dropped, perhaps) is health()'s business and not work under way.
     bool wanted = false;
-    for (const auto& [database, slot] : slots_) wanted = wanted || slot.wanted;
+    for (const auto& [database, slot] : slots_) wanted = wanted || (slot.wanted && slot.delay < milliseconds(2000));
     busy_ = wanted;
   }
 }
@@ -125,7 +130,7 @@ void CatalogKeeper::fail(const std::string& database, Slot& slot, const std::str
   state_[database] = text;
   lock.unlock();
   // A picture that cannot be refreshed may no longer be true; without one, rewriting and caching stand aside.
-  if (slot.version > 0)
+  if (hub_.snapshot()->catalog(database))
     hub_.update([&](Snapshot& snapshot) { snapshot.catalogs.erase(database); });
   slot.wanted = true;
   if (news) spdlog::warn("catalog database={} error=\"{}\"", database, text);

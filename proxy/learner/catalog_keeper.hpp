@@ -48,7 +48,7 @@ class CatalogKeeper {
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::map<std::string, std::string> state_;
-  CatalogLoader* running_ = nullptr;  ///< under mutex_: what stop() cancels
+  CatalogLoader* running_ = nullptr;  ///< under mutex_: what stop() abandons
   bool stopping_ = false;
   std::atomic<bool> busy_{false};
   std::thread thread_;

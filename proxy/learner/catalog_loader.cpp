@@ -1,5 +1,7 @@
 #include "proxy/learner/catalog_loader.hpp"
 
+#include <sys/socket.h>
+
 #include <charconv>
 #include <pqxx/pqxx>
 
@@ -140,19 +142,16 @@ CatalogSignature read_signature(pqxx::transaction_base& transaction) {
 }  // namespace
 
 struct CatalogLoader::Impl {
-  explicit Impl(const std::string& text) : connection(text) {}
+  explicit Impl(const std::string& text) : connection(text), socket(connection.sock()) {}
   pqxx::connection connection;
+  const int socket;
 };
 
 CatalogLoader::CatalogLoader(std::string connection_string) : impl_(std::make_unique<Impl>(connection_string)) {}
 CatalogLoader::~CatalogLoader() = default;
 
-void CatalogLoader::cancel() {
-  try {
-    impl_->connection.cancel_query();
-  } catch (const std::exception&) {  // the server is away: nothing runs
-  }
-}
+// A cancel request waits for the server; an end of file does not, even when the server is stopped.
+void CatalogLoader::abandon() { ::shutdown(impl_->socket, SHUT_RDWR); }
 
 CatalogSignature CatalogLoader::signature() {
   SnapshotTransaction transaction(impl_->connection);

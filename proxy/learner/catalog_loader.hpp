@@ -26,7 +26,7 @@ class CatalogLoader {
   CatalogSignature signature();
   /// Everything in one REPEATABLE READ READ ONLY transaction together with the signature it corresponds to.
   std::unique_ptr<sql::Catalog> load(CatalogSignature* signature);
-  void cancel();  ///< from any thread: asks the server to stop what runs
+  void abandon();  ///< from any thread: what runs fails at once, and so does everything after it
 
  private:
   struct Impl;

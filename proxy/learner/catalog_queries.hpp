@@ -29,9 +29,9 @@ SELECT concat_ws(' ',
 inline constexpr const char* kStatistics = R"(
 SELECT concat_ws(' ',
  (SELECT concat(sum(hashint8(oid::bigint)::bigint * round(8 * ln(greatest(reltuples, 0) + 1))::bigint), ',',
-                sum(hashint8(oid::bigint)::bigint * round(8 * ln(relpages + 1))::bigint))
+                sum(hashint8(oid::bigint)::bigint * round(8 * ln(greatest(relpages, 0) + 1))::bigint))
     FROM pg_class WHERE oid >= 16384 AND relpersistence <> 't' AND relkind IN ('r', 'p', 'm', 'i')),
- (SELECT sum(analyze_count + autoanalyze_count) FROM pg_stat_user_tables))";
+ (SELECT sum(analyze_count + autoanalyze_count) FROM pg_stat_user_tables)))";
 
 inline constexpr const char* kDatabase = R"(
 SELECT d.oid, current_setting('server_version_num')::int, current_setting('TimeZone'),

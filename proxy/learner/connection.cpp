@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <thread>
 
 namespace pgsteer::proxy::learning {
 
@@ -16,6 +17,7 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 constexpr int kStepMs = 20;  // how long a shutdown may go unnoticed
+constexpr std::chrono::milliseconds kCancelGrace{400};
 
 // Two 64-bit halves of one row's hash; rows are summed, so the order of rows does not matter but their number does.
 struct RowHash {
@@ -243,19 +245,27 @@ bool Connection::broken() const {
   return PQstatus(connection_) != CONNECTION_OK || PQtransactionStatus(connection_) == PQTRANS_ACTIVE;
 }
 
+// PQcancel waits for the server to hang up, which a stopped server never does: hence a thread that nobody waits for.
+void Connection::request_cancel() {
+  PGcancel* cancel = PQgetCancel(connection_);
+  if (!cancel) return;
+  std::thread([cancel] {
+    char reason[256];
+    PQcancel(cancel, reason, sizeof reason);
+    PQfreeCancel(cancel);
+  }).detach();
+}
+
 pg_result* Connection::next() {
-  bool cancelled = false;
+  std::optional<SteadyClock::time_point> give_up;
   while (PQisBusy(connection_)) {
     pollfd waiting{PQsocket(connection_), POLLIN, 0};
     ::poll(&waiting, 1, kStepMs);
     if (!PQconsumeInput(connection_)) return nullptr;
-    if (cancelled || !interrupted()) continue;
-    cancelled = true;
-    char reason[256];
-    if (PGcancel* cancel = PQgetCancel(connection_)) {
-      PQcancel(cancel, reason, sizeof reason);
-      PQfreeCancel(cancel);
-    }
+    if (give_up && SteadyClock::now() > *give_up) return nullptr;  // still active, hence broken()
+    if (give_up || !interrupted()) continue;
+    give_up = SteadyClock::now() + kCancelGrace;
+    request_cancel();
   }
   return PQgetResult(connection_);
 }
@@ -283,7 +293,7 @@ Rows Connection::collect() {
     failed = failed || !rows.ok();
     first = false;
   }
-  if (first || PQstatus(connection_) != CONNECTION_OK) return Rows::failure(error_text());
+  if (first || broken()) return Rows::failure(error_text());
   return last;
 }
 
@@ -335,7 +345,7 @@ Answer Connection::stream(const std::string& sql, const Parameters& parameters) 
     PQclear(result);
   }
   answer.ms = std::chrono::duration<double, std::milli>(SteadyClock::now() - start).count();
-  if (PQstatus(connection_) != CONNECTION_OK) {
+  if (broken()) {
     answer.ok = false;
     answer.sqlstate = "08006";
     answer.message = error_text();

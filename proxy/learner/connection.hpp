@@ -103,6 +103,7 @@ class Connection {
  private:
   Connection(pg_conn* connection, Interrupt interrupt);
   pg_result* next();  ///< waits for the next result; nullptr at the end
+  void request_cancel();
   bool send(const std::string& sql, const Parameters& parameters);
   Rows collect();
   std::string error_text() const;

@@ -17,6 +17,11 @@ constexpr double kStartCreditMs = 60000;  // so that a fresh daemon explores bef
 constexpr std::size_t kMinRounds = 3;     // policies::learn asks for as many before it approves
 constexpr double kMaxDefaultMs = 300000;
 
+bool acts_on_execution(const std::vector<rewriter::Setting>& settings) {
+  return std::any_of(settings.begin(), settings.end(),
+                     [](const auto& setting) { return setting.name == "jit" || setting.name == "work_mem"; });
+}
+
 double slack_ms(double base_ms) { return std::max(5.0, base_ms * 0.25); }
 
 }  // namespace
@@ -60,12 +65,12 @@ std::vector<Explorer::Contender> Explorer::contenders(const ExploreTask& task) c
   std::vector<Contender> list;
   const auto& wanted = task.policy.steer.arms;
   for (const auto& label : task.rewrites)
-    if (task.policy.rewrite_enabled && !task.out.contains(label)) list.push_back({.label = label});
+    if (task.policy.rewrite_enabled && !task.out.contains(label)) list.emplace_back(label, std::vector<rewriter::Setting>{});
   for (const auto& arm : rewriter::arms()) {
     const std::string label = "arm:" + arm.name;
     if (task.out.contains(label)) continue;
     if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), arm.name) == wanted.end()) continue;
-    list.push_back({.label = label, .settings = arm.settings});
+    list.emplace_back(label, arm.settings);
   }
   return list;
 }
@@ -184,7 +189,8 @@ Explorer::Outcome Explorer::try_contender(Round& round, Contender& contender) {
   if (round.connection.interrupted()) return Outcome::stop;
   if (round.connection.broken()) return Outcome::failed;
   if (!plan.known) return Outcome::done;
-  const bool rewritten = contender.label.starts_with("rewrite:");
+  // A rewrite or a setting of the executor may gain under the same plan tree; an arm of the planner cannot.
+  const bool rewritten = contender.label.starts_with("rewrite:") || acts_on_execution(contender.settings);
   if (!rewritten && plan.shape == round.default_plan.shape) {
     contender.same_as_default.push_back(round.default_ms);
     return Outcome::done;

@@ -29,6 +29,7 @@ class Explorer {
 
  private:
   struct Contender {
+    Contender(std::string name, std::vector<rewriter::Setting> with) : label(std::move(name)), settings(std::move(with)) {}
     std::string label;
     std::vector<rewriter::Setting> settings;
     std::vector<Measurement> measured;   ///< against another plan than the default's

@@ -1,9 +1,12 @@
 #include "proxy/learner/judge.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <array>
+#include <cctype>
 #include <charconv>
 
+#include "cache/builtins.hpp"
 #include "proxy/learner/judge_queries.hpp"
 
 namespace pgsteer::proxy::learning {
@@ -13,21 +16,19 @@ namespace {
 using cache::Judgement;
 using cache::Reason;
 
-// STABLE built-ins whose answer depends on settings in the cache key (or on nothing) and never on the clock, the role or
-// another session. Everything else that is stable is refused (age(timestamptz) reads the clock, for one).
-constexpr auto kStableAllowed = std::to_array<std::string_view>({
-    "anytextcat", "array_to_json", "array_to_string", "concat", "concat_ws", "date", "date_eq_timestamptz",
-    "date_ge_timestamptz", "date_gt_timestamptz", "date_le_timestamptz", "date_lt_timestamptz", "date_ne_timestamptz",
-    "date_part", "date_trunc", "extract", "format", "generate_series", "json_agg", "json_build_array",
-    "json_build_object", "json_object_agg", "jsonb_agg", "jsonb_build_array", "jsonb_build_object", "jsonb_object_agg",
-    "make_timestamptz", "phraseto_tsquery", "plainto_tsquery", "quote_literal", "quote_nullable", "row_to_json",
-    "textanycat", "time", "timestamp", "timestamp_eq_timestamptz", "timestamp_ge_timestamptz",
-    "timestamp_gt_timestamptz", "timestamp_le_timestamptz", "timestamp_lt_timestamptz", "timestamp_ne_timestamptz",
-    "timestamptz", "timestamptz_eq_date", "timestamptz_eq_timestamp", "timestamptz_ge_date",
-    "timestamptz_ge_timestamp", "timestamptz_gt_date", "timestamptz_gt_timestamp", "timestamptz_le_date",
-    "timestamptz_le_timestamp", "timestamptz_lt_date", "timestamptz_lt_timestamp", "timestamptz_mi_interval",
-    "timestamptz_ne_date", "timestamptz_ne_timestamp", "timestamptz_pl_interval", "timezone", "to_char", "to_json",
-    "to_jsonb", "to_timestamp", "to_tsquery", "to_tsvector", "websearch_to_tsquery"});
+// The functions behind operators between dates and timestamps, which nobody calls by name: they depend on TimeZone, which
+// is in the cache key. What is called by name is cache::cacheable_stable_function's to say.
+bool stable_operator_function(std::string_view name) {
+  constexpr std::string_view kTypes[] = {"date", "timestamp", "timestamptz"};
+  constexpr std::string_view kVerbs[] = {"_eq_", "_ne_", "_lt_", "_le_", "_gt_", "_ge_", "_cmp_"};
+  for (const auto verb : kVerbs) {
+    const auto at = name.find(verb);
+    if (at == std::string_view::npos) continue;
+    const auto known = [&](std::string_view type) { return std::find(std::begin(kTypes), std::end(kTypes), type) != std::end(kTypes); };
+    return known(name.substr(0, at)) && known(name.substr(at + verb.size()));
+  }
+  return false;
+}
 
 void refuse(GateB& gate, Reason reason, std::string_view detail) {
   if (gate.judgement.state == Judgement::State::refused) return;  // the first reason is the one shown
@@ -73,7 +74,8 @@ bool judge_functions(Connection& connection, GateB& gate) {
     } else if (rows.text(r, 3) == "t") {
       refuse(gate, Reason::user_function, name);  // what it says of itself may be false
       gate.explorable = false;
-    } else if (volatility == 's' && std::find(kStableAllowed.begin(), kStableAllowed.end(), name) == kStableAllowed.end()) {
+    } else if (volatility == 's' && !stable_operator_function(name) &&
+               !cache::cacheable_stable_function(name, static_cast<int>(oid(rows.text(r, 4))))) {
       refuse(gate, Reason::stable_function, name);
     }
   }
@@ -101,9 +103,9 @@ bool judge_nodes(Connection& connection, GateB& gate) {
 
 std::string type_names_query(const std::vector<std::uint32_t>& types) {
   std::string list;
-  for (const auto type : types) list += (list.empty() ? "" : ",") + std::to_string(type);
-  return "SELECT pg_catalog.format_type(t, NULL) FROM pg_catalog.unnest(ARRAY[" + list +
-         "]::pg_catalog.oid[]) WITH ORDINALITY u(t, n) ORDER BY n";
+  for (const auto type : types) list += fmt::format("{}{}", list.empty() ? "" : ",", type);
+  return fmt::format("SELECT pg_catalog.format_type(t, NULL) FROM pg_catalog.unnest(ARRAY[{}]::pg_catalog.oid[]) "
+                     "WITH ORDINALITY u(t, n) ORDER BY n", list);
 }
 
 void ask(Connection& connection, const std::string& text, const std::vector<std::uint32_t>& parameter_types,
@@ -118,7 +120,7 @@ void ask(Connection& connection, const std::string& text, const std::vector<std:
   if (!body) return refuse(gate, Reason::syntax_unknown, "parameter without a type");
   if (!search_path.empty() && !connection.run("SET LOCAL search_path = " + search_path).ok()) return;
   // The line end closes a trailing -- comment.
-  const Rows made = connection.run("CREATE TEMP VIEW pgsteer_gate AS SELECT 1 AS one FROM (" + *body + "\n) q");
+  const Rows made = connection.run(fmt::format("CREATE TEMP VIEW pgsteer_gate AS SELECT 1 AS one FROM ({}\n) q", *body));
   if (!made.ok()) {
     if (connection.broken() || made.sqlstate().starts_with("57")) return;
     return refuse(gate, made.sqlstate() == "0A000" ? Reason::data_modifying_cte : Reason::syntax_unknown,
@@ -185,7 +187,7 @@ std::optional<std::string> replace_parameters(std::string_view text, const std::
       std::size_t number = 0;
       const auto [end, error] = std::from_chars(text.data() + i + 1, text.data() + text.size(), number);
       if (error != std::errc{} || number == 0 || number > types.size()) return std::nullopt;
-      out += "(NULL::" + types[number - 1] + ")";
+      out.append("(NULL::").append(types[number - 1]).append(")");
       i = static_cast<std::size_t>(end - text.data());
     } else if (c == '$') {
       const auto close = text.find('$', i + 1);

@@ -49,7 +49,7 @@ WITH called(oid) AS (
          pg_catalog.regexp_matches(t.tree, ':opnos \(o ([0-9 ]+)\)', 'g') m,
          pg_catalog.unnest(pg_catalog.string_to_array(m[1], ' ')) n
     JOIN pg_catalog.pg_operator o ON o.oid = n::oid)
-SELECT p.oid, p.proname, p.provolatile, p.oid >= 16384
+SELECT p.oid, p.proname, p.provolatile, p.oid >= 16384, p.pronargs
   FROM called JOIN pg_catalog.pg_proc p ON p.oid = called.oid ORDER BY p.oid)";
 
 inline constexpr const char* kThroughText = R"(

@@ -99,7 +99,9 @@ struct Learner::Impl {
     return !wake.wait_for(lock, kDrainInterval, [this] { return stopping.load(); });
   }
 
+  /// By the clerk, and by whoever asks whether anything waits: until then nothing can be said of what was reported.
   void take(bool keep) {
+    const std::lock_guard lock(take_mutex);
     const auto outcomes = hub.drain();
     if (outcomes.empty()) return;
     last_outcome = Clock::now().time_since_epoch().count();
@@ -118,9 +120,7 @@ struct Learner::Impl {
 
   void scout() {
     while (!stopping) {
-      scouting = true;
       const bool worked = !hub.snapshot()->panic && (prober.step() || explorer.step());
-      scouting = worked;
       if (!worked) {
         std::unique_lock lock(mutex);
         wake.wait_for(lock, milliseconds(50), [this] { return stopping.load(); });
@@ -159,7 +159,8 @@ struct Learner::Impl {
     return {};
   }
 
-  bool settled() const {
+  bool settled() {
+    take(hub.snapshot()->config->learning.enabled);
     const auto quiet = Clock::now().time_since_epoch().count() - last_outcome.load();
     if (quiet < std::chrono::duration_cast<Clock::duration>(kQuiet).count()) return false;
     return !keeper.busy() && store.idle() && !book.unpublished() && !book.probes_pending() && !explorer.pending();
@@ -183,9 +184,10 @@ struct Learner::Impl {
   std::map<std::string, Pin> pins;
   std::string pins_error;
 
+  std::mutex take_mutex;
   std::mutex mutex;
   std::condition_variable wake;
-  std::atomic<bool> stopping{false}, scouting{false};
+  std::atomic<bool> stopping{false};
   std::atomic<Clock::rep> last_outcome{0};
   std::thread clerk_thread, scout_thread;
   bool started = false;

@@ -40,6 +40,7 @@ Awaitable<Session::Lookup> Session::look_up(std::shared_ptr<const Plan> plan, st
   if (hub.unmarked_sessions.load() != 0) co_return result;
   const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database);
   if (!catalog || !plan->knowledge || writes_.wrote_in_transaction()) co_return result;
+  if (cache::mentions_current_time(parameters)) co_return result;  // 'now' as a parameter is a moving answer
 
   cache::KeyInput input;
   input.session = &facts_;

@@ -15,10 +15,11 @@ using protocol::Request;
 namespace {
 
 /// The plan of a statement that was not looked at: as it came, may write anything.
-std::shared_ptr<const Plan> opaque_plan(const sql::SessionFacts& facts) {
+std::shared_ptr<const Plan> opaque_plan(const sql::SessionFacts& facts,
+                                        sql::WhyNot why_not = sql::WhyNot::too_long) {
   auto plan = std::make_shared<Plan>();
   auto analysis = std::make_shared<sql::Analysis>();
-  analysis->why_not = sql::WhyNot::too_long;
+  analysis->why_not = why_not;
   plan->analysis = std::move(analysis);
   plan->database = facts.database;
   plan->user = facts.user;
@@ -255,6 +256,12 @@ void Session::on_large_client_message(char type, std::string_view beginning) {
 std::shared_ptr<const Plan> Session::make_plan(std::string_view text, std::span<const std::uint32_t> types,
                                                bool extended) {
   if (worker_.snapshot().panic) return opaque_plan(facts_);
+  if (const auto strings = facts_.settings.find("standard_conforming_strings");
+      strings != facts_.settings.end() && strings->second != "on") {
+    // The parser reads standard strings only: with the old ones a text may mean something else.
+    worker_.counters.not_analysed.fetch_add(1, std::memory_order_relaxed);
+    return opaque_plan(facts_, sql::WhyNot::nonstandard_strings);
+  }
   const bool stale = worker_.hub.catalog_epoch.load(std::memory_order_acquire) != worker_.snapshot().catalog_epoch;
   const bool uncertain = std::exchange(facts_.catalog_uncertain, facts_.catalog_uncertain || stale);
   sql::Query query;
@@ -289,12 +296,16 @@ std::shared_ptr<Exec> Session::make_exec(std::shared_ptr<const Plan> plan, std::
 
 void Session::track_writes(const Plan* plan) {
   if (worker_.snapshot().panic) return unmarked_work();
-  if (!plan || plan->analysis->why_not == sql::WhyNot::too_long) return writes_.before_opaque(*unit_);
+  if (!plan || plan->analysis->why_not == sql::WhyNot::too_long ||
+      plan->analysis->why_not == sql::WhyNot::nonstandard_strings) {
+    return writes_.before_opaque(*unit_);
+  }
   if (plan->analysis->kind == sql::StatementKind::ddl && !plan->analysis->flags.creates_temporary) {
     worker_.hub.catalog_changed(facts_.database);
   }
   const bool in_block = status_ == 'T' && tracker_.empty() && !group_open_;
-  writes_.before_forward(*unit_, *plan->analysis, worker_.snapshot().catalog(facts_.database), facts_, in_block);
+  writes_.before_forward(*unit_, *plan->analysis, worker_.snapshot().catalog(facts_.database), facts_,
+                         plan->knowledge ? &plan->knowledge->cache : nullptr, in_block);
 }
 
 Awaitable<void> Session::on_query(std::string_view message) {
@@ -471,7 +482,12 @@ Awaitable<void> Session::answer_locally(std::string_view text, bool simple) {
   if (closing_) co_return;
   const auto outer = worker_.pipeline.analyse(copy);
   const std::string inner = outer->explained;
-  const auto plan = make_plan(inner, {}, !simple);
+  auto plan = make_plan(inner, {}, !simple);
+  if (could_act(*plan) && facts_.settings_uncertain && undisturbed()) {
+    co_await refresh_settings();
+    if (closing_) co_return;
+    plan = make_plan(inner, {}, !simple);
+  }
   const auto lines = explain_plan(*plan, worker_.snapshot(), inner);
   if (simple) protocol::append_row_description(to_client_, {{"QUERY PLAN", 25}});
   for (const auto& line : lines) protocol::append_data_row(to_client_, {line});

@@ -27,8 +27,9 @@ bool may_commit(StatementKind kind) {
 }  // namespace
 
 void WriteTracker::before_forward(Unit& unit, const sql::Analysis& analysis, const sql::Catalog* catalog,
-                                  const sql::SessionFacts& session, bool certainly_in_block) {
-  const cache::WriteSet writes = cache::write_set(analysis, catalog, session);
+                                  const sql::SessionFacts& session, const cache::Judgement* judgement,
+                                  bool certainly_in_block) {
+  const cache::WriteSet writes = cache::write_set(analysis, catalog, session, judgement);
   if (writes.writes) {
     transaction_writes_.writes = true;
     transaction_writes_.everything |= writes.everything;

@@ -27,7 +27,8 @@ class WriteTracker {
   /// Call before forwarding one statement. `certainly_in_block`: the last ReadyForQuery said so and nothing is in
   /// flight that could end the block.
   void before_forward(Unit& unit, const sql::Analysis& analysis, const sql::Catalog* catalog,
-                      const sql::SessionFacts& session, bool certainly_in_block);
+                      const sql::SessionFacts& session, const cache::Judgement* judgement,
+                                  bool certainly_in_block);
   /// The same for something that could not be looked at.
   void before_opaque(Unit& unit);
   /// Call on ReadyForQuery. `quiet`: no other request is in flight.

@@ -29,11 +29,22 @@ void flatten(boost::json::value& v) {
   list = std::move(flat);
 }
 
+/// libpg_query leaves such fields out; a rule may have set them.
+bool is_default(const boost::json::value& v) {
+  if (v.is_bool()) return !v.get_bool();
+  if (v.is_int64()) return v.get_int64() == 0;
+  if (v.is_uint64()) return v.get_uint64() == 0;
+  return v.is_null() || (v.is_array() && v.get_array().empty());
+}
+
 }  // namespace
 
 void make_canonical(boost::json::value& tree) {
-  if (boost::json::object* fields = tree.if_object())
+  if (boost::json::object* fields = tree.if_object()) {
+    for (auto member = fields->begin(); member != fields->end();)
+      member = is_default(member->value()) ? fields->erase(member) : member + 1;
     for (auto& member : *fields) make_canonical(member.value());
+  }
   if (boost::json::array* items = tree.if_array())
     for (boost::json::value& item : *items) make_canonical(item);
   flatten(tree);

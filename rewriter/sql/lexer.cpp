@@ -77,12 +77,19 @@ Token Lexer::next() {
   return finish(TokenKind::bad, begin, begin + 1);
 }
 
+void Lexer::count_comment_start(std::size_t start) {
+  if (start >= run_end_) run_end_ = start;
+  while (run_end_ < text_.size() && class_of(text_[run_end_]) == operator_char) ++run_end_;
+  comment_work_ += run_end_ - start;
+}
+
 Token Lexer::block_comment() {
   const std::size_t begin = position_;
   int depth = 0, deepest = 0;
   for (std::size_t i = begin; i + 1 < text_.size();) {
     if (text_[i] == '/' && text_[i + 1] == '*') {
       if (++depth > deepest) deepest = depth;
+      count_comment_start(i);
       i += 2;
     } else if (text_[i] == '*' && text_[i + 1] == '/') {
       i += 2;

@@ -35,6 +35,10 @@ class Lexer {
   Token next();
   std::string_view text(const Token& token) const { return text_.substr(token.begin, token.end - token.begin); }
 
+  /// Bytes that PostgreSQL's own scanner reads again because of comments so far: at every `/*`, also a nested one, it
+  /// first takes the whole run of operator characters that follows. `/**//**//**/...` makes that quadratic.
+  std::size_t comment_work() const { return comment_work_; }
+
  private:
   char at(std::size_t i) const { return i < text_.size() ? text_[i] : '\0'; }
   Token block_comment();
@@ -46,8 +50,12 @@ class Lexer {
   Token finish(TokenKind kind, std::size_t begin, std::size_t end);
   bool continues_string(std::size_t& position) const;
 
+  void count_comment_start(std::size_t at);
+
   std::string_view text_;
   std::size_t position_ = 0;
+  std::size_t comment_work_ = 0;
+  std::size_t run_end_ = 0;  ///< of the run of operator characters last measured
 };
 
 /// ASCII case-insensitive comparison with a lower-case word.

@@ -96,6 +96,7 @@ class Printer {
   void range_function(const json::object& n);
   void column_definitions(const json::array& columns);
   void table_sample(const json::object& n);
+  void xml_table(const json::object& n);
 
   // of print_dml.cpp
   void column_targets(const json::array& targets);

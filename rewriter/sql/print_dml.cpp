@@ -1,3 +1,4 @@
+#include "rewriter/sql/compare.hpp"
 #include "rewriter/sql/print_context.hpp"
 
 namespace pgsteer::sql::printer {
@@ -24,6 +25,23 @@ void Printer::column_targets(const array& targets) {
   put(")");
 }
 
+namespace {
+
+/// Each member repeats the source: a rule that changes one copy and forgets another has made no legal tree.
+bool is_group_member(const value& target, const object& first, std::size_t position) {
+  const json::Node column = node_of(target);
+  const value* source = column.type == "ResTarget" ? get(*column.fields, "val") : nullptr;
+  const json::Node reference = source != nullptr ? node_of(*source) : json::Node{};
+  if (reference.type != "MultiAssignRef") return false;
+  const value* a = get(first, "source");
+  const value* b = get(*reference.fields, "source");
+  return json::number(*reference.fields, "colno") == static_cast<std::int64_t>(position) &&
+         json::number(*reference.fields, "ncolumns") == json::number(first, "ncolumns") && a != nullptr &&
+         b != nullptr && same_tree(*a, *b);
+}
+
+}  // namespace
+
 /// SET a = 1, (b, c) = (..): the grammar spreads a group over its columns, each with the same source and its number.
 void Printer::set_list(const array& targets) {
   if (targets.empty()) fail();
@@ -44,7 +62,10 @@ void Printer::set_list(const array& targets) {
     const auto columns = static_cast<std::size_t>(json::number(*group.fields, "ncolumns"));
     if (columns < 1 || columns > targets.size() - i) return fail();
     array part;
-    for (std::size_t k = 0; k < columns; ++k) part.push_back(targets[i + k]);
+    for (std::size_t k = 0; k < columns; ++k) {
+      if (!is_group_member(targets[i + k], *group.fields, k + 1)) return fail();
+      part.push_back(targets[i + k]);
+    }
     column_targets(part);
     put(" = ");
     expression_of(*group.fields, "source");

@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "rewriter/sql/print_context.hpp"
 
 namespace pgsteer::sql::printer {
@@ -25,6 +27,7 @@ void Printer::from_item(const value& item) {
   if (n.type == "JoinExpr") return join(*n.fields);
   if (n.type == "RangeFunction") return range_function(*n.fields);
   if (n.type == "RangeTableSample") return table_sample(*n.fields);
+  if (n.type == "RangeTableFunc") return xml_table(*n.fields);
   if (n.type != "RangeSubselect") return fail();
   if (json::flag(*n.fields, "lateral")) put("LATERAL ");
   bracketed_select(*n.fields, "subquery");
@@ -134,6 +137,52 @@ void Printer::range_function(const object& n) {
   if (!n.contains("coldeflist")) return;
   put(n.contains("alias") ? " " : " AS ");
   column_definitions(list(n, "coldeflist"));
+}
+
+void Printer::xml_table(const object& n) {
+  if (json::flag(n, "lateral")) put("LATERAL ");
+  put("XMLTABLE(");
+  bool first = true;
+  for (const value& item : list(n, "namespaces")) {
+    const json::Node space = node_of(item);
+    if (space.type != "ResTarget") return fail();
+    put(first ? "XMLNAMESPACES(" : ", ");
+    first = false;
+    if (!space.fields->contains("name")) put("DEFAULT ");
+    operand_of(*space.fields, "val");
+    if (!space.fields->contains("name")) continue;
+    put(" AS ");
+    name(text(*space.fields, "name"));
+  }
+  if (!first) put("), ");
+  operand_of(n, "rowexpr");
+  put(" PASSING ");
+  operand_of(n, "docexpr");
+  first = true;
+  for (const value& item : list(n, "columns")) {
+    const json::Node column_node = node_of(item);
+    if (column_node.type != "RangeTableFuncCol") return fail();
+    const object& c = *column_node.fields;
+    put(first ? " COLUMNS " : ", ");
+    first = false;
+    name(text(c, "colname"));
+    if (json::flag(c, "for_ordinality")) {
+      put(" FOR ORDINALITY");
+      continue;
+    }
+    const object* type = json::fields(c, "typeName");
+    if (type == nullptr) return fail();
+    put(" ");
+    type_name(*type);
+    for (const auto& [word, key] : {std::pair(" PATH ", "colexpr"), std::pair(" DEFAULT ", "coldefexpr")}) {
+      if (!c.contains(key)) continue;
+      put(word);
+      operand_of(c, key);
+    }
+    if (json::flag(c, "is_not_null")) put(" NOT NULL");
+  }
+  put(")");
+  alias(n);
 }
 
 void Printer::table_sample(const object& n) {

@@ -233,6 +233,24 @@ void Printer::xml(const object& n) {
     operand(a[0]);
     return put(json::flag(*flag, "boolval") ? " PRESERVE WHITESPACE)" : " STRIP WHITESPACE)");
   }
+  if (op == "IS_XMLROOT" && a.size() == 3) {
+    // The third is a number: XML_STANDALONE_YES, _NO, _NO_VALUE, _OMITTED of PostgreSQL's utils/xml.h.
+    const json::Node standalone = node_of(a[2]);
+    const object* code = standalone.type == "A_Const" ? json::fields(*standalone.fields, "ival") : nullptr;
+    if (code == nullptr) return fail();
+    put("XMLROOT(");
+    expression(a[0]);
+    put(", VERSION ");
+    const json::Node version = node_of(a[1]);
+    version.type == "A_Const" && json::flag(*version.fields, "isnull") ? put("NO VALUE") : operand(a[1]);
+    switch (json::number(*code, "ival")) {
+      case 0: return put(", STANDALONE YES)");
+      case 1: return put(", STANDALONE NO)");
+      case 2: return put(", STANDALONE NO VALUE)");
+      case 3: return put(")");
+      default: return fail();
+    }
+  }
   fail();
 }
 

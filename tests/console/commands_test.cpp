@@ -11,8 +11,7 @@ using test::lookup;
 
 TEST_CASE("every listed SHOW answers a reader with a table whose rows fit its columns") {
   ConsoleFixture console;
-  console.add_client({.id = 7, .user = "web", .database = "shop", .application = "psql", .address = "127.0.0.1:5000", .state = "active",
-                      .pinned = "", .connected_unix_us = 1, .request_unix_us = 1, .server_pid = 42});
+  console.add_client(7, "web", "shop", "127.0.0.1:5000", "active", 42);
   int tables = 0;
   for (const auto& command : proxy::console::all_commands()) {
     if (!command.listed || !command.name.starts_with("SHOW ")) continue;
@@ -28,8 +27,7 @@ TEST_CASE("every listed SHOW answers a reader with a table whose rows fit its co
 
 TEST_CASE("cells of a number column are numbers") {
   ConsoleFixture console;
-  console.add_client({.id = 7, .user = "web", .database = "shop", .application = "", .address = "unix", .state = "idle", .pinned = "",
-                      .connected_unix_us = 1, .request_unix_us = 1, .server_pid = 42});
+  console.add_client(7, "web", "shop", "unix", "idle", 42);
   const std::set<std::uint32_t> number_types = {20, 23, 701, 1700};
   for (const auto& command : proxy::console::all_commands()) {
     if (!command.listed || !command.name.starts_with("SHOW ")) continue;
@@ -114,6 +112,14 @@ TEST_CASE("a command needs an admin exactly when it changes something") {
   CHECK_FALSE(console.hub->paused.load());
 }
 
+TEST_CASE("a word too many is an error, not half of an answer") {
+  ConsoleFixture console;
+  for (const char* text : {"SHOW STATS; SHOW POOLS", "SHOW VERSION 2", "RELOAD now", "SHUTDOWN WAIT", "TRAIN model"}) {
+    CAPTURE(text);
+    CHECK(console.admin(text).sqlstate == "42601");
+  }
+}
+
 TEST_CASE("an unknown command names the nearest one") {
   ConsoleFixture console;
   struct {
@@ -135,12 +141,9 @@ TEST_CASE("an unknown command names the nearest one") {
 
 TEST_CASE("clients, pools and servers say the same of a session") {
   ConsoleFixture console;
-  console.add_client({.id = 7, .user = "web", .database = "shop", .application = "app", .address = "10.0.0.1:5000", .state = "active",
-                      .pinned = "", .connected_unix_us = 1'700'000'000'000'000, .request_unix_us = 1, .server_pid = 42});
-  console.add_client({.id = 8, .user = "web", .database = "shop", .application = "app", .address = "[::1]:5001", .state = "idle",
-                      .pinned = "", .connected_unix_us = 1, .request_unix_us = 1, .server_pid = 43});
-  console.add_client({.id = 9, .user = "dba", .database = "pgsteer", .application = "psql", .address = "unix", .state = "active",
-                      .pinned = "", .connected_unix_us = 1, .request_unix_us = 1, .server_pid = 0, .is_console = true});
+  console.add_client(7, "web", "shop", "10.0.0.1:5000", "active", 42);
+  console.add_client(8, "web", "shop", "[::1]:5001", "idle", 43);
+  console.add_client(9, "dba", "pgsteer", "unix", "active", 0);
   const auto clients = console.reader("SHOW CLIENTS");
   REQUIRE(clients.rows.size() == 3);
   CHECK(lookup(clients, "id", "7", "addr") == "10.0.0.1");

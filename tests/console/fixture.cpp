@@ -15,6 +15,21 @@ ConsoleFixture::ConsoleFixture(const std::string& policy_text) {
   hub = std::make_unique<proxy::Hub>(config, policies);
 }
 
+/// Connected 2023-11-14 22:13:20 UTC; one without a server connection is the console's.
+void ConsoleFixture::add_client(std::uint64_t id, const std::string& user, const std::string& database, const std::string& address,
+                                const std::string& state, int server_pid) {
+  proxy::ClientInfo info;
+  info.id = id;
+  info.user = user;
+  info.database = database;
+  info.address = address;
+  info.state = state;
+  info.server_pid = server_pid;
+  info.is_console = server_pid == 0;
+  info.connected_unix_us = info.request_unix_us = 1'700'000'000'000'000;
+  hub->set_client(info);
+}
+
 std::vector<std::string> column_names(const proxy::ConsoleResult& result) {
   std::vector<std::string> names;
   for (const auto& column : result.columns) names.push_back(column.name);

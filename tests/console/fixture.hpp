@@ -15,7 +15,8 @@ struct ConsoleFixture {
   explicit ConsoleFixture(const std::string& policy_text = {});
   proxy::ConsoleResult admin(std::string_view command) { return run_console_command(*hub, {"dba", true}, command); }
   proxy::ConsoleResult reader(std::string_view command) { return run_console_command(*hub, {"grafana", false}, command); }
-  void add_client(proxy::ClientInfo info) { hub->set_client(info); }
+  void add_client(std::uint64_t id, const std::string& user, const std::string& database, const std::string& address,
+                  const std::string& state, int server_pid);
 };
 
 std::vector<std::string> column_names(const proxy::ConsoleResult& result);

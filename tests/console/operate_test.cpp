@@ -41,7 +41,7 @@ TEST_CASE("PAUSE and RESUME set the flag and say when it is already so") {
   CHECK(console.hub->paused.load());
   CHECK(console.admin("PAUSE").sqlstate == "55000");
   CHECK(lookup(console.reader("SHOW STATE"), "key", "paused", "value") == "yes");
-  CHECK(console.admin("PAUSE shop").sqlstate == "0A000");
+  CHECK(console.admin("PAUSE shop").sqlstate == "42601");
   CHECK(console.admin("RESUME").tag == "RESUME");
   CHECK_FALSE(console.hub->paused.load());
 }
@@ -49,7 +49,7 @@ TEST_CASE("PAUSE and RESUME set the flag and say when it is already so") {
 TEST_CASE("KILL closes the client it names and no other") {
   ConsoleFixture console;
   std::vector<std::uint64_t> killed;
-  console.add_client({.id = 7, .user = "web", .database = "shop", .application = "", .address = "unix", .state = "idle", .pinned = ""});
+  console.add_client(7, "web", "shop", "unix", "idle", 40);
   CHECK(console.admin("KILL 7").sqlstate == "55000");  // no listener yet
   console.hub->on_kill = [&](std::uint64_t id) { killed.push_back(id); };
   CHECK(console.admin("KILL 8").sqlstate == "42704");

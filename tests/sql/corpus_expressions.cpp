@@ -95,7 +95,8 @@ std::span<const std::string_view> expressions() {
       "xmlconcat(a, b)", "xmlelement(NAME x)", "xmlelement(NAME x, XMLATTRIBUTES(a AS b, c), d, 'e')", "xmlforest(a, b AS c)",
       "xmlparse(DOCUMENT a)", "xmlparse(CONTENT a PRESERVE WHITESPACE)", "xmlpi(NAME x)", "xmlpi(NAME x, a || b)",
       "xmlserialize(CONTENT a AS text)", "xmlserialize(DOCUMENT a AS varchar(10))", "a IS DOCUMENT", "a IS NOT DOCUMENT",
-      "(a IS DOCUMENT)::int",
+      "(a IS DOCUMENT)::int", "xmlroot(a, VERSION '1.0')", "xmlroot(a, VERSION NO VALUE, STANDALONE YES)",
+      "xmlroot(a, VERSION b || c, STANDALONE NO VALUE)", "xmlroot(a, VERSION $1, STANDALONE NO)",
   });
   return list;
 }
@@ -119,6 +120,8 @@ std::span<const std::string_view> from_items() {
       "unnest(ARRAY[1,2], ARRAY['a','b']) AS u (i, s)", "json_to_recordset('[]') AS x (a int, b text)", "current_date AS d",
       "CAST('1' AS int) AS c", "coalesce(1, 2) AS c", "t TABLESAMPLE bernoulli (10)", "t a TABLESAMPLE system (1.5) REPEATABLE (42)",
       "s.t TABLESAMPLE my.method (a, b)", "current_timestamp", "nullif(1, 2) x", "t JOIN f(t.a) AS g ON true",
+      "xmltable('/a' PASSING b COLUMNS c int)", "LATERAL xmltable((x || 'y') PASSING BY REF t.b COLUMNS c int PATH 'z' NOT NULL, n FOR ORDINALITY) AS q (u, v)",
+      "xmltable(XMLNAMESPACES('u' AS p, DEFAULT 'd'), '/a' PASSING b COLUMNS c varchar(5) PATH '@x' DEFAULT -1) AS q",
   });
   return list;
 }

@@ -1,0 +1,172 @@
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+#include <fmt/format.h>
+
+#include "bench/workload/compare.hpp"
+
+namespace pgsteer::workload {
+namespace {
+
+using Json = nlohmann::json;
+
+/// Three significant digits and a unit that fits: 63us, 4.20ms, 187ms, 1.35s.
+std::string duration(double milliseconds) {
+  if (milliseconds < 1) return fmt::format("{:.0f}us", milliseconds * 1000);
+  if (milliseconds < 10) return fmt::format("{:.2f}ms", milliseconds);
+  if (milliseconds < 100) return fmt::format("{:.1f}ms", milliseconds);
+  if (milliseconds < 1000) return fmt::format("{:.0f}ms", milliseconds);
+  return fmt::format("{:.2f}s", milliseconds / 1000);
+}
+
+std::string pair_of(const Measured& measured) { return fmt::format("{} {}", duration(measured.p50), duration(measured.p95)); }
+
+/// "rewrite:not_in 3/4" by frequency; as-is only when nothing else was done.
+std::string done_text(const Decided& decided) {
+  if (!decided.known) return "-";
+  std::vector<std::pair<int, std::string>> ordered;
+  int total = 0;
+  for (const auto& [action, count] : decided.actions) {
+    ordered.emplace_back(count, action);
+    total += count;
+  }
+  std::sort(ordered.rbegin(), ordered.rend());
+  std::string text;
+  for (const auto& [count, action] : ordered) {
+    if (action == "as-is" && ordered.size() > 1) continue;
+    text += fmt::format("{}{}{}", text.empty() ? "" : ", ", action, count == total ? "" : fmt::format(" {}/{}", count, total));
+  }
+  return text;
+}
+
+/// The action most statements of the class got.
+std::string main_action(const Decided& decided) {
+  std::string best;
+  int most = 0;
+  for (const auto& [action, count] : decided.actions) {
+    if (count > most) {
+      most = count;
+      best = action;
+    }
+  }
+  return best;
+}
+
+/// How much slower than direct a class may be: direct differs from itself by that much from round to round, and the way
+/// through a proxy costs what SELECT 1 costs more, once a round trip.
+double noise(const ClassResult& result, double hop_ms) { return result.measured.front().p50_spread + hop_ms * result.round_trips; }
+
+void check_class(const char* phase, const Comparison& comparison, const ClassResult& result, std::vector<std::string>& failures) {
+  for (std::size_t k = 1; k < result.measured.size(); ++k) {
+    const Measured& measured = result.measured[k];
+    if (result.unequal > 0) {
+      failures.push_back(fmt::format("{}: {}: {} of {} answers differ from the direct ones; first: {}", phase, result.name, result.unequal, result.compared, result.first_unequal));
+    }
+    if (measured.errors > 0) failures.push_back(fmt::format("{}: {}: {} errors; first: {}", phase, result.name, measured.errors, measured.first_error));
+    const double slower = measured.p50 - result.measured.front().p50, allowed = noise(result, comparison.hop_ms);
+    if (result.name != "hop" && slower > allowed) {
+      failures.push_back(fmt::format("{}: {} is slower than direct by {}, its noise is {}", phase, result.name, duration(slower), duration(allowed)));
+    }
+  }
+}
+
+void to_json_value(Json& json, const Measured& m) {
+  json = {{"label", m.label}, {"p50_ms", m.p50}, {"p95_ms", m.p95}, {"mean_ms", m.mean}, {"p50_spread_ms", m.p50_spread},
+          {"p95_spread_ms", m.p95_spread}, {"mean_spread_ms", m.mean_spread}, {"rows", m.rows}, {"errors", m.errors}, {"first_error", m.first_error}};
+}
+
+Measured measured_of(const Json& json) {
+  return {json.at("label"), json.at("p50_ms"), json.at("p95_ms"), json.at("mean_ms"), json.at("p50_spread_ms"), json.at("p95_spread_ms"),
+          json.at("mean_spread_ms"), json.at("rows"), json.at("errors"), json.at("first_error")};
+}
+
+}  // namespace
+
+std::string to_json(const Comparison& comparison) {
+  Json json = {{"dataset", comparison.dataset}, {"seed", comparison.seed}, {"rounds", comparison.rounds}, {"hop_ms", comparison.hop_ms}, {"classes", Json::array()}};
+  for (const ClassResult& result : comparison.classes) {
+    Json entry = {{"name", result.name}, {"what", result.what}, {"statements", result.statements}, {"round_trips", result.round_trips}, {"compared", result.compared},
+                  {"unequal", result.unequal}, {"first_unequal", result.first_unequal}, {"noise_ms", noise(result, comparison.hop_ms)}, {"measured", Json::array()}};
+    for (const Measured& measured : result.measured) {
+      Json value;
+      to_json_value(value, measured);
+      entry["measured"].push_back(value);
+    }
+    const Decided& d = result.decided;
+    entry["decided"] = {{"known", d.known}, {"actions", d.actions}, {"reasons", d.reasons}, {"predicted_ms", d.predicted_ms}, {"actual_ms", d.actual_ms}, {"q_error", d.q_error}};
+    json["classes"].push_back(entry);
+  }
+  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+Comparison from_json(const std::string& text) {
+  try {
+    const Json json = Json::parse(text);
+    Comparison comparison{json.at("dataset"), json.at("seed"), json.at("rounds"), json.at("hop_ms"), {}};
+    for (const Json& entry : json.at("classes")) {
+      ClassResult result;
+      result.name = entry.at("name");
+      result.what = entry.at("what");
+      result.statements = entry.at("statements");
+      result.round_trips = entry.at("round_trips");
+      result.compared = entry.at("compared");
+      result.unequal = entry.at("unequal");
+      result.first_unequal = entry.at("first_unequal");
+      for (const Json& value : entry.at("measured")) result.measured.push_back(measured_of(value));
+      const Json& d = entry.at("decided");
+      result.decided = {d.at("known"), d.at("actions"), d.at("reasons"), d.at("predicted_ms"), d.at("actual_ms"), d.at("q_error")};
+      comparison.classes.push_back(std::move(result));
+    }
+    return comparison;
+  } catch (const Json::exception& error) {
+    throw std::runtime_error(std::string("comparison file: ") + error.what());
+  }
+}
+
+std::string to_table(const Comparison& comparison) {
+  std::string text = fmt::format("{:16}", "class");
+  for (const Measured& measured : comparison.classes.front().measured) text += fmt::format(" {:>17}", measured.label + " p50 p95");
+  text += fmt::format(" {:>9} {:>7} {:>6}  {}\n", "noise", "rows", "equal", "done");
+  for (const ClassResult& result : comparison.classes) {
+    text += fmt::format("{:16}", result.name);
+    for (const Measured& measured : result.measured) text += fmt::format(" {:>17}", pair_of(measured));
+    text += fmt::format(" {:>9} {:>7} {:>6}  {}\n", duration(noise(result, comparison.hop_ms)), result.measured.front().rows,
+                        result.compared == 0 ? "-" : result.unequal == 0 ? "yes" : "NO", done_text(result.decided));
+  }
+  return text;
+}
+
+Report report(const Comparison& observe, const Comparison& after, bool demand_gains) {
+  Report result;
+  result.text = fmt::format("{:16} {:>17} {:>17} {:>17} {:>7} {:>8} {:>7} {:>17}  {}\n{:16} {:>17} {:>17} {:>17} {:>7} {:>8} {:>7} {:>17}  {}\n", "class", "direct", "observe", "after learning",
+                            "gain", "noise", "rows", "predicted/actual", "what was done", "", "p50 p95", "p50 p95", "p50 p95", "", "", "a round", "", "");
+  bool rewritten = false, steered = false, cached = false;
+  for (std::size_t i = 0; i < after.classes.size(); ++i) {
+    const ClassResult& now = after.classes[i];
+    const auto before = std::find_if(observe.classes.begin(), observe.classes.end(), [&](const ClassResult& c) { return c.name == now.name; });
+    if (before == observe.classes.end() || now.measured.size() < 2) throw std::runtime_error("the two comparisons are of different classes");
+    const double gain = now.measured.front().p50 / std::max(now.measured.back().p50, 1e-6);
+    const Decided& shown = now.decided.actual_ms > 0 ? now.decided : before->decided;  // cached answers have no server time
+    const std::string prediction = shown.known && shown.actual_ms > 0 ? fmt::format("{}/{}", duration(shown.predicted_ms), duration(shown.actual_ms)) : "-";
+    result.text += fmt::format("{:16} {:>17} {:>17} {:>17} {:>6.2f}x {:>8} {:>7} {:>17}  {}\n", now.name, pair_of(now.measured.front()), pair_of(before->measured.back()),
+                               pair_of(now.measured.back()), gain, duration(noise(now, after.hop_ms)), now.measured.front().rows, prediction, done_text(now.decided));
+    check_class("observe", observe, *before, result.failures);
+    check_class("after learning", after, now, result.failures);
+    const bool faster = now.measured.front().p50 - now.measured.back().p50 > noise(now, after.hop_ms);
+    const std::string action = main_action(now.decided);
+    rewritten |= faster && action.rfind("rewrite:", 0) == 0;
+    steered |= faster && action.rfind("arm:", 0) == 0;
+    cached |= faster && action == "cache";
+  }
+  result.text += fmt::format("\nNoise: how far the medians of direct's {} rounds lie apart (95 %), plus, once a round trip, what SELECT 1 costs more through pgsteer ({} observing, {} after).\n", after.rounds,
+                             duration(observe.hop_ms), duration(after.hop_ms));
+  if (demand_gains) {
+    if (!rewritten) result.failures.emplace_back("no class was rewritten and faster than direct by more than its noise");
+    if (!steered) result.failures.emplace_back("no class was steered and faster than direct by more than its noise");
+    if (!cached) result.failures.emplace_back("no class was cached and faster than direct by more than its noise");
+  }
+  return result;
+}
+
+}  // namespace pgsteer::workload

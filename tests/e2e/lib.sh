@@ -1,0 +1,128 @@
+# Shared by the end-to-end scripts: throwaway servers on free ports of 127.0.0.1 in one temporary directory, all stopped at exit.
+#
+#   PGSTEER=path   the program under test        DIRECT=1   no proxy: the scripts themselves must pass against PostgreSQL
+#   E2E_MODE=mode  off observe suggest auto ...; default observe
+#
+# After start_postgres: DIRECT_PORT. After start_pgsteer: PROXY_PORT (with DIRECT=1 the same port). Checks: same, check, fail.
+set -u -o pipefail
+export LC_ALL=C PGCONNECT_TIMEOUT=20 PGUSER=postgres PGHOST=127.0.0.1 PGDATABASE=postgres PSQLRC=/dev/null PAGER=cat
+unset PGPORT PGPASSWORD PGSERVICE PGOPTIONS 2>/dev/null || true
+E2E=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+BIN=${PGBIN:-/usr/lib/postgresql/15/bin}
+DIRECT=${DIRECT:-}
+WORK=$(mktemp -d "${TMPDIR:-/tmp}/pgsteer-e2e-XXXXXX")
+chmod 755 "$WORK"
+checks=0 faults=0 PIDS=() PG_DATA= PGSTEER_PID= DIRECT_PORT= PROXY_PORT= REDIS_PORT=
+
+as_server() { # PostgreSQL refuses to run as root
+  if [ "$(id -u)" = 0 ]; then (cd / && runuser -u nobody -- "$@"); else "$@"; fi
+}
+
+stop_pgsteer() { # [signal]
+  [ -n "$PGSTEER_PID" ] || return 0
+  kill -"${1:-TERM}" "$PGSTEER_PID" 2>/dev/null
+  for _ in $(seq 100); do kill -0 "$PGSTEER_PID" 2>/dev/null || break; sleep 0.1; done
+  kill -9 "$PGSTEER_PID" 2>/dev/null
+  wait "$PGSTEER_PID" 2>/dev/null
+  PGSTEER_PID=
+}
+
+cleanup() {
+  local code=$?
+  trap - EXIT INT TERM
+  stop_pgsteer
+  for pid in "${PIDS[@]:-}"; do [ -n "$pid" ] && kill "$pid" 2>/dev/null; done
+  [ -n "$PG_DATA" ] && as_server "$BIN/pg_ctl" -D "$PG_DATA" -m immediate -w stop >/dev/null 2>&1
+  if [ "$code" = 0 ] && [ "$faults" != 0 ]; then code=1; fi
+  if [ "$code" != 0 ] && [ -f "$WORK/pgsteer.log" ]; then
+    echo "--- last lines of pgsteer's log"; tail -30 "$WORK/pgsteer.log"
+  fi
+  rm -rf "$WORK"
+  exit "$code"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+skip() { # reason: loud, and a failure where everything must be there
+  echo "SKIPPED $(basename "$0"): $1"
+  [ "${CI:-}" = true ] && exit 1
+  exit 0
+}
+
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+wait_port() { # port what
+  for _ in $(seq 200); do
+    (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return 0
+    sleep 0.05
+  done
+  echo "FAILED: $2 does not listen on port $1"
+  exit 1
+}
+
+start_postgres() { # [extra lines of postgresql.conf [pg_hba.conf]]
+  [ -x "$BIN/initdb" ] || skip "no PostgreSQL 15 in $BIN"
+  PG_DATA=$WORK/pg
+  mkdir "$PG_DATA"
+  [ "$(id -u)" = 0 ] && chown nobody "$PG_DATA"
+  as_server "$BIN/initdb" -D "$PG_DATA" -A trust -N -U postgres --no-instructions -E UTF8 --locale=C >"$WORK/initdb.log" 2>&1 ||
+    { cat "$WORK/initdb.log"; exit 1; }
+  DIRECT_PORT=$(free_port)
+  printf "port = %s\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '%s'\nfsync = off\nlogging_collector = off\n%s\n" \
+    "$DIRECT_PORT" "$PG_DATA" "${1:-}" >>"$PG_DATA/postgresql.conf"
+  [ $# -ge 2 ] && printf '%s\n' "$2" >"$PG_DATA/pg_hba.conf"
+  server_start
+}
+server_start() { as_server "$BIN/pg_ctl" -D "$PG_DATA" -l "$PG_DATA/log" -w start >/dev/null || { tail "$PG_DATA/log"; exit 1; }; }
+server_stop() { as_server "$BIN/pg_ctl" -D "$PG_DATA" -m "${1:-fast}" -w stop >/dev/null; }
+
+start_redis() {
+  command -v redis-server >/dev/null || skip "no redis-server"
+  REDIS_PORT=$(free_port)
+  redis-server --port "$REDIS_PORT" --bind 127.0.0.1 --save '' --appendonly no --dir "$WORK" >"$WORK/redis.log" 2>&1 &
+  PIDS+=($!)
+  wait_port "$REDIS_PORT" redis-server
+}
+
+start_pgsteer() { # [more arguments]
+  if [ -n "$DIRECT" ]; then PROXY_PORT=$DIRECT_PORT; return; fi
+  [ -x "${PGSTEER:-}" ] || { echo "FAILED: PGSTEER='${PGSTEER:-}' is no program (or set DIRECT=1)"; exit 1; }
+  [ -n "$PROXY_PORT" ] || PROXY_PORT=$(free_port)
+  "$PGSTEER" run --upstream "postgresql://127.0.0.1:$DIRECT_PORT" --listen "127.0.0.1:$PROXY_PORT" --state-dir "$WORK/state" \
+    --mode "${E2E_MODE:-observe}" "$@" >>"$WORK/pgsteer.log" 2>&1 &
+  PGSTEER_PID=$!
+  wait_port "$PROXY_PORT" pgsteer
+}
+
+direct() { PGPORT=$DIRECT_PORT "$@"; }
+proxied() { PGPORT=$PROXY_PORT "$@"; }
+console() { PGPORT=$PROXY_PORT psql -X -A -t -d pgsteer -c "$1" 2>&1; }
+
+fail() { echo "FAILED  $1"; [ $# -gt 1 ] && printf '%s\n' "$2" | head -40 | sed 's/^/        /'; faults=$((faults + 1)); checks=$((checks + 1)); return 0; }
+pass() { echo "ok      $1"; checks=$((checks + 1)); }
+check() { # name command...: it must succeed
+  local name=$1 output
+  shift
+  if output=$("$@" 2>&1); then pass "$name"; else fail "$name" "$output"; fi
+}
+equal() { # name expected got
+  if [ "$2" = "$3" ]; then pass "$1"; else fail "$1" "$(diff <(printf '%s\n' "$2") <(printf '%s\n' "$3"))"; fi
+}
+contains() { # name part text
+  case $3 in *"$2"*) pass "$1" ;; *) fail "$1" "no '$2' in: $3" ;; esac
+}
+without_ports() { sed -E "s/\b($DIRECT_PORT|${PROXY_PORT:-0})\b/PORT/g"; }
+same() { # name command...: the command (a function or program that reads PGPORT) gives the same direct and through
+  local name=$1 want got want_code got_code
+  shift
+  want=$(PGPORT=$DIRECT_PORT "$@" 2>&1); want_code=$?
+  got=$(PGPORT=$PROXY_PORT "$@" 2>&1); got_code=$?
+  want=$(printf '%s\n[exit %s]' "$want" "$want_code" | without_ports)
+  got=$(printf '%s\n[exit %s]' "$got" "$got_code" | without_ports)
+  if [ "$want" = "$got" ]; then pass "$name"; else fail "$name (direct <, through >)" "$(diff <(printf '%s\n' "$want") <(printf '%s\n' "$got"))"; fi
+}
+finish() { # the last line of every script; at least so many checks must have run
+  echo "$(basename "$0"): $checks checks, $faults failed"
+  [ "$faults" = 0 ] && [ "$checks" -ge "${1:-1}" ]
+  exit $?
+}
