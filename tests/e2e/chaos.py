@@ -230,6 +230,23 @@ def memory():
         return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) // 1024
 
 
+def warm():
+    """Before it begins: until something is answered from the cache, or the run would say nothing about it."""
+    wire, end = Wire(proxy).login(), time.time() + 30
+    while time.time() < end:
+        wire.raw(parse("select id, word from words where id = $1") + execution([b"1"]))
+        wire.until_ready()
+        ask = Wire(proxy).login(database="pgsteer")
+        if any(row[0] == "cache_hits" and float(row[1]) > 0 for row in rows(ask.query("SHOW TOTALS"))):
+            return
+        ask.close()
+        time.sleep(0.1)
+    fault("nothing is answered from the cache within 30 s")
+
+
+if pid:
+    warm()
+stop = time.time() + seconds
 work = [Bystander(n).run for n in range(12)] + [Bank(20 + n).run for n in range(4)] + [lambda n=n: vanishing(n) for n in range(3)] + [killer]
 if pid:
     work.append(operator)
