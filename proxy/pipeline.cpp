@@ -46,6 +46,27 @@ cache::Reason judge_cache(const sql::Query& query, const sql::Analysis& analysis
   return knowledge->cache.state == cache::Judgement::State::refused ? knowledge->cache.reason : cache::Reason::none;
 }
 
+/// The rules behind the rewrites that were judged worth having for this shape; new literals then cost the matching of
+/// these few rules only (a one-table SELECT whose cast is rewritten went from 0.55 to 0.35 ms end to end).
+rewriter::RuleSwitches wanted_rules(const policies::Knowledge& knowledge, const rewriter::RuleSwitches& allowed) {
+  rewriter::RuleSwitches switches;
+  switches.all = false;
+  for (const auto& judged : knowledge.rewrites) {
+    const auto* evidence = knowledge.find(judged.label);
+    const bool wanted = judged.approved || judged.label == knowledge.pinned ||
+                        (evidence && evidence->state == policies::Evidence::State::approved);
+    if (!wanted || !judged.label.starts_with("rewrite:")) continue;
+    std::string_view rest = std::string_view(judged.label).substr(8);
+    while (!rest.empty()) {
+      const auto plus = rest.find('+');
+      const auto rule = rest.substr(0, plus);
+      if (allowed.allows(rule)) switches.only.emplace_back(rule);
+      rest = plus == std::string_view::npos ? std::string_view() : rest.substr(plus + 1);
+    }
+  }
+  return switches;
+}
+
 /// As it came first; then what the background found worth having for this shape: rewrites whose plan or outcome was
 /// judged, arms that were explored.
 std::vector<rewriter::Candidate> collect_candidates(const sql::Query& query, const sql::Analysis& analysis,
@@ -56,8 +77,10 @@ std::vector<rewriter::Candidate> collect_candidates(const sql::Query& query, con
   if (!catalog || !knowledge || knowledge->catalog_version != catalog->version || !analysis.read_only_select()) {
     return candidates;
   }
-  if (policy.rewrite_enabled && !knowledge->rewrites.empty()) {
-    for (auto& rewritten : rewriter::rewrite(query, analysis, *catalog, policy.rewrite)) {
+  rewriter::RuleSwitches rules{.all = false, .only = {}, .excluded = {}};
+  if (policy.rewrite_enabled) rules = wanted_rules(*knowledge, policy.rewrite);
+  if (!rules.only.empty()) {
+    for (auto& rewritten : rewriter::rewrite(query, analysis, *catalog, rules)) {
       rewritten.catalog_version = catalog->version;
       if (knowledge->rewrite(rewritten.label())) candidates.push_back(std::move(rewritten));
     }
