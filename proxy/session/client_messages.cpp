@@ -289,6 +289,7 @@ std::shared_ptr<Exec> Session::make_exec(std::shared_ptr<const Plan> plan, std::
   exec->execution.arrival = Clock::now();
   if (plan && plan->analysis->kind == sql::StatementKind::select) exec->execution.text = text;
   exec->plan = std::move(plan);
+  publish("active");
   ++worker_.in_flight;
   worker_.counters.queries.fetch_add(1, std::memory_order_relaxed);
   return exec;
