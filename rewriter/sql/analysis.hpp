@@ -61,6 +61,7 @@ enum class WhyNot : std::uint8_t {
   nul_byte,
   syntax,
   nonstandard_strings,
+  lost_literal,  ///< an integer literal that the parser's output lost cannot be read again from the text
 };
 std::string_view to_string(WhyNot why);
 
