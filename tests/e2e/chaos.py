@@ -201,13 +201,14 @@ def killer():
 
 
 def operator():
-    dice, panic = random.Random(seed + 1), False
+    dice, panic, turn = random.Random(seed + 1), False, 0
     while time.time() < stop:
         time.sleep(0.4)
         try:
             wire = Wire(proxy).login(database="pgsteer")
-            panic = not panic and dice.random() < 0.4
-            for text in ("PANIC" if panic else "PANIC OFF", "RELOAD", "PAUSE", "RESUME", "FLUSH CACHE"):
+            panic = not panic and dice.random() < 0.25
+            turn += 1  # a reload makes everything unjudged for a while: the cache needs time in between
+            for text in ("PANIC" if panic else "PANIC OFF", "PAUSE", "RESUME", *(("RELOAD", "FLUSH CACHE") if turn % 12 == 0 else ())):
                 failed = errors(wire.query(text))
                 if failed:
                     fault(f"{text}: {failed}")
