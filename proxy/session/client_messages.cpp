@@ -29,6 +29,23 @@ std::shared_ptr<const Plan> opaque_plan(const sql::SessionFacts& facts,
   return plan;
 }
 
+bool may_change_catalog(const sql::Analysis& analysis) {
+  using sql::StatementKind;
+  switch (analysis.kind) {
+    case StatementKind::ddl:
+      return !analysis.flags.creates_temporary;
+    case StatementKind::select:
+      return analysis.flags.into && !analysis.flags.creates_temporary;
+    case StatementKind::multiple:  // a migration, or only BEGIN, UPDATE, COMMIT
+      return analysis.flags.changes_catalog || analysis.flags.into;
+    case StatementKind::unparsed:
+    case StatementKind::do_block:
+      return true;
+    default:
+      return false;
+  }
+}
+
 std::string_view query_text(std::string_view message) {
   auto body = message.substr(protocol::kHeaderBytes);
   const auto end = body.find('\0');
@@ -62,8 +79,10 @@ Awaitable<void> Session::on_client_bytes() {
     if (whole) {
       const std::string_view message = rest.substr(0, header->total());
       at += header->total();
+      if (!ready_ && header->type != 'p' && header->type != 'X') lose_tracking("a request before the login was over");
       if (!ready_ || !tracking_) {
-        if (header->type == 'X') unmarked_work();
+        if (header->type == 'X') leaving_ = true;
+        if (ready_ || !tracking_) unmarked_work();
         forward(message);
       } else {
         co_await on_client_message(header->type, message);
@@ -194,7 +213,11 @@ Awaitable<void> Session::on_client_message(char type, std::string_view message) 
       tracker_.copy_done();
       forward(message);
       co_return;
-    case 'd': case 'H': case 'X':
+    case 'X':
+      leaving_ = true;
+      forward(message);
+      co_return;
+    case 'd': case 'H':
       forward(message);
       co_return;
     default:
@@ -301,11 +324,12 @@ void Session::track_writes(const Plan* plan) {
       plan->analysis->why_not == sql::WhyNot::nonstandard_strings) {
     return writes_.before_opaque(*unit_);
   }
-  if (plan->analysis->kind == sql::StatementKind::ddl && !plan->analysis->flags.creates_temporary) {
-    worker_.hub.catalog_changed(facts_.database);
-  }
+  if (may_change_catalog(*plan->analysis)) writes_.before_ddl(*unit_);
   const bool in_block = status_ == 'T' && tracker_.empty() && !group_open_;
-  writes_.before_forward(*unit_, *plan->analysis, worker_.snapshot().catalog(facts_.database), facts_,
+  // An uncommitted trigger, partition or foreign key of another session is in no picture, and a write may be waiting for it.
+  const Hub& hub = worker_.hub;
+  const bool certain = hub.pending_ddl.load() == 0 && hub.catalog_epoch.load() == worker_.snapshot().catalog_epoch;
+  writes_.before_forward(*unit_, *plan->analysis, certain ? worker_.snapshot().catalog(facts_.database) : nullptr, facts_,
                          plan->knowledge ? &plan->knowledge->cache : nullptr, in_block);
 }
 
@@ -455,7 +479,8 @@ bool Session::could_act(const Plan& plan) const {
 }
 
 Awaitable<void> Session::refresh_settings() {
-  std::string sql = "SELECT current_user, session_user, current_setting('search_path'), current_setting('is_superuser')";
+  std::string sql = "SELECT current_user, session_user, current_setting('search_path'), "
+      "pg_catalog.pg_my_temp_schema(), extract(epoch from pg_catalog.pg_postmaster_start_time())";
   for (const auto name : cache::key_settings()) {
     sql += ", current_setting('" + std::string(name) + "', true)";
   }
@@ -465,13 +490,16 @@ Awaitable<void> Session::refresh_settings() {
   co_await drain_to_server();
   co_await quiet();
   const auto names = cache::key_settings();
-  if (settings_reply_.size() != names.size() + 4) co_return;  // refused: stays uncertain, nothing acts
+  if (settings_reply_.size() != names.size() + 5) co_return;  // refused: stays uncertain, nothing acts
   facts_.settings["current_user"] = settings_reply_[0];
   facts_.settings["session_user"] = settings_reply_[1];
   facts_.search_path = settings_reply_[2];
+  // Whatever made them: DO, a trigger, a string of several statements.
+  if (settings_reply_[3] != "0") facts_.has_temporary_objects = true;
+  worker_.hub.server_started(settings_reply_[4]);
   const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database);
   if (catalog && catalog->default_search_path == facts_.search_path) facts_.search_path.clear();
-  for (std::size_t i = 0; i < names.size(); ++i) facts_.settings[std::string(names[i])] = settings_reply_[i + 4];
+  for (std::size_t i = 0; i < names.size(); ++i) facts_.settings[std::string(names[i])] = settings_reply_[i + 5];
   facts_.settings_uncertain = false;
   settings_known_ = true;
   ++facts_.version;

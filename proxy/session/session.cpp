@@ -83,16 +83,44 @@ void Session::finish() {
   boost::system::error_code ignored;
   client_.shutdown(Socket::shutdown_both, ignored);
   client_.close(ignored);
-  server_.close(ignored);
-  notify();
-  if (unmarked_) {
-    unmarked_ = false;
-    worker_.hub.words.flush();
-    worker_.hub.unmarked_sessions.fetch_sub(1);
+  std::vector<std::shared_ptr<Unit>> units;
+  if (unit_ && (unit_->mark || unit_->ddl)) units.push_back(unit_);
+  for (const auto& expected : tracker_.queue()) {
+    const auto& unit = expected.context.unit;
+    if (unit && (unit->mark || unit->ddl)) units.push_back(unit);
   }
+  if (units.empty() && !unmarked_) {
+    server_.close(ignored);
+  } else {
+    server_.cancel(ignored);
+    server_.shutdown(Socket::shutdown_send, ignored);
+    asio::co_spawn(worker_.loop, outlive(shared_from_this(), std::move(server_), std::move(units)), asio::detached);
+  }
+  notify();
   worker_.sessions.erase(info_.id);
   worker_.hub.drop_client(info_.id);
   worker_.counters.client_disconnects.fetch_add(1, std::memory_order_relaxed);
+}
+
+Awaitable<void> Session::outlive(std::shared_ptr<Session> self, Socket server, std::vector<std::shared_ptr<Unit>> units) {
+  char discarded[4096];
+  for (;;) {
+    // No deadline: only the end of the connection is proof (a time-out would release a mark before its COMMIT).
+    const auto [wait_error] = co_await server.async_wait(Socket::wait_read, as_result);
+    if (wait_error) break;
+    boost::system::error_code ec;
+    server.read_some(asio::buffer(discarded), ec);
+    if (ec && ec != asio::error::would_block && ec != asio::error::try_again) break;
+  }
+  for (const auto& unit : units) {
+    unit->mark.done(false);
+    unit->ddl = nullptr;
+  }
+  if (self->unmarked_) {
+    self->unmarked_ = false;
+    self->worker_.hub.words.flush();
+    self->worker_.hub.unmarked_sessions.fetch_sub(1);
+  }
 }
 
 void Session::close(bool with_fatal_error) {
@@ -119,7 +147,8 @@ void Session::lose_tracking(const char* why) {
 }
 
 void Session::unmarked_work() {
-  if (unmarked_ || !worker_.snapshot().policies->any_cache()) return;
+  if (unmarked_ || startup_.replication == "true") return;  // a physical walsender runs no SQL
+  // counted without a cache too: a reload may bring one while this work is under way
   unmarked_ = true;
   worker_.hub.unmarked_sessions.fetch_add(1);
 }
@@ -236,6 +265,8 @@ Awaitable<void> Session::server_loop([[maybe_unused]] std::shared_ptr<Session> s
   }
   if (closing_) co_return;
   if (!tracker_.empty()) spdlog::info("session={} event=server_gone in_flight={}", info_.id, tracker_.size());
+  // An end that nobody asked for may be a crash: unlogged tables are empty then, asynchronous commits lost.
+  if (ready_ && !leaving_ && !client_gone_) worker_.hub.words.flush();
   co_await drain_to_client();
   // Outcomes of what was in flight stay unknown: every mark is finished as "changed" when its unit dies with us.
   finish();

@@ -98,6 +98,9 @@ class Session : public std::enable_shared_from_this<Session> {
   void fatal(const char* sqlstate, const std::string& message);
   void publish(const char* state);
   void finish();
+  /// Reads a server connection to its end, which proves that its backend is gone, before what was under way on it is
+  /// taken for over: a COMMIT may still come after its client left, was killed or could not be written to.
+  static Awaitable<void> outlive(std::shared_ptr<Session> self, Socket server, std::vector<std::shared_ptr<Unit>> units);
 
   // --- client_messages.cpp ---
   Awaitable<void> on_client_bytes();
@@ -182,11 +185,11 @@ class Session : public std::enable_shared_from_this<Session> {
   bool tracking_ = true;
   bool unmarked_ = false;        ///< counted in hub.unmarked_sessions
   bool closing_ = false;
+  bool leaving_ = false;         ///< Terminate was sent: the end of the connection is no news
   bool client_gone_ = false;     ///< only the fate of what is under way is still awaited
   char status_ = 'I';            ///< of the last ReadyForQuery
   bool settings_known_ = false;  ///< asked the server at least once
   bool settings_changed_in_block_ = false;
-  bool ddl_in_block_ = false;    ///< the catalog changes when this transaction commits
   bool group_open_ = false;      ///< extended messages were forwarded since the last Sync
 
   std::shared_ptr<Unit> unit_;   ///< being filled by what the client sends now

@@ -43,6 +43,7 @@ void read_statements(const json::array& statements, std::string_view text, Analy
     const json::Node node = statement != nullptr ? json::node_of(*statement) : json::Node{};
     if (!node) continue;
     analysis.kind = kind_of(node);
+    if (analysis.kind == StatementKind::ddl || analysis.kind == StatementKind::do_block) analysis.flags.changes_catalog = true;
     read_utility(node, text, analysis);
     walker.statement(*statement, is_ddl(analysis.kind));
   }

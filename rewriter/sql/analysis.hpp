@@ -124,6 +124,7 @@ struct Flags {
   bool current_of = false;
   bool hint_comment = false;             ///< carries `/*+` already
   bool creates_temporary = false;
+  bool changes_catalog = false;          ///< some statement of the string is DDL or DO
   bool explain_pgsteer = false;          ///< EXPLAIN (PGSTEER ...)
   bool explain_analyze = false;
   bool transaction_read_only_or_isolation = false;  ///< BEGIN/SET TRANSACTION with an isolation level above READ COMMITTED
