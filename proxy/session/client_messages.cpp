@@ -3,6 +3,8 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <algorithm>
+#include <cctype>
 #include <cstring>
 
 #include "proxy/console/console.hpp"
@@ -29,6 +31,24 @@ std::shared_ptr<const Plan> opaque_plan(const sql::SessionFacts& facts,
   return plan;
 }
 
+/// Whether one of the words that begin DDL is in a text without literals and comments; a column of that name is a false
+/// alarm and costs a look at the catalog.
+bool names_ddl(std::string_view text) {
+  for (std::size_t i = 0; i < text.size();) {
+    std::size_t end = i;
+    std::string word;
+    while (end < text.size() && std::isalpha(static_cast<unsigned char>(text[end]))) {
+      word += static_cast<char>(text[end++] | 0x20);
+    }
+    for (const std::string_view ddl : {"create", "alter", "drop", "grant", "revoke", "do", "comment", "security",
+                                       "reassign", "import", "refresh"}) {
+      if (word == ddl) return true;
+    }
+    i = std::max(end, i + 1);
+  }
+  return text.empty();
+}
+
 bool may_change_catalog(const sql::Analysis& analysis) {
   using sql::StatementKind;
   switch (analysis.kind) {
@@ -37,7 +57,7 @@ bool may_change_catalog(const sql::Analysis& analysis) {
     case StatementKind::select:
       return analysis.flags.into && !analysis.flags.creates_temporary;
     case StatementKind::multiple:  // a migration, or only BEGIN, UPDATE, COMMIT
-      return analysis.flags.changes_catalog || analysis.flags.into;
+      return analysis.flags.into || names_ddl(analysis.normalized);
     case StatementKind::unparsed:
     case StatementKind::do_block:
       return true;

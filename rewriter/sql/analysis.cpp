@@ -43,7 +43,6 @@ void read_statements(const json::array& statements, std::string_view text, Analy
     const json::Node node = statement != nullptr ? json::node_of(*statement) : json::Node{};
     if (!node) continue;
     analysis.kind = kind_of(node);
-    if (analysis.kind == StatementKind::ddl || analysis.kind == StatementKind::do_block) analysis.flags.changes_catalog = true;
     read_utility(node, text, analysis);
     walker.statement(*statement, is_ddl(analysis.kind));
   }
@@ -71,9 +70,12 @@ WhyNot read_tree(const std::string& text, const Limits& limits, Analysis& analys
 std::string Shape::hex() const { return hex16(high) + hex16(low); }
 
 std::shared_ptr<const Analysis> analyse(std::string_view text, const Limits& limits) {
+  return analyse_scanned(text, scan_text(text, limits), limits);
+}
+
+std::shared_ptr<const Analysis> analyse_scanned(std::string_view text, const TextScan& scan, const Limits& limits) {
   auto analysis = std::make_shared<Analysis>();
   analysis->features.bytes = static_cast<int>(text.size());
-  const TextScan scan = scan_text(text, limits);
   read_comments(text, scan, *analysis);
   if (scan.why != WhyNot::none) {
     refuse(*analysis, scan.why, text);
