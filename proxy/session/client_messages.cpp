@@ -86,29 +86,36 @@ Awaitable<void> Session::on_client_bytes() {
       co_await drain_to_server();
       continue;
     }
+    if (!tracking_) {
+      unmarked_work();
+      forward(rest);
+      at = client_size_;
+      break;
+    }
     const auto header = protocol::peek_header(rest);
     if (!header) break;
-    if (header->length < 4 || header->length > protocol::kMaxLength) {
+    if (!ready_) {
+      co_await login_gate();
+      if (closing_) co_return;
+    }
+    if (protocol::violates_protocol(*header)) {
+      // The server ends the connection at the sight of it, in its own words; nothing behind it will be read.
       worker_.counters.protocol_errors.fetch_add(1, std::memory_order_relaxed);
-      fatal("08P01", "invalid message length");
-      finish();
-      co_return;
+      lose_tracking("a message no server accepts");
+      continue;
     }
     const bool whole = header->total() <= kBufferBytes;
     if (whole && rest.size() < header->total()) break;
     if (whole) {
       const std::string_view message = rest.substr(0, header->total());
       at += header->total();
-      if (!ready_ && header->type != 'p' && header->type != 'X') lose_tracking("a request before the login was over");
-      if (!ready_ || !tracking_) {
-        if (header->type == 'X') leaving_ = true;
-        if (ready_ || !tracking_) unmarked_work();
+      if (!ready_) {
         forward(message);
       } else {
         co_await on_client_message(header->type, message);
       }
     } else {
-      if (ready_ && tracking_) on_large_client_message(header->type, rest);
+      if (ready_) on_large_client_message(header->type, rest);
       forward(rest);
       client_passing_ = header->total() - rest.size();
       at = client_size_;
@@ -142,37 +149,11 @@ Awaitable<void> Session::on_client_message(char type, std::string_view message) 
       on_parse(message);
       break;
     case 'B':
-      on_bind(message);
-      break;
-    case 'D': {
-      const auto target = protocol::read_target(message.substr(protocol::kHeaderBytes));
-      const bool statement = target && target->kind == 'S';
-      if (statement) {
-        if (auto prepared = find_prepared(target->name)) {
-          if (prepared->local) {
-            std::string reply;
-            protocol::Message(reply, 't').int16(0);
-            protocol::append_row_description(reply, {{"QUERY PLAN", 25}});
-            co_await quiet();
-            to_client_ += reply;
-            co_await drain_to_client();
-            co_return;
-          }
-          send_unsent(*prepared);
-        }
-      } else if (target) {
-        const auto portal = portals_.find(target->name);
-        if (portal != portals_.end() && portal->second.statement && portal->second.statement->local) {
-          co_await quiet();
-          protocol::append_row_description(to_client_, {{"QUERY PLAN", 25}});
-          co_await drain_to_client();
-          co_return;
-        }
-      }
-      expect(statement ? Request::describe_statement : Request::describe_portal, {});
-      forward(message);
-      break;
-    }
+      co_await on_bind(message);
+      co_return;
+    case 'D':
+      co_await on_describe(message);
+      co_return;
     case 'E': {
       const auto execute = protocol::read_execute(message.substr(protocol::kHeaderBytes));
       std::shared_ptr<Prepared> statement;
@@ -184,39 +165,12 @@ Awaitable<void> Session::on_client_message(char type, std::string_view message) 
         co_await answer_locally(statement->text, false);
         co_return;
       }
-      auto plan = statement ? statement->plan : nullptr;
-      track_writes(plan.get());
-      auto exec = make_exec(plan ? plan : opaque_plan(facts_), statement ? statement->text : std::string_view());
-      expect(Request::execute, {exec, unit_, nullptr});
-      forward(message);
+      on_execute(message, std::move(statement));
       break;
     }
-    case 'C': {
-      const auto target = protocol::read_target(message.substr(protocol::kHeaderBytes));
-      if (target && target->kind == 'S') {
-        const auto prepared = find_prepared(target->name);
-        if (prepared) prepared_.erase(prepared->name);
-        if (prepared && (prepared->local || !prepared->unsent.empty())) {
-          co_await quiet();
-          protocol::append_empty(to_client_, '3');
-          co_await drain_to_client();
-          co_return;
-        }
-      } else if (target) {
-        const auto portal = portals_.find(target->name);
-        const bool local = portal != portals_.end() && portal->second.statement && portal->second.statement->local;
-        if (portal != portals_.end()) portals_.erase(portal);
-        if (local) {
-          co_await quiet();
-          protocol::append_empty(to_client_, '3');
-          co_await drain_to_client();
-          co_return;
-        }
-      }
-      expect(Request::close, {});
-      forward(message);
-      break;
-    }
+    case 'C':
+      co_await on_close(message);
+      co_return;
     case 'S':
       if (expect(Request::sync, {nullptr, unit_, nullptr})) unit_ = nullptr;
       group_open_ = false;
@@ -225,8 +179,7 @@ Awaitable<void> Session::on_client_message(char type, std::string_view message) 
     case 'F':
       writes_.before_opaque(*unit_);
       facts_.settings_uncertain = true;
-      expect(Request::function_call, {nullptr, unit_, nullptr});
-      unit_ = nullptr;
+      if (expect(Request::function_call, {nullptr, unit_, nullptr})) unit_ = nullptr;
       forward(message);
       co_return;
     case 'c': case 'f':
@@ -248,6 +201,68 @@ Awaitable<void> Session::on_client_message(char type, std::string_view message) 
   group_open_ = true;
 }
 
+Awaitable<void> Session::on_describe(std::string_view message) {
+  const auto target = protocol::read_target(message.substr(protocol::kHeaderBytes));
+  const bool of_statement = target && target->kind == 'S';
+  std::shared_ptr<Prepared> statement;
+  if (of_statement) {
+    statement = find_prepared(target->name);
+  } else if (target) {
+    if (const auto portal = portals_.find(target->name); portal != portals_.end()) statement = portal->second.statement;
+  }
+  if (statement && statement->local) {
+    if (!co_await our_turn()) co_return;
+    if (of_statement) protocol::Message(to_client_, 't').int16(0);
+    protocol::append_row_description(to_client_, {{"QUERY PLAN", 25}});
+    co_await drain_to_client();
+    co_return;
+  }
+  if (of_statement) {
+    if (statement) send_unsent(statement);
+    else drop_stale_unnamed(target->name);
+  }
+  expect(of_statement ? Request::describe_statement : Request::describe_portal, {});
+  forward(message);
+  group_open_ = true;
+}
+
+void Session::on_execute(std::string_view message, std::shared_ptr<Prepared> statement) {
+  auto plan = statement ? statement->plan : nullptr;
+  track_writes(plan.get());
+  auto exec = make_exec(plan ? plan : opaque_plan(facts_), statement ? statement->text : std::string_view());
+  expect(Request::execute, {exec, unit_, nullptr});
+  forward(message);
+}
+
+Awaitable<void> Session::on_close(std::string_view message) {
+  const auto target = protocol::read_target(message.substr(protocol::kHeaderBytes));
+  bool here = false;  // what the server knows nothing of is closed here
+  std::shared_ptr<Prepared> statement;
+  if (target && target->kind == 'S') {
+    statement = find_prepared(target->name);
+    here = statement && (statement->local || !statement->unsent.empty());
+  } else if (target) {
+    const auto portal = portals_.find(target->name);
+    here = portal != portals_.end() && portal->second.statement && portal->second.statement->local;
+  }
+  if (here && !co_await our_turn()) co_return;
+  if (statement) {
+    statement->dropped = true;
+    std::erase_if(prepared_, [&](const auto& entry) { return entry.second == statement; });
+    std::erase_if(parsing_, [&](const auto& entry) { return entry.second == statement; });
+  } else if (target && target->kind == 'P') {
+    if (const auto portal = portals_.find(target->name); portal != portals_.end()) portals_.erase(portal);
+  }
+  if (here) {
+    protocol::append_empty(to_client_, '3');
+    co_await drain_to_client();
+    co_return;
+  }
+  expect(Request::close, {});
+  forward(message);
+  group_open_ = true;
+}
+
 void Session::on_large_client_message(char type, std::string_view beginning) {
   if (!unit_) unit_ = std::make_shared<Unit>();
   release_held();
@@ -257,8 +272,9 @@ void Session::on_large_client_message(char type, std::string_view beginning) {
       writes_.before_opaque(*unit_);
       facts_.settings_uncertain = true;
       worker_.counters.not_analysed.fetch_add(1, std::memory_order_relaxed);
-      expect(Request::query, {make_exec(opaque_plan(facts_), {}), unit_, nullptr});
-      unit_ = nullptr;
+      forget_unnamed();
+      unnamed_stale_ = false;
+      if (expect(Request::query, {make_exec(opaque_plan(facts_), {}), unit_, nullptr})) unit_ = nullptr;
       break;
     case 'P': {
       protocol::Reader r(body);
@@ -266,18 +282,20 @@ void Session::on_large_client_message(char type, std::string_view beginning) {
       prepared->name = r.cstring();
       prepared->plan = opaque_plan(facts_);
       worker_.counters.not_analysed.fetch_add(1, std::memory_order_relaxed);
-      parsing_[prepared->name] = prepared;
-      expect(Request::parse, {nullptr, nullptr, prepared});
+      if (expect(Request::parse, {nullptr, nullptr, prepared})) parsing_[prepared->name] = prepared;
+      if (prepared->name.empty()) unnamed_stale_ = false;
       group_open_ = true;
       break;
     }
     case 'B': {
       protocol::Reader r(body);
       const auto portal = r.cstring();
-      const auto statement = find_prepared(r.cstring());
+      const auto name = r.cstring();
+      const auto statement = find_prepared(name);
       if (!r.ok()) return lose_tracking("Bind: names do not fit the first 64 KiB");
       if (statement && statement->local) return lose_tracking("Bind: oversized for EXPLAIN (PGSTEER)");
-      if (statement) send_unsent(*statement);
+      if (statement) send_unsent(statement);
+      else drop_stale_unnamed(name);
       portals_[std::string(portal)] = {statement};
       expect(Request::bind, {});
       group_open_ = true;
@@ -285,11 +303,9 @@ void Session::on_large_client_message(char type, std::string_view beginning) {
     }
     case 'F':
       writes_.before_opaque(*unit_);
-      expect(Request::function_call, {nullptr, unit_, nullptr});
-      unit_ = nullptr;
+      if (expect(Request::function_call, {nullptr, unit_, nullptr})) unit_ = nullptr;
       break;
-    case 'd': case 'f': case 'X': case 'H':
-      if (type == 'f') tracker_.copy_done();
+    case 'd':
       break;
     default:
       lose_tracking("oversized message of a type that is always small");
@@ -333,7 +349,7 @@ std::shared_ptr<Exec> Session::make_exec(std::shared_ptr<const Plan> plan, std::
   if (plan && plan->analysis->kind == sql::StatementKind::select) exec->execution.text = text;
   exec->plan = std::move(plan);
   publish("active");
-  ++worker_.in_flight;
+  exec->in_flight = InFlight(worker_.in_flight);
   worker_.counters.queries.fetch_add(1, std::memory_order_relaxed);
   return exec;
 }
@@ -356,7 +372,7 @@ void Session::track_writes(const Plan* plan) {
 Awaitable<void> Session::on_query(std::string_view message) {
   const auto arrival = Clock::now();
   const std::string_view text = query_text(message);
-  prepared_.erase("");  // a simple query destroys the unnamed statement
+  if (!tracker_.skipping()) forget_unnamed();
   auto plan = make_plan(text, {}, false);
   if (plan->analysis->flags.explain_pgsteer && !worker_.snapshot().panic) {
     co_await answer_locally(text, true);
@@ -373,6 +389,7 @@ Awaitable<void> Session::on_query(std::string_view message) {
     auto found = co_await look_up(plan, copy, {}, {}, {}, true);
     if (closing_) co_return;
     if (found.entry) {
+      unnamed_stale_ = true;  // the server does not get to see this query
       to_client_ += found.entry->row_description;
       to_client_ += found.entry->rows;
       to_client_ += found.entry->complete;
@@ -384,6 +401,8 @@ Awaitable<void> Session::on_query(std::string_view message) {
     }
     fill = std::move(found.fill);
   }
+  forget_dropped_by(*plan, text);
+  unnamed_stale_ = false;
   auto exec = make_exec(plan, text);
   exec->execution.arrival = arrival;
   exec->fill = std::move(fill);
@@ -400,8 +419,7 @@ void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
   const bool change = chosen.kind != rewriter::CandidateKind::as_is && undisturbed();
   exec->execution.sent_ns = since(exec->execution.arrival);
   exec->execution.proxy_ns = exec->execution.sent_ns;
-  expect(Request::query, {exec, unit_, nullptr});
-  unit_ = nullptr;
+  if (expect(Request::query, {exec, unit_, nullptr})) unit_ = nullptr;
   if (!change) {
     if (chosen.kind != rewriter::CandidateKind::as_is) {
       auto plain = std::make_shared<Plan>(*exec->plan);
@@ -440,12 +458,43 @@ std::shared_ptr<Prepared> Session::find_prepared(std::string_view name) {
   return nullptr;
 }
 
-void Session::send_unsent(Prepared& prepared) {
-  if (prepared.unsent.empty()) return;
-  expect(Request::parse, {}, true);
-  forward(prepared.unsent);
-  prepared.unsent.clear();
+void Session::send_unsent(const std::shared_ptr<Prepared>& prepared) {
+  if (prepared->unsent.empty()) return;
+  if (!expect(Request::parse, {nullptr, nullptr, prepared}, true)) return;
+  forward(prepared->unsent);
+  prepared->unsent.clear();
+  if (prepared->name.empty()) unnamed_stale_ = false;
   group_open_ = true;
+}
+
+void Session::forget_unnamed() {
+  prepared_.erase("");
+  if (const auto it = parsing_.find(""); it != parsing_.end()) {
+    it->second->dropped = true;
+    parsing_.erase(it);
+  }
+}
+
+void Session::drop_stale_unnamed(std::string_view name) {
+  if (!name.empty() || !unnamed_stale_ || !expect(Request::close, {}, true)) return;
+  protocol::append_close_statement(to_server_, "");
+  unnamed_stale_ = false;
+}
+
+/// DEALLOCATE and its like inside of something larger: what the session knows of its statements is void.
+void Session::forget_dropped_by(const Plan& plan, std::string_view text) {
+  using sql::StatementKind;
+  const auto kind = plan.analysis->kind;
+  if (kind != StatementKind::multiple && kind != StatementKind::unparsed && kind != StatementKind::do_block) return;
+  const auto contains = [&](std::string_view word) {
+    const auto same = [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; };
+    return std::search(text.begin(), text.end(), word.begin(), word.end(), same) != text.end();
+  };
+  if (!contains("deallocate") && !contains("discard")) return;
+  prepared_.clear();
+  variants_.clear();
+  for (auto& [name, prepared] : parsing_) prepared->dropped = true;
+  parsing_.clear();
 }
 
 void Session::on_parse(std::string_view message) {
@@ -456,9 +505,11 @@ void Session::on_parse(std::string_view message) {
     prepared->text = parse->text;
     prepared->parameter_types = parse->parameter_types;
     prepared->plan = make_plan(prepared->text, prepared->parameter_types, true);
-    if (prepared->plan->analysis->flags.explain_pgsteer && !worker_.snapshot().panic && tracker_.empty()) {
+    if (prepared->plan->analysis->flags.explain_pgsteer && !worker_.snapshot().panic && tracker_.empty() &&
+        !tracker_.skipping()) {
       prepared->local = true;
       prepared_[prepared->name] = prepared;
+      if (prepared->name.empty()) unnamed_stale_ = true;
       protocol::append_empty(to_client_, '1');
       return;
     }
@@ -467,28 +518,35 @@ void Session::on_parse(std::string_view message) {
   }
   // Where a statement of this name exists unsent, it must exist on the server too before this one is judged there.
   if (!prepared->name.empty()) {
-    if (const auto old = prepared_.find(prepared->name); old != prepared_.end()) send_unsent(*old->second);
+    if (const auto old = prepared_.find(prepared->name); old != prepared_.end()) send_unsent(old->second);
   }
-  parsing_[prepared->name] = prepared;
-  expect(Request::parse, {nullptr, nullptr, prepared});
+  // While the server skips to Sync it does not see this one.
+  if (expect(Request::parse, {nullptr, nullptr, prepared})) {
+    parsing_[prepared->name] = prepared;
+    if (prepared->name.empty()) unnamed_stale_ = false;
+  }
   forward(message);
 }
 
-void Session::on_bind(std::string_view message) {
+Awaitable<void> Session::on_bind(std::string_view message) {
   const auto bind = protocol::read_bind(message.substr(protocol::kHeaderBytes));
   std::shared_ptr<Prepared> statement = bind ? find_prepared(bind->statement) : nullptr;
   if (statement && statement->local) {
+    if (!co_await our_turn()) co_return;
     portals_[std::string(bind->portal)] = {statement};
     protocol::append_empty(to_client_, '2');
-    return;
+    co_return;
   }
   if (statement) {
-    send_unsent(*statement);
+    send_unsent(statement);
     refreshed_plan(*statement);
+  } else if (bind) {
+    drop_stale_unnamed(bind->statement);
   }
   if (bind) portals_[std::string(bind->portal)] = {statement};
   expect(Request::bind, {});
   forward(message);
+  group_open_ = true;
 }
 
 bool Session::could_act(const Plan& plan) const {
@@ -527,8 +585,7 @@ Awaitable<void> Session::refresh_settings() {
 
 Awaitable<void> Session::answer_locally(std::string_view text, bool simple) {
   const std::string copy(text);
-  co_await quiet();
-  if (closing_) co_return;
+  if (!co_await our_turn()) co_return;
   const auto outer = worker_.pipeline.analyse(copy);
   const std::string inner = outer->explained;
   auto plan = make_plan(inner, {}, !simple);

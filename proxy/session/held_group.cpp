@@ -95,8 +95,11 @@ void Session::release_held() {
   if (!held_.active()) return;
   Held held = std::exchange(held_, {});
   if (!unit_) unit_ = std::make_shared<Unit>();
-  if (held.statement && !held.parse) send_unsent(*held.statement);
-  if (held.parse) parsing_[held.parse->name] = held.parse;
+  if (held.statement && !held.parse) send_unsent(held.statement);
+  if (held.parse) {
+    parsing_[held.parse->name] = held.parse;
+    if (held.parse->name.empty()) unnamed_stale_ = false;
+  }
   std::shared_ptr<Exec> exec;
   if (held.execute) {
     track_writes(held.statement->plan.get());
@@ -128,6 +131,7 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
     if (closing_) co_return;
     if (found.entry) {
       answer_held_from(*found.entry);
+      if (held_.parse && !held_.parse->name.empty()) prepare_behind(held_.parse);
       report_hit(plan, held_.statement->text, *found.entry, found.source, arrival);
       held_ = {};
       unit_ = nullptr;
@@ -162,12 +166,22 @@ void Session::answer_held_from(const cache::Entry& entry) {
     protocol::append_empty(to_client_, '1');
     held_.parse->unsent = held_.raw.substr(0, protocol::peek_header(held_.raw)->total());
     prepared_[held_.parse->name] = held_.parse;
+    if (held_.parse->name.empty()) unnamed_stale_ = true;
   }
   protocol::append_empty(to_client_, '2');
   if (held_.describe) to_client_ += entry.row_description;
   to_client_ += entry.rows;
   to_client_ += entry.complete;
   protocol::append_ready(to_client_, 'I');
+}
+
+/// A named statement of an answer from the cache is prepared at once behind it, so that the server ties its result to
+/// today's tables as it would have done: its client may rely on the columns it was told.
+void Session::prepare_behind(const std::shared_ptr<Prepared>& prepared) {
+  send_unsent(prepared);
+  expect(Request::sync, {nullptr, std::make_shared<Unit>(), nullptr}, true);
+  protocol::append_empty(to_server_, 'S');
+  group_open_ = false;
 }
 
 std::string Session::variant(const std::string& text, const std::vector<std::uint32_t>& types,
@@ -195,18 +209,22 @@ void Session::send_held_changed(std::shared_ptr<Exec> exec, std::string_view syn
   if (held.parse) {
     const auto parse_bytes = protocol::peek_header(rest)->total();
     parsing_[held.parse->name] = held.parse;
+    if (held.parse->name.empty()) unnamed_stale_ = false;
     expect(Request::parse, {nullptr, nullptr, held.parse});
     forward(rest.substr(0, parse_bytes));
     rest.remove_prefix(parse_bytes);
   } else {
-    send_unsent(*held.statement);
+    send_unsent(held.statement);
   }
   portals_[""] = {held.statement};
   if (change) {
     exec->fallback_armed = true;
     exec->position_shift = -1;
-    exec->original = held.raw + std::string(sync);
-    exec->original_requests = held.requests;
+    // Without the Parse: it is the client's own, and has succeeded whenever a fallback is due.
+    exec->original = std::string(rest) + std::string(sync);
+    for (const auto request : held.requests) {
+      if (request != Request::parse) exec->original_requests.push_back(request);
+    }
     exec->original_requests.push_back(Request::sync);
     (chosen.kind == rewriter::CandidateKind::rewritten ? worker_.counters.rewritten : worker_.counters.steered)
         .fetch_add(1, std::memory_order_relaxed);

@@ -86,14 +86,22 @@ Awaitable<void> Session::on_server_bytes() {
     if (to_client_.size() > kBufferBytes * 4) co_await drain_to_client();
   }
   if (closing_) co_return;
+  if (tracker_.empty()) notify();  // by a Flush too
   std::memmove(server_buffer_.get(), server_buffer_.get() + at, server_size_ - at);
   server_size_ -= at;
 }
 
 Session::Fate Session::on_login_message(char type, std::string_view message) {
   const auto body = body_of(message);
-  if (type == 'Z') {
+  if (type == 'R') {
+    constexpr std::uint32_t kOk = 0, kSaslFinal = 12;
+    const auto what = protocol::Reader(body).int32();
+    login_answer_due_ = what != kOk && what != kSaslFinal;
+    notify();
+  } else if (type == 'Z') {
     ready_ = true;
+    login_deadline_.cancel();
+    notify();
     status_ = body.empty() ? 'I' : body[0];
     publish("idle");
   } else if (type == 'S') {
@@ -120,13 +128,17 @@ Session::Fate Session::on_server_message(char type, std::string_view message, bo
         facts_.settings[name] = r.cstring();
         if (name == "application_name") facts_.application = facts_.settings[name];
         ++facts_.version;
-      } else if (type == 'N' && tracker_.head() && tracker_.head()->context.exec &&
-                 tracker_.head()->context.exec->fill) {
-        tracker_.head()->context.exec->fill->spoiled = true;
+      } else if (type == 'N' && tracker_.head() && tracker_.head()->context.exec) {
+        Exec& exec = *tracker_.head()->context.exec;
+        if (exec.fill) exec.fill->spoiled = true;
+        if (exec.fallback_armed && whole && !exec.held_back.empty()) {
+          exec.held_back += message;  // stays in its place
+          return Fate::swallow;
+        }
       }
       return Fate::relay;
     case Meaning::error:
-      return on_error(message, result);
+      return on_error(message, whole, result);
     case Meaning::part:
     case Meaning::finished:
       break;
@@ -140,7 +152,7 @@ Session::Fate Session::on_server_message(char type, std::string_view message, bo
     on_hidden(type, message);
     return Fate::swallow;
   }
-  return on_reply(type, message, result);
+  return on_reply(type, message, whole, result);
 }
 
 void Session::on_hidden(char type, std::string_view message) {
@@ -151,10 +163,10 @@ void Session::on_hidden(char type, std::string_view message) {
   for (const auto& value : *row) settings_reply_.emplace_back(value.value_or(""));
 }
 
-Session::Fate Session::on_reply(char type, std::string_view message, const Tracker::Result& result) {
+Session::Fate Session::on_reply(char type, std::string_view message, bool whole, const Tracker::Result& result) {
   if (result.kind == Request::parse && result.context.prepared) {
     const auto& prepared = result.context.prepared;
-    prepared_[prepared->name] = prepared;
+    if (!prepared->dropped) prepared_[prepared->name] = prepared;
     if (const auto it = parsing_.find(prepared->name); it != parsing_.end() && it->second == prepared) {
       parsing_.erase(it);
     }
@@ -189,7 +201,7 @@ Session::Fate Session::on_reply(char type, std::string_view message, const Track
     if (exec->fill->spoiled) entry.rows = std::string();
   }
   if (exec->fallback_armed) {
-    const bool certain = type == 'D' || type == 'C' || type == 'I' || type == 's';
+    const bool certain = type == 'D' || type == 'C' || type == 'I' || type == 's' || !whole;
     if (!certain) {
       exec->held_back += message;
       return Fate::swallow;
@@ -201,12 +213,18 @@ Session::Fate Session::on_reply(char type, std::string_view message, const Track
   return Fate::relay;
 }
 
-Session::Fate Session::on_error(std::string_view message, const Tracker::Result& result) {
+Session::Fate Session::on_error(std::string_view message, bool whole, const Tracker::Result& result) {
   const auto body = body_of(message);
   const auto sqlstate = protocol::error_field(body, 'C');
   worker_.counters.errors.fetch_add(1, std::memory_order_relaxed);
   for (const auto& dropped : result.dropped) {
-    if (dropped.context.prepared) parsing_.erase(dropped.context.prepared->name);
+    if (const auto& prepared = dropped.context.prepared) {
+      std::erase_if(parsing_, [&](const auto& entry) { return entry.second == prepared; });
+      if (dropped.hidden) {  // what was answered from the cache is still not prepared
+        prepared->unsent.clear();
+        protocol::append_parse(prepared->unsent, prepared->name, prepared->text, prepared->parameter_types);
+      }
+    }
     if (dropped.context.exec && dropped.context.exec != result.context.exec && dropped.context.exec->plan &&
         !dropped.context.exec->reported) {
       dropped.context.exec->execution.sqlstate = sqlstate;
@@ -223,7 +241,8 @@ Session::Fate Session::on_error(std::string_view message, const Tracker::Result&
   if (result.context.unit) result.context.unit->failed = true;
   if (tracker_.skipping() && unit_) unit_->failed = true;
   const auto& exec = result.context.exec;
-  if (!exec) return result.hidden && result.kind == Request::query ? Fate::swallow : Fate::relay;
+  const bool ours = tracker_.head() && tracker_.head()->hidden;  // the whole exchange is: nothing of the client's fails
+  if (!exec) return ours ? Fate::swallow : Fate::relay;
   exec->execution.sqlstate = sqlstate;
   exec->execution.cancelled = sqlstate == "57014";
   if (exec->fill) exec->fill->spoiled = true;
@@ -242,7 +261,7 @@ Session::Fate Session::on_error(std::string_view message, const Tracker::Result&
   exec->fallback_armed = false;
   to_client_ += std::exchange(exec->held_back, {});
   if (result.kind != Request::query) report(*exec);
-  if (exec->position_shift != 0) {
+  if (exec->position_shift != 0 && whole) {
     to_client_ += protocol::with_shifted_position(body, exec->position_shift);
     return Fate::swallow;
   }
@@ -251,7 +270,7 @@ Session::Fate Session::on_error(std::string_view message, const Tracker::Result&
 
 Session::Fate Session::on_ready(char status, const Tracker::Result& result) {
   status_ = status;
-  portals_.clear();
+  if (status == 'I' && tracker_.empty()) portals_.clear();
   if (result.context.unit) {
     writes_.on_ready(*result.context.unit, status, tracker_.empty());
     if (result.context.unit->opaque) {
@@ -260,7 +279,7 @@ Session::Fate Session::on_ready(char status, const Tracker::Result& result) {
     }
   }
   if (status == 'I') {
-    worker_.counters.transactions.fetch_add(1, std::memory_order_relaxed);
+    if (!result.hidden) worker_.counters.transactions.fetch_add(1, std::memory_order_relaxed);
     if (std::exchange(settings_changed_in_block_, false)) {
       facts_.settings_uncertain = true;  // SET LOCAL has ended, or SET was rolled back
       ++facts_.version;
@@ -367,7 +386,7 @@ void Session::apply_settings(const sql::Analysis& analysis) {
 void Session::report(Exec& exec) {
   if (exec.reported) return;
   exec.reported = true;
-  --worker_.in_flight;
+  exec.in_flight.end();
   if (exec.execution.last_byte_ns == 0) exec.execution.last_byte_ns = since(exec.execution.arrival);
   const auto server_ns = exec.execution.last_byte_ns - exec.execution.sent_ns;
   worker_.counters.server_ns.fetch_add(server_ns, std::memory_order_relaxed);
