@@ -43,7 +43,16 @@ cache::Reason judge_cache(const sql::Query& query, const sql::Analysis& analysis
       knowledge->cache.catalog_version != catalog->version) {
     return cache::Reason::not_judged_yet;
   }
-  return knowledge->cache.state == cache::Judgement::State::refused ? knowledge->cache.reason : cache::Reason::none;
+  if (knowledge->cache.state == cache::Judgement::State::refused) return knowledge->cache.reason;
+  // Knowledge is shared by all users: "$user" may lead this one to other tables than those that were judged.
+  for (const auto& use : analysis.tables) {
+    const auto* relation = catalog->find(use.schema, use.name, query.session->search_path, query.session->user);
+    const auto& judged = knowledge->cache.relations;
+    if (!relation || std::find(judged.begin(), judged.end(), relation->oid) == judged.end()) {
+      return cache::Reason::unknown_relation;
+    }
+  }
+  return cache::Reason::none;
 }
 
 /// The rules behind the rewrites that were judged worth having for this shape; new literals then cost the matching of
