@@ -44,7 +44,7 @@ def main():
             print(setup)
         return 0
     direct = Side(int(sys.argv[2]), "suite_direct", False)
-    proxied = Side(int(sys.argv[3]), "suite_cached", sys.argv[2] != sys.argv[3])
+    proxied = Side(int(sys.argv[3]), "suite_cached", sys.argv[2] != sys.argv[3], int(sys.argv[2]))
     wanted = re.compile(sys.argv[4]) if len(sys.argv) > 4 else None
     failed = ran = 0
     for name, _, run in CASES:

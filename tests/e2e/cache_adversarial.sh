@@ -13,6 +13,12 @@ cat >"$WORK/policies/cache.toml" <<'TOML'
 [default]
 mode = "auto"
 cache = { mode = "strict", min_cost = "0us" }
+
+[[rule]]
+name = "writers that go round"
+match = { table = ["t45", "t45b"] }
+mode = "auto"
+cache = { mode = "bounded", staleness = "700ms", min_cost = "0us" }
 TOML
 E2E_MODE=auto start_pgsteer --policies "$WORK/policies" --set upstream.probe_url="postgresql://postgres@127.0.0.1:$DIRECT_PORT/postgres" --set learning.explore=false
 python3 "$E2E/cache_adversarial.py" run "$DIRECT_PORT" "$PROXY_PORT" "$@"

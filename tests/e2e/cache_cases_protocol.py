@@ -24,6 +24,27 @@ def warm(t, act, what, log=True):
     return got
 
 
+@case("45 a writer that goes round pgsteer: bounded is stale for its staleness at most", table(45))
+def _(t):
+    """The rule of t45 says bounded, 700 ms (strict does not speak of such writers)."""
+    from extended import Extended
+    read, bypass, stale = "select sum(v) from t45", Extended(t.side.direct).login(database=t.side.database), 0
+    for _ in range(3):
+        t.warm(read, paths=("simple", "extended"))
+        bypass.simple("update t45 set v = v + 1")
+        now = bypass.simple(read)[1]
+        start = time.monotonic()
+        while (asked := time.monotonic()) < start + 1.2:
+            new = now in t.on("r", wire=True).run(read)
+            stale += not new
+            if asked > start + 0.7 and not new:
+                t.log.append(f"stale after {asked - start:.3f} s")
+        t.log.append(t.on("r", wire=True).run(read))
+    t.log.append(stale > 0 or not t.side.proxied)  # else the cache slept
+    t.steps(read, ["update t45 set v = v + 1", "r: update t45 set v = v + 1"])  # what goes through is seen at once
+    bypass.close()
+
+
 @case("88 text and binary results", table(88))
 def _(t):
     x = t.on("x", wire=True)

@@ -13,8 +13,8 @@ class Wrong(Exception):
 class Side:
     """Where a case runs: a port, a database, and (through pgsteer) the console."""
 
-    def __init__(self, port, database, proxied):
-        self.port, self.database, self.proxied = port, database, proxied
+    def __init__(self, port, database, proxied, direct=None):
+        self.port, self.database, self.proxied, self.direct = port, database, proxied, direct or port
         self.console = None
         if proxied:
             self.console = psycopg2.connect(host="127.0.0.1", port=port, user="postgres", dbname="pgsteer")
@@ -85,7 +85,7 @@ class Trial:
         """Repeats `act` until pgsteer's count of hits moves by it; returns its last answer."""
         if not self.side.proxied:
             return act()
-        deadline = time.time() + 4
+        deadline = time.time() + 15
         while time.time() < deadline:
             before = self.side.hits()
             got = act()
@@ -107,7 +107,7 @@ class Trial:
 
     def never(self, text, reason, on="r", paths=PATHS, log=True, **options):
         """Never from the cache, for a reason that EXPLAIN (PGSTEER) names."""
-        deadline = time.time() + 4
+        deadline = time.time() + 15
         said = ""
         if self.side.proxied:
             while time.time() < deadline:
