@@ -7,9 +7,13 @@
 namespace pgsteer::proxy {
 namespace {
 
+/// Moves with the steady clock from where the wall clock stood at the start: setting the clock back must not make
+/// answers live longer.
 std::int64_t unix_us() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
+  using std::chrono::duration_cast, std::chrono::microseconds;
+  static const auto offset = duration_cast<microseconds>(std::chrono::system_clock::now().time_since_epoch()) -
+                             duration_cast<microseconds>(std::chrono::steady_clock::now().time_since_epoch());
+  return (offset + duration_cast<microseconds>(std::chrono::steady_clock::now().time_since_epoch())).count();
 }
 
 bool usable(const cache::Entry& entry, const cache::Key& key, const std::string& database, const cache::Words& words,

@@ -31,6 +31,41 @@ std::shared_ptr<const Plan> opaque_plan(const sql::SessionFacts& facts,
   return plan;
 }
 
+/// Whether one of the words that begin DDL is in a text without literals and comments; a column of that name is a false
+/// alarm and costs a look at the catalog.
+bool names_ddl(std::string_view text) {
+  for (std::size_t i = 0; i < text.size();) {
+    std::size_t end = i;
+    std::string word;
+    while (end < text.size() && std::isalpha(static_cast<unsigned char>(text[end]))) {
+      word += static_cast<char>(text[end++] | 0x20);
+    }
+    for (const std::string_view ddl : {"create", "alter", "drop", "grant", "revoke", "do", "comment", "security",
+                                       "reassign", "import", "refresh"}) {
+      if (word == ddl) return true;
+    }
+    i = std::max(end, i + 1);
+  }
+  return text.empty();
+}
+
+bool may_change_catalog(const sql::Analysis& analysis) {
+  using sql::StatementKind;
+  switch (analysis.kind) {
+    case StatementKind::ddl:
+      return !analysis.flags.creates_temporary;
+    case StatementKind::select:
+      return analysis.flags.into && !analysis.flags.creates_temporary;
+    case StatementKind::multiple:  // a migration, or only BEGIN, UPDATE, COMMIT
+      return analysis.flags.into || names_ddl(analysis.normalized);
+    case StatementKind::unparsed:
+    case StatementKind::do_block:
+      return true;
+    default:
+      return false;
+  }
+}
+
 std::string_view query_text(std::string_view message) {
   auto body = message.substr(protocol::kHeaderBytes);
   const auto end = body.find('\0');
@@ -151,7 +186,11 @@ Awaitable<void> Session::on_client_message(char type, std::string_view message) 
       tracker_.copy_done();
       forward(message);
       co_return;
-    case 'd': case 'H': case 'X':
+    case 'X':
+      leaving_ = true;
+      forward(message);
+      co_return;
+    case 'd': case 'H':
       forward(message);
       co_return;
     default:
@@ -309,6 +348,7 @@ std::shared_ptr<Exec> Session::make_exec(std::shared_ptr<const Plan> plan, std::
   exec->execution.arrival = Clock::now();
   if (plan && plan->analysis->kind == sql::StatementKind::select) exec->execution.text = text;
   exec->plan = std::move(plan);
+  publish("active");
   exec->in_flight = InFlight(worker_.in_flight);
   worker_.counters.queries.fetch_add(1, std::memory_order_relaxed);
   return exec;
@@ -320,11 +360,12 @@ void Session::track_writes(const Plan* plan) {
       plan->analysis->why_not == sql::WhyNot::nonstandard_strings) {
     return writes_.before_opaque(*unit_);
   }
-  if (plan->analysis->kind == sql::StatementKind::ddl && !plan->analysis->flags.creates_temporary) {
-    worker_.hub.catalog_changed(facts_.database);
-  }
+  if (may_change_catalog(*plan->analysis)) writes_.before_ddl(*unit_);
   const bool in_block = status_ == 'T' && tracker_.empty() && !group_open_;
-  writes_.before_forward(*unit_, *plan->analysis, worker_.snapshot().catalog(facts_.database), facts_,
+  // An uncommitted trigger, partition or foreign key of another session is in no picture, and a write may be waiting for it.
+  const Hub& hub = worker_.hub;
+  const bool certain = hub.pending_ddl.load() == 0 && hub.catalog_epoch.load() == worker_.snapshot().catalog_epoch;
+  writes_.before_forward(*unit_, *plan->analysis, certain ? worker_.snapshot().catalog(facts_.database) : nullptr, facts_,
                          plan->knowledge ? &plan->knowledge->cache : nullptr, in_block);
 }
 
@@ -516,7 +557,8 @@ bool Session::could_act(const Plan& plan) const {
 }
 
 Awaitable<void> Session::refresh_settings() {
-  std::string sql = "SELECT current_user, session_user, current_setting('search_path'), current_setting('is_superuser')";
+  std::string sql = "SELECT current_user, session_user, current_setting('search_path'), "
+      "pg_catalog.pg_my_temp_schema(), extract(epoch from pg_catalog.pg_postmaster_start_time())";
   for (const auto name : cache::key_settings()) {
     sql += ", current_setting('" + std::string(name) + "', true)";
   }
@@ -526,13 +568,16 @@ Awaitable<void> Session::refresh_settings() {
   co_await drain_to_server();
   co_await quiet();
   const auto names = cache::key_settings();
-  if (settings_reply_.size() != names.size() + 4) co_return;  // refused: stays uncertain, nothing acts
+  if (settings_reply_.size() != names.size() + 5) co_return;  // refused: stays uncertain, nothing acts
   facts_.settings["current_user"] = settings_reply_[0];
   facts_.settings["session_user"] = settings_reply_[1];
   facts_.search_path = settings_reply_[2];
+  // Whatever made them: DO, a trigger, a string of several statements.
+  if (settings_reply_[3] != "0") facts_.has_temporary_objects = true;
+  worker_.hub.server_started(settings_reply_[4]);
   const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database);
   if (catalog && catalog->default_search_path == facts_.search_path) facts_.search_path.clear();
-  for (std::size_t i = 0; i < names.size(); ++i) facts_.settings[std::string(names[i])] = settings_reply_[i + 4];
+  for (std::size_t i = 0; i < names.size(); ++i) facts_.settings[std::string(names[i])] = settings_reply_[i + 5];
   facts_.settings_uncertain = false;
   settings_known_ = true;
   ++facts_.version;

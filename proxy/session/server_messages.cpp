@@ -187,7 +187,9 @@ Session::Fate Session::on_reply(char type, std::string_view message, bool whole,
       --exec->hidden_completes;
       return Fate::swallow;
     }
-    if (execution.rows == 0) execution.rows = tag_rows(body_of(message).substr(0, body_of(message).find('\0')));
+    const auto tag = body_of(message).substr(0, body_of(message).find('\0'));
+    if (execution.rows == 0) execution.rows = tag_rows(tag);
+    if (tag == "ROLLBACK" && result.context.unit) WriteTracker::rolled_back(*result.context.unit);
   }
   if (exec->fill && !exec->fill->spoiled) {
     cache::Entry& entry = *exec->fill->entry;
@@ -269,7 +271,13 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
 Session::Fate Session::on_ready(char status, const Tracker::Result& result) {
   status_ = status;
   if (status == 'I' && tracker_.empty()) portals_.clear();
-  if (result.context.unit) writes_.on_ready(*result.context.unit, status, tracker_.empty());
+  if (result.context.unit) {
+    writes_.on_ready(*result.context.unit, status, tracker_.empty());
+    if (result.context.unit->opaque) {
+      facts_.settings_uncertain = settings_changed_in_block_ = true;
+      ++facts_.version;
+    }
+  }
   if (status == 'I') {
     if (!result.hidden) worker_.counters.transactions.fetch_add(1, std::memory_order_relaxed);
     if (std::exchange(settings_changed_in_block_, false)) {
@@ -277,8 +285,8 @@ Session::Fate Session::on_ready(char status, const Tracker::Result& result) {
       ++facts_.version;
     }
     facts_.catalog_uncertain = false;
-    if (std::exchange(ddl_in_block_, false)) worker_.hub.catalog_changed(facts_.database);
-    if (unmarked_ && tracker_.empty() && tracking_ && !worker_.snapshot().panic) {
+    // In panic too: the next message counts again, and an idle session must not keep the cache shut.
+    if (unmarked_ && tracker_.empty() && tracking_) {
       unmarked_ = false;
       worker_.hub.words.flush();
       worker_.hub.unmarked_sessions.fetch_sub(1);
@@ -342,6 +350,8 @@ void Session::apply_settings(const sql::Analysis& analysis) {
     if (status_ == 'T' || change.local) settings_changed_in_block_ = true;
     uncertain();
   }
+  if (analysis.flags.creates_temporary) facts_.has_temporary_objects = true;
+  if (analysis.flags.explain_analyze) uncertain();
   switch (analysis.kind) {
     case StatementKind::discard:
     case StatementKind::deallocate:
@@ -358,10 +368,8 @@ void Session::apply_settings(const sql::Analysis& analysis) {
       uncertain();
       break;
     case StatementKind::ddl:
-      if (analysis.flags.creates_temporary) facts_.has_temporary_objects = true;
       // Its own transaction sees the change now, everybody else at the next ReadyForQuery that says idle.
       facts_.catalog_uncertain = true;
-      ddl_in_block_ = true;
       uncertain();
       break;
     default:
@@ -370,7 +378,7 @@ void Session::apply_settings(const sql::Analysis& analysis) {
   if (const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database)) {
     for (const auto& use : analysis.functions) {
       const auto* group = catalog->function(use.schema, use.name);
-      if (group && group->any_user_defined && group->worst_volatility == 'v') uncertain();
+      if (group && group->any_user_defined) uncertain();  // declared stable, it may set something all the same
     }
   }
 }

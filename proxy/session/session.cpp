@@ -96,6 +96,7 @@ void Session::start_login_deadline() {
 }
 
 bool Session::marked() const {
+  if (unmarked_) return true;  // nothing is known of it: it may be a write
   if (unit_ && unit_->mark) return true;
   for (const auto& expected : tracker_.queue()) {
     if (expected.context.unit && expected.context.unit->mark) return true;
@@ -161,7 +162,8 @@ void Session::lose_tracking(const char* why) {
 }
 
 void Session::unmarked_work() {
-  if (unmarked_ || !worker_.snapshot().policies->any_cache()) return;
+  if (unmarked_ || startup_.replication == "true") return;  // a physical walsender runs no SQL
+  // counted without a cache too: a reload may bring one while this work is under way
   unmarked_ = true;
   worker_.hub.unmarked_sessions.fetch_add(1);
 }
@@ -259,6 +261,7 @@ Awaitable<void> Session::client_loop([[maybe_unused]] std::shared_ptr<Session> s
     // The client has said all it will, and may still be reading: the server finishes what it was asked, meets the end of
     // its input as it would directly, and its end is ours.
     boost::system::error_code ignored;
+    leaving_ = true;
     server_.shutdown(Socket::shutdown_send, ignored);
   } else {
     client_lost();
@@ -292,6 +295,8 @@ Awaitable<void> Session::server_loop(std::shared_ptr<Session> self) {
   }
   if (closing_) co_return;
   if (!tracker_.empty()) spdlog::info("session={} event=server_gone in_flight={}", info_.id, tracker_.size());
+  // An end that nobody asked for may be a crash: unlogged tables are empty then, asynchronous commits lost.
+  if (ready_ && !leaving_ && !client_gone_) worker_.hub.words.flush();
   co_await drain_to_client();
   // Outcomes of what was in flight stay unknown: every mark is finished as "changed" when its unit dies with us.
   finish();

@@ -217,11 +217,11 @@ class Session : public std::enable_shared_from_this<Session> {
   bool tracking_ = true;
   bool unmarked_ = false;        ///< counted in hub.unmarked_sessions
   bool closing_ = false;
+  bool leaving_ = false;         ///< Terminate was sent: the end of the connection is no news
   bool client_gone_ = false;     ///< only the fate of what is under way is still awaited
   char status_ = 'I';            ///< of the last ReadyForQuery
   bool settings_known_ = false;  ///< asked the server at least once
   bool settings_changed_in_block_ = false;
-  bool ddl_in_block_ = false;    ///< the catalog changes when this transaction commits
   bool group_open_ = false;      ///< extended messages were forwarded since the last Sync
   bool unnamed_stale_ = false;   ///< the server still has an unnamed statement that the client's messages have destroyed
   int writing_to_server_ = 0;    ///< coroutines in drain_to_server
