@@ -2,6 +2,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "cache/stores/redis.hpp"
 #include "proxy/session/session.hpp"
 
 namespace pgsteer::proxy {
@@ -72,6 +73,9 @@ Awaitable<Session::Lookup> Session::look_up(std::shared_ptr<const Plan> plan, st
   const bool use_redis = worker_.redis && estimate_ms * 1000 >= static_cast<double>(config->cache.redis_min_cost.count());
   if (use_redis && permit) {
     auto bytes = co_await worker_.redis->get(redis_key(key));
+    // A link that never came about has no look-ups to break: to the operator it is open all the same.
+    hub.redis_breaker.store(static_cast<int>(worker_.redis->connected() ? worker_.redis->breaker() : cache::BreakerState::open),
+                            std::memory_order_relaxed);
     if (bytes) {
       if (auto entry = cache::deserialize(*bytes);
           entry && usable(*entry, key, facts_.database, hub.words, need_description)) {

@@ -329,6 +329,7 @@ void Session::on_finished(Exec& exec) {
   if (exec.fallback_due) return;
   const sql::Analysis& analysis = *exec.plan->analysis;
   if (exec.execution.sqlstate.empty()) {
+    if (exec.prepared && exec.plan->knowledge) exec.prepared->catalog_version = exec.plan->knowledge->cache.catalog_version;
     if (exec.fill && !exec.fill->entry->complete.empty()) store(exec);
     apply_settings(analysis);
   }

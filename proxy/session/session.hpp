@@ -51,8 +51,11 @@ class InFlight {
   int* count_ = nullptr;
 };
 
+struct Prepared;
+
 /// One execution under way.
 struct Exec {
+  std::shared_ptr<Prepared> prepared;  ///< what a held group bound
   InFlight in_flight;
   std::shared_ptr<const Plan> plan;  ///< null when the statement could not be looked at
   Execution execution;
@@ -73,6 +76,7 @@ struct Prepared {
   std::vector<std::uint32_t> parameter_types;
   std::shared_ptr<const Plan> plan;
   std::uint64_t session_version = 0;
+  std::uint64_t catalog_version = 0;  ///< under which the server was last seen to run it: its columns may change with DDL
   std::string unsent;  ///< the Parse message, while only the cache has answered: the server has not seen it
   bool local = false;  ///< EXPLAIN (PGSTEER): answered here
   bool dropped = false;  ///< closed, or destroyed by a simple query, before its ParseComplete arrived

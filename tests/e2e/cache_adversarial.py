@@ -35,7 +35,7 @@ def first_difference(direct, proxied):
 
 
 def without_database(log, database):
-    return eval(repr(log).replace(database, "DATABASE"))
+    return [repr(entry).replace(database, "DATABASE") for entry in log]
 
 
 def main():

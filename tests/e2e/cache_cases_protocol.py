@@ -310,12 +310,12 @@ def _(t):
     warm(t, lambda: x.prepared(read, ("1",), (INT4,)), read)
     for n in range(3):
         fresh = t.on(f"fresh{n}", wire=True)  # its server never saw the Parse
-        t.log.append(fresh.prepared(read, ("1",), (INT4,)))
+        t.log.append(fresh.parse(read, "s0", (INT4,)).bind(("1",), "s0").execute().sync())
         t.sql("update t128 set v = v + 1")
         if n == 1:
             t.log.append(fresh.describe("s0", "S").sync())
-        t.log.append(fresh.prepared(read, ("1",), (INT4,)))
-        t.log.append(fresh.prepared(read, ("2",), (INT4,)))
+        t.log.append(fresh.bind(("1",), "s0").execute().sync())
+        t.log.append(fresh.bind(("2",), "s0").execute().sync())
         if n == 2:
             t.log.append(fresh.simple("execute s0(1)"))
             t.log.append(fresh.simple("deallocate s0"))

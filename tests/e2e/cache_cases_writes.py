@@ -124,7 +124,7 @@ for letter, query in enumerate(("select k from t44 where v = (select max(v) from
 def copy_in(t):
     for mode in ("t15", "t15(k, v)"):
         t.warm(total(15))
-        t.copy(f"copy {mode} from stdin", f"{len(mode)}\t40\n")
+        t.copy(f"copy {mode} from stdin", f"{len(mode) + 40}\t40\n")
         t.read(total(15))
 
 

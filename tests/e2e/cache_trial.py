@@ -56,7 +56,7 @@ class Trial:
         with self.on(on, **options).cursor() as cursor:
             try:
                 cursor.execute(text)
-                got = cursor.fetchall() if cursor.description else cursor.statusmessage
+                got = [tuple(bytes(v) if isinstance(v, memoryview) else v for v in row) for row in cursor.fetchall()] if cursor.description else cursor.statusmessage
             except psycopg2.Error as error:
                 got = f"ERROR {error.pgcode}"
         if log:

@@ -58,10 +58,15 @@ class Extended(Wire):
         key = (text, tuple(types))
         if key not in names:
             names[key] = f"s{len(names)}"
-            self.parse(text, names[key], types)
-        self.bind(values, names[key]).execute()
-        # ParseComplete comes at the first use only: left out, so that uses compare.
-        return [m for m in self.sync() if m[0] != "1"]
+            failed = [m for m in self.parse(text, names[key], types).sync() if m[0] == "E"]
+            if failed:
+                del names[key]
+                return failed
+        got = self.bind(values, names[key]).execute().sync()
+        if ("E", "0A000") in got:  # its columns have changed: prepared anew at the next use
+            names[key] = f"{names[key]}x"
+            self.parse(text, names[key], types).sync()
+        return got
 
     def simple(self, text):
         return [plain(kind, body) for kind, body in self.query(text)]
