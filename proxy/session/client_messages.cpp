@@ -452,6 +452,12 @@ void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
   protocol::append_query(to_server_, changed);
 }
 
+void Session::note_names(Prepared& prepared) const {
+  const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database);
+  prepared.parsed_catalog_version = catalog ? catalog->version : 0;
+  prepared.parsed_search_path = facts_.search_path;
+}
+
 std::shared_ptr<Prepared> Session::find_prepared(std::string_view name) {
   if (const auto it = parsing_.find(name); it != parsing_.end()) return it->second;
   if (const auto it = prepared_.find(name); it != prepared_.end()) return it->second;
@@ -505,6 +511,7 @@ void Session::on_parse(std::string_view message) {
     prepared->text = parse->text;
     prepared->parameter_types = parse->parameter_types;
     prepared->plan = make_plan(prepared->text, prepared->parameter_types, true);
+    note_names(*prepared);
     if (prepared->plan->analysis->flags.explain_pgsteer && !worker_.snapshot().panic && tracker_.empty() &&
         !tracker_.skipping()) {
       prepared->local = true;

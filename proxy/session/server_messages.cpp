@@ -376,6 +376,9 @@ void Session::apply_settings(const sql::Analysis& analysis) {
     default:
       break;
   }
+  for (const auto& use : analysis.functions) {
+    if (use.name == "set_config") uncertain();  // with arguments that are no literals it is not in `settings`
+  }
   if (const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database)) {
     for (const auto& use : analysis.functions) {
       const auto* group = catalog->function(use.schema, use.name);

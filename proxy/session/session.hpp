@@ -76,6 +76,8 @@ struct Prepared {
   std::vector<std::uint32_t> parameter_types;
   std::shared_ptr<const Plan> plan;
   std::uint64_t session_version = 0;
+  std::uint64_t parsed_catalog_version = 0;  ///< and parsed_search_path: what its names were resolved by, 0 = unknown
+  std::string parsed_search_path;
   std::uint64_t catalog_version = 0;  ///< under which the server was last seen to run it: its columns may change with DDL
   std::string unsent;  ///< the Parse message, while only the cache has answered: the server has not seen it
   bool local = false;  ///< EXPLAIN (PGSTEER): answered here
@@ -149,6 +151,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void track_writes(const Plan* plan);
   bool bytes_only() const { return !tracking_ || worker_.snapshot().panic; }
   std::shared_ptr<Prepared> find_prepared(std::string_view name);
+  void note_names(Prepared& prepared) const;
   void send_unsent(const std::shared_ptr<Prepared>& prepared);
   void forget_unnamed();                       ///< a simple query destroys the unnamed statement
   void drop_stale_unnamed(std::string_view name);
