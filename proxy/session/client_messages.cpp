@@ -16,6 +16,8 @@ using protocol::Request;
 
 namespace {
 
+constexpr std::size_t kMaxKeptParameters = 8192;
+
 /// The plan of a statement that was not looked at: as it came, may write anything.
 std::shared_ptr<const Plan> opaque_plan(const sql::SessionFacts& facts,
                                         sql::WhyNot why_not = sql::WhyNot::too_long) {
@@ -156,16 +158,15 @@ Awaitable<void> Session::on_client_message(char type, std::string_view message) 
       co_return;
     case 'E': {
       const auto execute = protocol::read_execute(message.substr(protocol::kHeaderBytes));
-      std::shared_ptr<Prepared> statement;
+      Portal portal;
       if (execute) {
-        const auto portal = portals_.find(execute->portal);
-        if (portal != portals_.end()) statement = portal->second.statement;
+        if (const auto found = portals_.find(execute->portal); found != portals_.end()) portal = found->second;
       }
-      if (statement && statement->local) {
-        co_await answer_locally(statement->text, false);
+      if (portal.statement && portal.statement->local) {
+        co_await answer_locally(portal.statement->text, false);
         co_return;
       }
-      on_execute(message, std::move(statement));
+      on_execute(message, portal);
       break;
     }
     case 'C':
@@ -226,10 +227,15 @@ Awaitable<void> Session::on_describe(std::string_view message) {
   group_open_ = true;
 }
 
-void Session::on_execute(std::string_view message, std::shared_ptr<Prepared> statement) {
+void Session::on_execute(std::string_view message, const Portal& portal) {
+  const auto& statement = portal.statement;
   auto plan = statement ? statement->plan : nullptr;
   track_writes(plan.get());
   auto exec = make_exec(plan ? plan : opaque_plan(facts_), statement ? statement->text : std::string_view());
+  if (statement && !portal.parameters.empty()) {
+    exec->execution.parameter_types = statement->parameter_types;
+    exec->execution.bind = portal.parameters;
+  }
   expect(Request::execute, {exec, unit_, nullptr});
   forward(message);
 }
@@ -296,7 +302,7 @@ void Session::on_large_client_message(char type, std::string_view beginning) {
       if (statement && statement->local) return lose_tracking("Bind: oversized for EXPLAIN (PGSTEER)");
       if (statement) send_unsent(statement);
       else drop_stale_unnamed(name);
-      portals_[std::string(portal)] = {statement};
+      portals_[std::string(portal)] = {statement, {}};
       expect(Request::bind, {});
       group_open_ = true;
       break;
@@ -540,7 +546,7 @@ Awaitable<void> Session::on_bind(std::string_view message) {
   std::shared_ptr<Prepared> statement = bind ? find_prepared(bind->statement) : nullptr;
   if (statement && statement->local) {
     if (!co_await our_turn()) co_return;
-    portals_[std::string(bind->portal)] = {statement};
+    portals_[std::string(bind->portal)] = {statement, {}};
     protocol::append_empty(to_client_, '2');
     co_return;
   }
@@ -550,7 +556,13 @@ Awaitable<void> Session::on_bind(std::string_view message) {
   } else if (bind) {
     drop_stale_unnamed(bind->statement);
   }
-  if (bind) portals_[std::string(bind->portal)] = {statement};
+  if (bind) {
+    auto& portal = portals_[std::string(bind->portal)] = {statement, {}};
+    if (statement && statement->plan && statement->plan->analysis->kind == sql::StatementKind::select &&
+        bind->parameters.size() <= kMaxKeptParameters) {
+      portal.parameters = bind->parameters;
+    }
+  }
   expect(Request::bind, {});
   forward(message);
   group_open_ = true;

@@ -86,6 +86,7 @@ struct Prepared {
 
 struct Portal {
   std::shared_ptr<Prepared> statement;
+  std::string parameters;  ///< raw, of a SELECT: without them the background cannot run it again
 };
 
 /// One client with its own server connection: two coroutines, client -> server and server -> client, on one thread.
@@ -141,7 +142,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void on_parse(std::string_view message);
   Awaitable<void> on_bind(std::string_view message);
   Awaitable<void> on_describe(std::string_view message);
-  void on_execute(std::string_view message, std::shared_ptr<Prepared> statement);
+  void on_execute(std::string_view message, const Portal& portal);
   Awaitable<void> on_close(std::string_view message);
   void forward(std::string_view message) { to_server_.append(message); }
   bool expect(protocol::Request kind, Context context, bool hidden = false);
