@@ -102,7 +102,7 @@ Awaitable<void> Session::on_client_bytes() {
     }
     if (protocol::violates_protocol(*header)) {
       // The server ends the connection at the sight of it, in its own words; nothing behind it will be read.
-      worker_.counters.protocol_errors.fetch_add(1, std::memory_order_relaxed);
+      worker_.counters.protocol_errors.add();
       lose_tracking("a message no server accepts");
       continue;
     }
@@ -277,7 +277,7 @@ void Session::on_large_client_message(char type, std::string_view beginning) {
     case 'Q':
       writes_.before_opaque(*unit_);
       facts_.settings_uncertain = true;
-      worker_.counters.not_analysed.fetch_add(1, std::memory_order_relaxed);
+      worker_.counters.not_analysed.add();
       forget_unnamed();
       unnamed_stale_ = false;
       if (expect(Request::query, {make_exec(opaque_plan(facts_), {}), unit_, nullptr})) unit_ = nullptr;
@@ -287,7 +287,7 @@ void Session::on_large_client_message(char type, std::string_view beginning) {
       auto prepared = std::make_shared<Prepared>();
       prepared->name = r.cstring();
       prepared->plan = opaque_plan(facts_);
-      worker_.counters.not_analysed.fetch_add(1, std::memory_order_relaxed);
+      worker_.counters.not_analysed.add();
       if (expect(Request::parse, {nullptr, nullptr, prepared})) parsing_[prepared->name] = prepared;
       if (prepared->name.empty()) unnamed_stale_ = false;
       group_open_ = true;
@@ -324,7 +324,7 @@ std::shared_ptr<const Plan> Session::make_plan(std::string_view text, std::span<
   if (const auto strings = facts_.settings.find("standard_conforming_strings");
       strings != facts_.settings.end() && strings->second != "on") {
     // The parser reads standard strings only: with the old ones a text may mean something else.
-    worker_.counters.not_analysed.fetch_add(1, std::memory_order_relaxed);
+    worker_.counters.not_analysed.add();
     return opaque_plan(facts_, sql::WhyNot::nonstandard_strings);
   }
   const bool stale = worker_.hub.catalog_epoch.load(std::memory_order_acquire) != worker_.snapshot().catalog_epoch;
@@ -338,7 +338,7 @@ std::shared_ptr<const Plan> Session::make_plan(std::string_view text, std::span<
   auto plan = worker_.pipeline.plan(query, worker_.snapshot(), worker_.circumstances(session_mode_));
   facts_.catalog_uncertain = uncertain;
   if (plan->analysis->why_not != sql::WhyNot::none) {
-    worker_.counters.not_analysed.fetch_add(1, std::memory_order_relaxed);
+    worker_.counters.not_analysed.add();
   }
   return plan;
 }
@@ -356,7 +356,7 @@ std::shared_ptr<Exec> Session::make_exec(std::shared_ptr<const Plan> plan, std::
   exec->plan = std::move(plan);
   publish("active");
   exec->in_flight = InFlight(worker_.in_flight);
-  worker_.counters.queries.fetch_add(1, std::memory_order_relaxed);
+  worker_.counters.queries.add();
   return exec;
 }
 
@@ -453,8 +453,7 @@ void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
   exec->fallback_armed = true;
   exec->original = message;
   exec->original_requests = {Request::query};
-  (chosen.kind == rewriter::CandidateKind::rewritten ? worker_.counters.rewritten : worker_.counters.steered)
-      .fetch_add(1, std::memory_order_relaxed);
+  (chosen.kind == rewriter::CandidateKind::rewritten ? worker_.counters.rewritten : worker_.counters.steered).add();
   protocol::append_query(to_server_, changed);
 }
 

@@ -216,7 +216,7 @@ Session::Fate Session::on_reply(char type, std::string_view message, bool whole,
 Session::Fate Session::on_error(std::string_view message, bool whole, const Tracker::Result& result) {
   const auto body = body_of(message);
   const auto sqlstate = protocol::error_field(body, 'C');
-  worker_.counters.errors.fetch_add(1, std::memory_order_relaxed);
+  worker_.counters.errors.add();
   for (const auto& dropped : result.dropped) {
     if (const auto& prepared = dropped.context.prepared) {
       std::erase_if(parsing_, [&](const auto& entry) { return entry.second == prepared; });
@@ -253,7 +253,7 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
     fallback_ = exec;
     spdlog::warn("session={} event=fallback fingerprint={} candidate={} sqlstate={}", info_.id,
                  exec->plan->analysis->fingerprint_hex, exec->plan->chosen().label(), sqlstate);
-    worker_.counters.fallbacks.fetch_add(1, std::memory_order_relaxed);
+    worker_.counters.fallbacks.add();
     // A statement of ours that did not parse must not be taken for prepared.
     variants_.clear();
     return Fate::swallow;
@@ -279,7 +279,7 @@ Session::Fate Session::on_ready(char status, const Tracker::Result& result) {
     }
   }
   if (status == 'I') {
-    if (!result.hidden) worker_.counters.transactions.fetch_add(1, std::memory_order_relaxed);
+    if (!result.hidden) worker_.counters.transactions.add();
     if (std::exchange(settings_changed_in_block_, false)) {
       facts_.settings_uncertain = true;  // SET LOCAL has ended, or SET was rolled back
       ++facts_.version;
@@ -393,8 +393,8 @@ void Session::report(Exec& exec) {
   exec.in_flight.end();
   if (exec.execution.last_byte_ns == 0) exec.execution.last_byte_ns = since(exec.execution.arrival);
   const auto server_ns = exec.execution.last_byte_ns - exec.execution.sent_ns;
-  worker_.counters.server_ns.fetch_add(server_ns, std::memory_order_relaxed);
-  worker_.counters.proxy_ns.fetch_add(exec.execution.proxy_ns, std::memory_order_relaxed);
+  worker_.counters.server_ns.add(server_ns);
+  worker_.counters.proxy_ns.add(exec.execution.proxy_ns);
   worker_.observe_latency(static_cast<double>(server_ns) / 1e6);
   if (!exec.plan || exec.plan->decision.mode == policies::Mode::off) return;
   Outcome outcome;

@@ -75,7 +75,7 @@ void Session::publish(const char* state) {
 Awaitable<void> Session::run() {
   auto self = shared_from_this();
   worker_.sessions[info_.id] = self;
-  worker_.counters.client_connections.fetch_add(1, std::memory_order_relaxed);
+  worker_.counters.client_connections.add();
   info_.live_state = std::make_shared<std::atomic<const char*>>("login");
   worker_.hub.set_client(info_);
   worker_.hub.catalog_wanted(facts_.database);
@@ -132,7 +132,7 @@ void Session::finish() {
   }
   worker_.sessions.erase(info_.id);
   worker_.hub.drop_client(info_.id);
-  worker_.counters.client_disconnects.fetch_add(1, std::memory_order_relaxed);
+  worker_.counters.client_disconnects.add();
 }
 
 void Session::close(bool with_fatal_error) {
@@ -151,7 +151,7 @@ void Session::fatal(const char* sqlstate, const std::string& message) {
 void Session::lose_tracking(const char* why) {
   if (!tracking_) return;
   spdlog::warn("session={} event=tracking_lost reason=\"{}\"", info_.id, why);
-  worker_.counters.tracking_lost.fetch_add(1, std::memory_order_relaxed);
+  worker_.counters.tracking_lost.add();
   release_held();
   tracking_ = false;
   for (const auto& expected : tracker_.queue()) {
@@ -197,7 +197,7 @@ Awaitable<void> Session::drain_to_client() {
     boost::system::error_code ec;
     const std::size_t n = client_.write_some(asio::buffer(to_client_), ec);
     if (n > 0) {
-      worker_.counters.bytes_out.fetch_add(n, std::memory_order_relaxed);
+      worker_.counters.bytes_out.add(n);
       to_client_.erase(0, n);
       continue;
     }
@@ -221,7 +221,7 @@ Awaitable<void> Session::drain_to_server() {
     boost::system::error_code ec;
     const std::size_t n = server_.write_some(asio::buffer(to_server_), ec);
     if (n > 0) {
-      worker_.counters.bytes_in.fetch_add(n, std::memory_order_relaxed);
+      worker_.counters.bytes_in.add(n);
       to_server_.erase(0, n);
       continue;
     }
