@@ -117,6 +117,8 @@ class Session : public std::enable_shared_from_this<Session> {
   // --- session.cpp ---
   Awaitable<void> client_loop(std::shared_ptr<Session> self);
   Awaitable<void> server_loop(std::shared_ptr<Session> self);
+  bool write_to_client();
+  bool write_to_server();
   Awaitable<void> drain_to_client();
   Awaitable<void> drain_to_server();
   Awaitable<void> quiet();               ///< until no request is in flight
@@ -197,7 +199,8 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // --- server_messages.cpp ---
   enum class Fate : unsigned char { relay, swallow };
-  Awaitable<void> on_server_bytes();
+  void on_server_bytes();
+  Exec* plain_rows();
   Fate on_server_message(char type, std::string_view message, bool whole);
   Fate on_login_message(char type, std::string_view message);
   Fate on_reply(char type, std::string_view message, bool whole, const Tracker::Result& result);
