@@ -57,7 +57,8 @@ struct Prepared;
 struct PlanStamp {
   std::uint64_t snapshot = 0, facts = 0;
   char transaction = 0;
-  bool settings_uncertain = false, temporary_objects = false, catalog_uncertain = false;
+  bool settings_uncertain = false, temporary_objects = false, catalog_uncertain = false,
+       objects_uncertain = false;
   std::optional<policies::Mode> mode;
   bool operator==(const PlanStamp&) const = default;
 };
@@ -238,7 +239,9 @@ class Session : public std::enable_shared_from_this<Session> {
   Fate on_ready(char status, const Tracker::Result& result);
   void on_hidden(char type, std::string_view message);
   void on_finished(Exec& exec);
-  void apply_settings(const sql::Analysis& analysis);
+  void apply_settings(const Plan& plan);
+  void doubt_settings();
+  void doubt_objects();
   void report(Exec& exec);
   void send_original(Exec& exec);
   std::uint64_t since(Clock::time_point start) const;

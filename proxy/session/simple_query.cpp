@@ -145,7 +145,7 @@ Awaitable<void> Session::refresh_settings() {
   const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database);
   if (catalog && catalog->default_search_path == facts_.search_path) facts_.search_path.clear();
   for (std::size_t i = 0; i < names.size(); ++i) facts_.settings[std::string(names[i])] = settings_reply_[i + 5];
-  facts_.settings_uncertain = false;
+  facts_.settings_uncertain = facts_.objects_uncertain = false;
   settings_known_ = true;
   ++facts_.version;
 }
