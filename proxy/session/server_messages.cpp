@@ -96,6 +96,7 @@ Session::Fate Session::on_login_message(char type, std::string_view message) {
     ready_ = true;
     status_ = body.empty() ? 'I' : body[0];
     publish("idle");
+    worker_.hub.set_client(info_);  // with the server's process now: SHOW SERVERS and SHOW POOLS count by it
   } else if (type == 'S') {
     protocol::Reader r(body);
     const auto name = r.cstring();
