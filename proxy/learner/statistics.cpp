@@ -81,6 +81,10 @@ void Statistics::record(const Outcome& outcome, std::int64_t unix_us, double exp
   }
   row.action = decision.action;
   describe_cacheability(plan, row);
+  const char* acted = cached ? "cache_hit" : kind == rewriter::CandidateKind::rewritten ? "rewritten" : steered ? "hinted" : "pass";
+  ++decision_counts_[{decision.rule, decision.mode, acted, decision.reason}];
+  if (!cached)
+    for (const auto& rule : plan.chosen().rules) ++rewrites_[rule];
   decision.id = next_id_++;
   decisions_.push_back(std::move(decision));
   if (decisions_.size() > kMaxDecisions) decisions_.pop_front();
@@ -128,6 +132,16 @@ std::vector<DecisionRecord> Statistics::decisions(std::size_t limit) const {
   const std::lock_guard lock(mutex_);
   const auto count = std::min(limit, decisions_.size());
   return {decisions_.rbegin(), decisions_.rbegin() + static_cast<std::ptrdiff_t>(count)};
+}
+
+std::map<Learner::DecisionCount, std::uint64_t> Statistics::decision_counts() const {
+  const std::lock_guard lock(mutex_);
+  return decision_counts_;
+}
+
+std::map<std::string, std::uint64_t> Statistics::rewrites_by_rule() const {
+  const std::lock_guard lock(mutex_);
+  return rewrites_;
 }
 
 bool Statistics::knows(const std::string& fingerprint) const {

@@ -20,6 +20,8 @@ class Statistics {
   std::vector<QueryStatistics> queries() const;
   std::vector<DecisionRecord> decisions(std::size_t limit) const;
   bool knows(const std::string& fingerprint) const;
+  std::map<Learner::DecisionCount, std::uint64_t> decision_counts() const;
+  std::map<std::string, std::uint64_t> rewrites_by_rule() const;
 
  private:
   struct Entry {
@@ -31,6 +33,8 @@ class Statistics {
   std::map<std::pair<std::string, std::string>, Entry> entries_;  ///< by database, fingerprint
   std::deque<DecisionRecord> decisions_;
   std::uint64_t next_id_ = 1;
+  std::map<Learner::DecisionCount, std::uint64_t> decision_counts_;  ///< as many as policy rules x modes x reasons
+  std::map<std::string, std::uint64_t> rewrites_;
 };
 
 }  // namespace pgsteer::proxy::learning
