@@ -63,6 +63,11 @@ struct Config {
     std::vector<std::string> admin_users;  ///< empty = anyone from loopback or a unix socket
     std::vector<std::string> stats_users;
   } console;
+  struct Http {
+    std::string address = "127.0.0.1";
+    int port = 6433;                       ///< 0 = off
+    std::string token_file;                ///< required when `address` is not this machine's own; "" = no token
+  } http;
   struct Log {
     std::string level = "info";            ///< trace debug info warn error
     std::string format = "text";           ///< text | json

@@ -25,6 +25,7 @@ class Worker {
   const int index;
   boost::asio::io_context loop{1};
   Counters& counters;
+  Meters& meters;
   Pipeline pipeline;
   std::shared_ptr<cache::RedisStore> redis;  ///< null without redis_url
   std::unordered_map<std::uint64_t, std::weak_ptr<Session>> sessions;

@@ -204,6 +204,7 @@ Session::Fate Session::on_error(std::string_view message, const Tracker::Result&
   const auto body = body_of(message);
   const auto sqlstate = protocol::error_field(body, 'C');
   worker_.counters.errors.fetch_add(1, std::memory_order_relaxed);
+  worker_.meters.error(sqlstate);
   for (const auto& dropped : result.dropped) {
     if (dropped.context.prepared) parsing_.erase(dropped.context.prepared->name);
     if (dropped.context.exec && dropped.context.exec != result.context.exec && dropped.context.exec->plan &&
@@ -357,6 +358,22 @@ void Session::apply_settings(const sql::Analysis& analysis) {
   }
 }
 
+void Session::meter(const Exec& exec, std::uint64_t server_ns) {
+  if (exec.fallback_due) return;  // counted when the original has answered
+  using Action = Meters::Action;
+  using Ending = Meters::Ending;
+  const auto kind = exec.plan ? exec.plan->chosen().kind : rewriter::CandidateKind::as_is;
+  const auto action = kind == rewriter::CandidateKind::as_is       ? Action::pass
+                      : kind == rewriter::CandidateKind::rewritten ? Action::rewritten
+                                                                   : Action::hinted;
+  const auto ending = exec.execution.cancelled             ? Ending::cancelled
+                      : !exec.execution.sqlstate.empty() ? Ending::error
+                                                         : Ending::ok;
+  worker_.meters.count(exec.plan ? exec.plan->analysis->kind : sql::StatementKind::unparsed, action, ending);
+  worker_.meters.from_server.record(server_ns);
+  worker_.meters.overhead.record(exec.execution.proxy_ns);
+}
+
 void Session::report(Exec& exec) {
   if (exec.reported) return;
   exec.reported = true;
@@ -366,6 +383,7 @@ void Session::report(Exec& exec) {
   worker_.counters.server_ns.fetch_add(server_ns, std::memory_order_relaxed);
   worker_.counters.proxy_ns.fetch_add(exec.execution.proxy_ns, std::memory_order_relaxed);
   worker_.observe_latency(static_cast<double>(server_ns) / 1e6);
+  meter(exec, server_ns);
   if (!exec.plan || exec.plan->decision.mode == policies::Mode::off) return;
   Outcome outcome;
   outcome.plan = exec.plan;
