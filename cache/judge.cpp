@@ -14,6 +14,7 @@ Reason judge_relation(const sql::TableUse& use, const sql::Catalog& catalog, con
   if (relation == nullptr) return Reason::unknown_relation;
   if (relation->oid < first_user_oid || is_system_schema(relation->schema)) return Reason::catalog_relation;
   if (relation->persistence == 't') return Reason::temporary_table;
+  if (relation->persistence == 'u') return Reason::unlogged_table;
   switch (relation->kind) {
     case 'f': return Reason::foreign_table;
     case 'S': return Reason::sequence;

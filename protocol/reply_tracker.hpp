@@ -17,6 +17,7 @@ enum class Request : std::uint8_t {
   close,
   sync,
   function_call,
+  copy_end,  ///< CopyDone or CopyFail: no request, a mark in the queue that shows which Syncs a COPY swallows
 };
 
 /// What a server message means for the request at the head of the queue.
@@ -50,7 +51,10 @@ class ReplyTracker {
   /// Registers a request about to be sent. False: the server ignores it (it is skipping to Sync after an error, or is
   /// in COPY-in mode), so no reply is due. `dropped`, when given, receives the context of an ignored request.
   bool expect(Request kind, bool hidden, Context context) {
-    if (copy_in_ && !copy_done_sent_ && kind == Request::sync) return false;
+    if (copy_in_ && !copy_done_sent_ && kind == Request::sync) {
+      ++syncs_in_copy_;
+      return false;
+    }
     if (skipping_) {
       if (kind != Request::sync) return false;
       skipping_ = false;
@@ -59,9 +63,15 @@ class ReplyTracker {
     return true;
   }
 
-  /// The client sent CopyDone or CopyFail.
+  /// The client sent CopyDone or CopyFail. It may run ahead of the server's CopyInResponse: then it is kept in its place
+  /// in the queue, for a Sync in front of it is ignored by the server and one behind it is answered. Outside of COPY the
+  /// server ignores it.
   void copy_done() {
-    if (copy_in_) copy_done_sent_ = true;
+    if (copy_in_ && !copy_done_sent_) {
+      copy_done_sent_ = true;
+    } else if (!queue_.empty()) {
+      queue_.push_back({Request::copy_end, false, Context{}});
+    }
   }
 
   bool empty() const { return queue_.empty(); }
@@ -77,6 +87,11 @@ class ReplyTracker {
         return {Meaning::asynchronous};
       default:
         break;
+    }
+    if (type == 'Z' && uncertain_syncs_ > 0 && (queue_.empty() || !ends_with_ready(queue_.front().kind))) {
+      --uncertain_syncs_;
+      skipping_ = false;
+      return {Meaning::finished, Request::sync};
     }
     if (queue_.empty()) {
       // A FATAL error may come at any time (57P01, idle timeouts); anything else has no place here.
@@ -113,6 +128,10 @@ class ReplyTracker {
   }
 
  private:
+  static bool ends_with_ready(Request kind) {
+    return kind == Request::query || kind == Request::function_call || kind == Request::sync;
+  }
+
   Result unexpected() { return {Meaning::unexpected}; }
 
   Result part() {
@@ -123,17 +142,19 @@ class ReplyTracker {
   Result finish() {
     Expected head = std::move(queue_.front());
     queue_.pop_front();
+    drop_marks();
     return {Meaning::finished, head.kind, head.hidden, std::move(head.context)};
   }
 
   Result on_error() {
+    uncertain_syncs_ = syncs_in_copy_;
     end_copy();
     Expected& head = queue_.front();
     Result result{Meaning::error, head.kind, head.hidden, head.context};
     // Simple queries, function calls and Sync itself still get their ReadyForQuery.
-    if (head.kind == Request::query || head.kind == Request::function_call || head.kind == Request::sync) return result;
+    if (ends_with_ready(head.kind)) return result;
     while (!queue_.empty() && queue_.front().kind != Request::sync) {
-      result.dropped.push_back(std::move(queue_.front()));
+      if (queue_.front().kind != Request::copy_end) result.dropped.push_back(std::move(queue_.front()));
       queue_.pop_front();
     }
     skipping_ = queue_.empty();
@@ -144,14 +165,27 @@ class ReplyTracker {
   void begin_copy_in() {
     copy_in_ = true;
     copy_done_sent_ = false;
-    while (queue_.size() > 1 && queue_[1].kind == Request::sync) queue_.erase(queue_.begin() + 1);
+    while (queue_.size() > 1 && !copy_done_sent_) {
+      // Anything else than Sync ends the COPY: CopyDone, CopyFail, or a message the server takes for a fault.
+      copy_done_sent_ = queue_[1].kind != Request::sync;
+      queue_.erase(queue_.begin() + 1);
+    }
   }
 
-  void end_copy() { copy_in_ = copy_done_sent_ = false; }
+  void drop_marks() {
+    while (!queue_.empty() && queue_.front().kind == Request::copy_end) queue_.pop_front();
+  }
+
+  void end_copy() {
+    copy_in_ = copy_done_sent_ = false;
+    syncs_in_copy_ = 0;
+  }
 
   std::deque<Expected> queue_;
   bool skipping_ = false;
   bool copy_in_ = false, copy_done_sent_ = false;
+  int syncs_in_copy_ = 0;    ///< sent after CopyInResponse and before CopyDone: ignored, unless the COPY had failed by then
+  int uncertain_syncs_ = 0;  ///< of a COPY that failed: a ReadyForQuery for them may come or not
 };
 
 }  // namespace pgsteer::protocol

@@ -98,6 +98,15 @@ std::optional<Header> peek_header(std::string_view bytes) {
   return Header{bytes[0], load32(bytes.data() + 1)};
 }
 
+bool violates_protocol(const Header& message) {
+  if (message.length < 4) return true;
+  switch (message.type) {
+    case 'Q': case 'F': case 'B': case 'P': case 'd': case 'p': return message.length >= 0x3fffffff;
+    case 'X': case 'C': case 'D': case 'E': case 'H': case 'S': case 'c': case 'f': return message.length > kMaxSmallLength;
+    default: return true;
+  }
+}
+
 namespace {
 void append_fields(std::string& out, char type, const ErrorFields& e) {
   Message m(out, type);

@@ -55,8 +55,12 @@ constexpr std::size_t kHeaderBytes = 5;
 /// nullopt: fewer than five bytes. A length below 4 is reported as such (the caller must refuse it).
 std::optional<Header> peek_header(std::string_view bytes);
 
-/// Largest message body PostgreSQL itself accepts (1 GiB - 1).
+/// Largest length PostgreSQL itself accepts (1 GiB - 1, PQ_LARGE_MESSAGE_LIMIT), and its limit for messages that are
+/// always small (PQ_SMALL_MESSAGE_LIMIT).
 constexpr std::uint32_t kMaxLength = 0x3fffffff + 4;
+constexpr std::uint32_t kMaxSmallLength = 10000;
+/// Whether a server would end the connection over this header of a client's message: unknown type, impossible length.
+bool violates_protocol(const Header& client_message);
 
 // --- messages the proxy itself writes (server side of the protocol) -------------------------------------------------
 

@@ -133,7 +133,8 @@ asio::awaitable<void> forward_cancel(Worker& worker, std::string packet) {
   co_await asio::async_write(*server, asio::buffer(packet), as_result);
   // The server answers by closing; until then the client must not take the request for done.
   char byte;
-  co_await server->async_read_some(asio::buffer(&byte, 1), as_result);
+  asio::steady_timer deadline(worker.loop, worker.snapshot().config->upstream.connect_timeout);
+  co_await (server->async_read_some(asio::buffer(&byte, 1), as_result) || deadline.async_wait(as_result));
 }
 
 }  // namespace

@@ -35,6 +35,9 @@ struct Hub::Impl {
   mutable std::mutex clients_mutex;
   std::unordered_map<std::uint64_t, ClientInfo> clients;
 
+  std::mutex server_mutex;
+  std::string server_start;
+
   std::mutex prepared_mutex;
   std::map<std::string, cache::Words::Mark> prepared_marks;
 };
@@ -197,6 +200,12 @@ std::optional<cache::Words::Mark> Hub::take_prepared_mark(const std::string& gid
 std::string Hub::reload_error() const {
   const std::lock_guard lock(impl_->reload_mutex);
   return impl_->reload_error;
+}
+
+void Hub::server_started(const std::string& when) {
+  const std::lock_guard lock(impl_->server_mutex);
+  if (!impl_->server_start.empty() && impl_->server_start != when) words.flush();
+  impl_->server_start = when;
 }
 
 std::optional<std::string> Hub::reload() {

@@ -64,6 +64,7 @@ class Hub {
   void catalog_changed(const std::string& database);
   /// Grows before any snapshot can follow: a session whose snapshot has another value treats its catalog as unknown.
   std::atomic<std::uint64_t> catalog_epoch{0};
+  std::atomic<int> pending_ddl{0};  ///< transactions under way that may have changed a catalog
   /// A database was connected to: its catalog is wanted.
   void catalog_wanted(const std::string& database);
   std::vector<std::string> take_catalog_requests();
@@ -78,6 +79,10 @@ class Hub {
   /// PREPARE TRANSACTION: the mark lives until somebody finishes the transaction.
   void keep_prepared_mark(const std::string& gid, cache::Words::Mark mark);
   std::optional<cache::Words::Mark> take_prepared_mark(const std::string& gid);
+
+  /// The server's start time as a session just heard it; another one than before voids the cache: a restart or a failover
+  /// may have lost what was committed asynchronously.
+  void server_started(const std::string& when);
 
   // --- counters and clients --------------------------------------------------------------------------------------
   Counters& thread_counters(int thread);

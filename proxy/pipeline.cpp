@@ -43,7 +43,16 @@ cache::Reason judge_cache(const sql::Query& query, const sql::Analysis& analysis
       knowledge->cache.catalog_version != catalog->version) {
     return cache::Reason::not_judged_yet;
   }
-  return knowledge->cache.state == cache::Judgement::State::refused ? knowledge->cache.reason : cache::Reason::none;
+  if (knowledge->cache.state == cache::Judgement::State::refused) return knowledge->cache.reason;
+  // Knowledge is shared by all users: "$user" may lead this one to other tables than those that were judged.
+  for (const auto& use : analysis.tables) {
+    const auto* relation = catalog->find(use.schema, use.name, query.session->search_path, query.session->user);
+    const auto& judged = knowledge->cache.relations;
+    if (!relation || std::find(judged.begin(), judged.end(), relation->oid) == judged.end()) {
+      return cache::Reason::unknown_relation;
+    }
+  }
+  return cache::Reason::none;
 }
 
 /// The rules behind the rewrites that were judged worth having for this shape; new literals then cost the matching of
@@ -109,8 +118,16 @@ bool random_matters(const Plan& plan) {
 
 }  // namespace
 
-/// LRU of plans by (text, identity), valid for one snapshot version.
+/// Plans, valid for one snapshot version. A plan with nothing but the original to send is the same for every text of one
+/// Analysis (texts that differ in literals share it); the others hold texts of their own and are kept by exact text, LRU.
 struct Pipeline::Memory {
+  struct Shared {
+    std::shared_ptr<const sql::Analysis> analysis;
+    std::string identity;
+    std::shared_ptr<const Plan> plan;
+  };
+  std::unordered_map<std::uint64_t, Shared> shared;
+
   struct Item {
     std::uint64_t hash;
     std::string text, identity;
@@ -133,8 +150,17 @@ Pipeline::~Pipeline() = default;
 std::shared_ptr<const Plan> Pipeline::plan(const sql::Query& query, const Snapshot& snapshot,
                                            const Circumstances& now) {
   const std::string identity = identity_of(query, now);
-  const std::uint64_t hash = XXH3_64bits(query.text.data(), query.text.size()) ^
-                             XXH3_64bits_withSeed(identity.data(), identity.size(), 1);
+  auto analysis = analyses_.get(query.text);
+  const std::uint64_t identity_hash = XXH3_64bits_withSeed(identity.data(), identity.size(), 1);
+  const std::uint64_t shared_hash = identity_hash ^ (reinterpret_cast<std::uintptr_t>(analysis.get()) * 0x9E3779B97F4A7C15ull);
+  if (const auto known = memory_->shared.find(shared_hash); known != memory_->shared.end()) {
+    const auto& item = known->second;
+    if (item.analysis == analysis && item.identity == identity && item.plan->snapshot_version == snapshot.version) {
+      return item.plan;
+    }
+    memory_->shared.erase(known);
+  }
+  const std::uint64_t hash = XXH3_64bits(query.text.data(), query.text.size()) ^ identity_hash;
   const auto found = memory_->index.find(hash);
   if (found != memory_->index.end()) {
     auto& item = *found->second;
@@ -148,7 +174,12 @@ std::shared_ptr<const Plan> Pipeline::plan(const sql::Query& query, const Snapsh
     memory_->order.erase(found->second);
     memory_->index.erase(found);
   }
-  auto made = make(query, snapshot, now);
+  auto made = make(query, std::move(analysis), snapshot, now);
+  if (made->candidates.size() == 1 && !random_matters(*made)) {
+    if (memory_->shared.size() >= memory_->max_items) memory_->shared.clear();
+    memory_->shared[shared_hash] = {made->analysis, identity, made};
+    return made;
+  }
   memory_->order.push_front({hash, std::string(query.text), identity, made});
   memory_->index[hash] = memory_->order.begin();
   if (memory_->order.size() > memory_->max_items) {
@@ -158,8 +189,8 @@ std::shared_ptr<const Plan> Pipeline::plan(const sql::Query& query, const Snapsh
   return made;
 }
 
-std::shared_ptr<const Plan> Pipeline::make(const sql::Query& query, const Snapshot& snapshot,
-                                           const Circumstances& now) const {
+std::shared_ptr<const Plan> Pipeline::make(const sql::Query& query, std::shared_ptr<const sql::Analysis> analysis,
+                                           const Snapshot& snapshot, const Circumstances& now) const {
   auto plan = std::make_shared<Plan>();
   const sql::SessionFacts& session = *query.session;
   plan->database = session.database;
@@ -168,8 +199,8 @@ std::shared_ptr<const Plan> Pipeline::make(const sql::Query& query, const Snapsh
   plan->search_path = session.search_path;
   plan->snapshot_version = snapshot.version;
 
-  // 1. Analyse the text (remembered by exact text).
-  plan->analysis = analyses_.get(query.text);
+  // 1. Analyse the text (remembered by exact text and by shape: plan()).
+  plan->analysis = std::move(analysis);
   plan->policy = snapshot.policies->resolve(*plan->analysis, session);
   if (!plan->policy.mode_given) plan->policy.mode = snapshot.config->mode.initial;
   const sql::Catalog* catalog = session.catalog_uncertain ? nullptr : snapshot.catalog(session.database);

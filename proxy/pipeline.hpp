@@ -38,10 +38,11 @@ class Pipeline {
 
  private:
   struct Memory;
-  std::shared_ptr<const Plan> make(const sql::Query& query, const Snapshot& snapshot, const Circumstances& now) const;
+  std::shared_ptr<const Plan> make(const sql::Query& query, std::shared_ptr<const sql::Analysis> analysis,
+                                   const Snapshot& snapshot, const Circumstances& now) const;
   void decide_again(Plan& plan, const sql::Query& query, const Snapshot& snapshot, const Circumstances& now) const;
 
-  mutable sql::AnalysisCache analyses_;
+  sql::AnalysisCache analyses_;
   std::unique_ptr<Memory> memory_;
 };
 

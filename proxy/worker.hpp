@@ -21,6 +21,10 @@ class Worker {
   Worker(Hub& hub, int index);
   ~Worker();
 
+ private:
+  std::vector<std::unique_ptr<char[]>> buffers_;  ///< outlives the loop: sessions that end with it give theirs back
+
+ public:
   Hub& hub;
   const int index;
   boost::asio::io_context loop{1};
@@ -44,7 +48,6 @@ class Worker {
  private:
   std::shared_ptr<const Snapshot> snapshot_;
   std::mt19937_64 random_;
-  std::vector<std::unique_ptr<char[]>> buffers_;
 };
 
 constexpr std::size_t kBufferBytes = 64 * 1024;

@@ -51,23 +51,6 @@ std::string gate(const sql::Query& query, const sql::Analysis& analysis, const s
   return {};
 }
 
-/// libpg_query 15's JSON writes a negative integer literal as zero. Such a literal is recognised by its text.
-bool integers_survived(const Json& node, std::string_view text) {
-  if (const auto* constant = as(node, "A_Const")) {
-    const auto* integer = object_field(*constant, "ival");
-    if (!integer || !integer->empty()) return true;
-    const auto* location = constant->if_contains("location");
-    const auto at = location && location->is_int64() ? location->get_int64() : 0;  // the parser leaves out location 0
-    return at >= 0 && static_cast<std::size_t>(at) < text.size() && text[static_cast<std::size_t>(at)] == '0';
-  }
-  if (const auto* object = node.if_object())
-    return std::all_of(object->begin(), object->end(),
-                       [&](const auto& member) { return integers_survived(member.value(), text); });
-  if (const auto* list = node.if_array())
-    return std::all_of(list->begin(), list->end(), [&](const Json& item) { return integers_survived(item, text); });
-  return true;
-}
-
 void parameters(const Json& node, std::set<std::int64_t>& found) {
   if (const auto* parameter = as(node, "ParamRef")) {
     const auto* number = parameter->if_contains("number");
@@ -187,10 +170,6 @@ std::vector<Candidate> rewrite(const sql::Query& query, const sql::Analysis& ana
   auto tree = sql::Tree::parse(query.text);
   if (!tree) {
     why = "not parsed";
-    return {};
-  }
-  if (!integers_survived(tree->root(), query.text)) {
-    why = "a negative literal the parser's output loses";
     return {};
   }
   const auto bound = Bound::bind(*tree, catalog, query, &why);

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -20,10 +21,15 @@ constexpr int hop_statements = 100;
 constexpr std::size_t longest_attribution = 20;  ///< statements asked once more for SHOW DECISIONS
 
 struct Series {
-  std::vector<double> all, round_p50, round_p95, round_mean, round;
-  void end_round() {
-    round_p50.push_back(quantile(round, 0.5));
-    round_p95.push_back(quantile(round, 0.95));
+  std::vector<double> all, round_mean, round;
+  std::vector<double> ratios, round_ratio;  ///< ln(this / baseline), pair by pair
+  void end_round(const std::vector<double>& baseline) {
+    std::vector<double> round_ratios;
+    for (std::size_t i = 0; i < round.size(); ++i) {
+      round_ratios.push_back(std::log(std::max(round[i], 1e-6) / std::max(baseline[i], 1e-6)));
+    }
+    round_ratio.push_back(quantile(round_ratios, 0.5));
+    ratios.insert(ratios.end(), round_ratios.begin(), round_ratios.end());
     double sum = 0;
     for (const double value : round) sum += value;
     round_mean.push_back(sum / static_cast<double>(std::max<std::size_t>(round.size(), 1)));
@@ -96,7 +102,8 @@ class Run {
       for (std::size_t k = 0; k < n; ++k) series_[c][k].round.push_back(answers[k].milliseconds);
     }
     if (round < 0) return;
-    for (Series& series : series_[c]) series.end_round();
+    const std::vector<double> baseline = series_[c].front().round;
+    for (Series& series : series_[c]) series.end_round(baseline);
   }
 
   // Warm-up answers count too: a wrong answer is wrong whenever it comes.
@@ -127,9 +134,8 @@ class Run {
       measured.p50 = quantile(series.all, 0.5);
       measured.p95 = quantile(series.all, 0.95);
       measured.mean = quantile(series.round_mean, 0.5);
-      measured.p50_spread = spread95(series.round_p50);
-      measured.p95_spread = spread95(series.round_p95);
-      measured.mean_spread = spread95(series.round_mean);
+      measured.log_ratio = quantile(series.ratios, 0.5);
+      measured.log_ratio_spread = spread95(series.round_ratio);
       measured.rows /= static_cast<std::uint64_t>(std::max(options_.rounds, 1));
     }
   }

@@ -26,7 +26,9 @@ struct CompareOptions {
 struct Measured {
   std::string label;
   double p50 = 0, p95 = 0, mean = 0;
-  double p50_spread = 0, p95_spread = 0, mean_spread = 0;  ///< of the per-round figures, 95 %
+  /// ln(this / first target) over all statements, each asked of both one right after the other: the median, and how far the
+  /// medians of the rounds lie apart (95 %). What disturbs a round disturbs both, so pairs say more than the figures above.
+  double log_ratio = 0, log_ratio_spread = 0;
   std::uint64_t rows = 0, errors = 0;
   std::string first_error;
 };

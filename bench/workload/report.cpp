@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
@@ -53,9 +54,13 @@ std::string main_action(const Decided& decided) {
   return best;
 }
 
-/// How much slower than direct a class may be: direct differs from itself by that much from round to round, and the way
-/// through a proxy costs what SELECT 1 costs more, once a round trip.
-double noise(const ClassResult& result, double hop_ms) { return result.measured.front().p50_spread + hop_ms * result.round_trips; }
+/// How much slower than direct a class may be, in milliseconds: the ratio of the two differs that much from round to round, and
+/// the way through a proxy costs what SELECT 1 costs more, once a round trip.
+double noise(const ClassResult& result, const Measured& measured, double hop_ms) {
+  return result.measured.front().p50 * std::expm1(measured.log_ratio_spread) + hop_ms * result.round_trips;
+}
+double slower_by(const ClassResult& result, const Measured& measured) { return result.measured.front().p50 * std::expm1(measured.log_ratio); }
+bool surely_faster(const Measured& measured) { return measured.log_ratio + measured.log_ratio_spread < 0; }
 
 void check_class(const char* phase, const Comparison& comparison, const ClassResult& result, std::vector<std::string>& failures) {
   for (std::size_t k = 1; k < result.measured.size(); ++k) {
@@ -64,7 +69,7 @@ void check_class(const char* phase, const Comparison& comparison, const ClassRes
       failures.push_back(fmt::format("{}: {}: {} of {} answers differ from the direct ones; first: {}", phase, result.name, result.unequal, result.compared, result.first_unequal));
     }
     if (measured.errors > 0) failures.push_back(fmt::format("{}: {}: {} errors; first: {}", phase, result.name, measured.errors, measured.first_error));
-    const double slower = measured.p50 - result.measured.front().p50, allowed = noise(result, comparison.hop_ms);
+    const double slower = slower_by(result, measured), allowed = noise(result, measured, comparison.hop_ms);
     if (result.name != "hop" && slower > allowed) {
       failures.push_back(fmt::format("{}: {} is slower than direct by {}, its noise is {}", phase, result.name, duration(slower), duration(allowed)));
     }
@@ -72,13 +77,13 @@ void check_class(const char* phase, const Comparison& comparison, const ClassRes
 }
 
 void to_json_value(Json& json, const Measured& m) {
-  json = {{"label", m.label}, {"p50_ms", m.p50}, {"p95_ms", m.p95}, {"mean_ms", m.mean}, {"p50_spread_ms", m.p50_spread},
-          {"p95_spread_ms", m.p95_spread}, {"mean_spread_ms", m.mean_spread}, {"rows", m.rows}, {"errors", m.errors}, {"first_error", m.first_error}};
+  json = {{"label", m.label}, {"p50_ms", m.p50}, {"p95_ms", m.p95}, {"mean_ms", m.mean}, {"log_ratio", m.log_ratio},
+          {"log_ratio_spread", m.log_ratio_spread}, {"rows", m.rows}, {"errors", m.errors}, {"first_error", m.first_error}};
 }
 
 Measured measured_of(const Json& json) {
-  return {json.at("label"), json.at("p50_ms"), json.at("p95_ms"), json.at("mean_ms"), json.at("p50_spread_ms"), json.at("p95_spread_ms"),
-          json.at("mean_spread_ms"), json.at("rows"), json.at("errors"), json.at("first_error")};
+  return {json.at("label"), json.at("p50_ms"), json.at("p95_ms"), json.at("mean_ms"), json.at("log_ratio"),
+          json.at("log_ratio_spread"), json.at("rows"), json.at("errors"), json.at("first_error")};
 }
 
 }  // namespace
@@ -87,7 +92,7 @@ std::string to_json(const Comparison& comparison) {
   Json json = {{"dataset", comparison.dataset}, {"seed", comparison.seed}, {"rounds", comparison.rounds}, {"hop_ms", comparison.hop_ms}, {"classes", Json::array()}};
   for (const ClassResult& result : comparison.classes) {
     Json entry = {{"name", result.name}, {"what", result.what}, {"statements", result.statements}, {"round_trips", result.round_trips}, {"compared", result.compared},
-                  {"unequal", result.unequal}, {"first_unequal", result.first_unequal}, {"noise_ms", noise(result, comparison.hop_ms)}, {"measured", Json::array()}};
+                  {"unequal", result.unequal}, {"first_unequal", result.first_unequal}, {"noise_ms", noise(result, result.measured.back(), comparison.hop_ms)}, {"measured", Json::array()}};
     for (const Measured& measured : result.measured) {
       Json value;
       to_json_value(value, measured);
@@ -131,7 +136,7 @@ std::string to_table(const Comparison& comparison) {
   for (const ClassResult& result : comparison.classes) {
     text += fmt::format("{:16}", result.name);
     for (const Measured& measured : result.measured) text += fmt::format(" {:>17}", pair_of(measured));
-    text += fmt::format(" {:>9} {:>7} {:>6}  {}\n", duration(noise(result, comparison.hop_ms)), result.measured.front().rows,
+    text += fmt::format(" {:>9} {:>7} {:>6}  {}\n", duration(noise(result, result.measured.back(), comparison.hop_ms)), result.measured.front().rows,
                         result.compared == 0 ? "-" : result.unequal == 0 ? "yes" : "NO", done_text(result.decided));
   }
   return text;
@@ -146,20 +151,21 @@ Report report(const Comparison& observe, const Comparison& after, bool demand_ga
     const ClassResult& now = after.classes[i];
     const auto before = std::find_if(observe.classes.begin(), observe.classes.end(), [&](const ClassResult& c) { return c.name == now.name; });
     if (before == observe.classes.end() || now.measured.size() < 2) throw std::runtime_error("the two comparisons are of different classes");
-    const double gain = now.measured.front().p50 / std::max(now.measured.back().p50, 1e-6);
+    const double gain = std::exp(-now.measured.back().log_ratio);
     const Decided& shown = now.decided.actual_ms > 0 ? now.decided : before->decided;  // cached answers have no server time
     const std::string prediction = shown.known && shown.actual_ms > 0 ? fmt::format("{}/{}", duration(shown.predicted_ms), duration(shown.actual_ms)) : "-";
     result.text += fmt::format("{:16} {:>17} {:>17} {:>17} {:>6.2f}x {:>8} {:>7} {:>17}  {}\n", now.name, pair_of(now.measured.front()), pair_of(before->measured.back()),
-                               pair_of(now.measured.back()), gain, duration(noise(now, after.hop_ms)), now.measured.front().rows, prediction, done_text(now.decided));
+                               pair_of(now.measured.back()), gain, duration(noise(now, now.measured.back(), after.hop_ms)), now.measured.front().rows, prediction, done_text(now.decided));
     check_class("observe", observe, *before, result.failures);
     check_class("after learning", after, now, result.failures);
-    const bool faster = now.measured.front().p50 - now.measured.back().p50 > noise(now, after.hop_ms);
+    const bool faster = surely_faster(now.measured.back());
     const std::string action = main_action(now.decided);
     rewritten |= faster && action.rfind("rewrite:", 0) == 0;
     steered |= faster && action.rfind("arm:", 0) == 0;
     cached |= faster && action == "cache";
   }
-  result.text += fmt::format("\nNoise: how far the medians of direct's {} rounds lie apart (95 %), plus, once a round trip, what SELECT 1 costs more through pgsteer ({} observing, {} after).\n", after.rounds,
+  result.text += fmt::format("\nGain: median over all statements of direct / after learning, each statement asked of both one after the other.\n"
+                             "Noise: how far the median ratios of the {} rounds lie apart (95 %), plus, once a round trip, what SELECT 1 costs more through pgsteer ({} observing, {} after).\n", after.rounds,
                              duration(observe.hop_ms), duration(after.hop_ms));
   if (demand_gains) {
     if (!rewritten) result.failures.emplace_back("no class was rewritten and faster than direct by more than its noise");

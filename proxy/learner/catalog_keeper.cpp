@@ -3,12 +3,15 @@
 #include <spdlog/spdlog.h>
 
 #include <array>
+#include <cstdint>
 
 namespace pgsteer::proxy::learning {
 
 namespace {
 using SteadyClock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
+/// Triggers and functions ask for a look at the catalog after every call of theirs.
+constexpr milliseconds kBetweenLooks{100};
 }  // namespace
 
 CatalogKeeper::CatalogKeeper(Hub& hub, UserOf user_of) : hub_(hub), user_of_(std::move(user_of)) {}
@@ -55,9 +58,11 @@ void CatalogKeeper::loop() {
     const auto now = SteadyClock::now();
     for (auto& [database, slot] : slots_) {
       if (now < slot.not_before || (!slot.wanted && now < slot.next_poll)) continue;
+      if (now < slot.next_look && hub_.snapshot()->catalog(database)) continue;
       busy_ = true;
       refresh(database, slot);
       slot.next_poll = SteadyClock::now() + config->catalog.refresh_interval;
+      slot.next_look = SteadyClock::now() + kBetweenLooks;
     }
     // A database that stays away (dropped, perhaps) is health()'s business and not work under way.
     bool wanted = false;
@@ -96,6 +101,7 @@ void CatalogKeeper::load(const std::string& database, Slot& slot) {
     slot.wanted = false;
     return;
   }
+  const std::uint64_t epoch = hub_.catalog_epoch.load();
   CatalogSignature signature;
   std::shared_ptr<sql::Catalog> catalog = slot.loader->load(&signature);
   const bool structure_changed = slot.version > 0 && signature.structure != slot.loaded.structure;
@@ -105,13 +111,13 @@ void CatalogKeeper::load(const std::string& database, Slot& slot) {
   slot.wanted = false;
   if (structure_changed) hub_.words.bump(database, std::array<sql::Oid, 1>{0});
   // DDL seen while we were reading makes this picture old before it is published: read again instead. Asked under the
-  // snapshot's lock, so that catalog_changed() either is seen here or removes what is published.
+  // snapshot's lock, so that catalog_changed() either is seen here or removes what is published. A mere wish for the
+  // catalog (a new session, a trigger that ran) must not start the reading again, or busy traffic never gets one.
   hub_.update([&](Snapshot& snapshot) {
-    for (const auto& again : hub_.take_catalog_requests()) {
-      slots_[again].wanted = true;
-      slots_[again].not_before = {};
-    }
-    if (!slot.wanted) snapshot.catalogs[database] = catalog;
+    if (hub_.catalog_epoch.load() == epoch)
+      snapshot.catalogs[database] = catalog;
+    else
+      slot.wanted = true;
   });
   spdlog::info("catalog database={} version={} relations={} hint_plan={}", database, catalog->version,
                catalog->relations().size(), catalog->hint_plan);

@@ -33,7 +33,7 @@ class CatalogKeeper {
     std::unique_ptr<CatalogLoader> loader;
     CatalogSignature loaded;
     std::uint64_t version = 0;
-    std::chrono::steady_clock::time_point next_poll{}, not_before{};
+    std::chrono::steady_clock::time_point next_poll{}, not_before{}, next_look{};
     std::chrono::milliseconds delay{0};
     bool wanted = false;  ///< publish even when nothing changed
   };

@@ -170,8 +170,8 @@ std::unique_ptr<sql::Catalog> CatalogLoader::load(CatalogSignature* signature) {
   catalog->server_version = database[1].as<int>();
   catalog->timezone = database[2].c_str();
   catalog->default_search_path = database[3].c_str();
-  catalog->hint_plan = !first_line_has(transaction.exec(queries::kUnhinted), "Seq Scan") &&
-                       first_line_has(transaction.exec(queries::kHinted), "Seq Scan");
+  catalog->hint_plan = !first_line_has(transaction.exec(queries::kHintedIndexScan), "Seq Scan") &&
+                       first_line_has(transaction.exec(queries::kHintedSeqScan), "Seq Scan");
   Relations relations = read_relations(transaction);
   read_columns(transaction, relations);
   read_indexes(transaction, relations);

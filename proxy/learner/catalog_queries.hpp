@@ -83,9 +83,10 @@ SELECT n.nspname, p.proname, max(p.provolatile::text COLLATE "C"), bool_and(p.pr
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
  GROUP BY 1, 2)";
 
-// pg_hint_plan must be seen to act: unknown hints are comments like any other.
-inline constexpr const char* kUnhinted = "EXPLAIN (COSTS OFF) SELECT 1 FROM pg_catalog.pg_class c WHERE c.oid = 1259";
-inline constexpr const char* kHinted =
+// pg_hint_plan must be seen to act, whatever the server's cost settings: two opposite hints give two plans.
+inline constexpr const char* kHintedIndexScan =
+    "/*+ IndexScan(c) */ EXPLAIN (COSTS OFF) SELECT 1 FROM pg_catalog.pg_class c WHERE c.oid = 1259";
+inline constexpr const char* kHintedSeqScan =
     "/*+ SeqScan(c) */ EXPLAIN (COSTS OFF) SELECT 1 FROM pg_catalog.pg_class c WHERE c.oid = 1259";
 
 }  // namespace pgsteer::proxy::learning::queries

@@ -55,6 +55,7 @@ bool judge_relations(Connection& connection, GateB& gate) {
     if (kind == 'f') refuse(gate, Reason::foreign_table, name);
     if (kind == 'S') refuse(gate, Reason::sequence, name);
     if (persistence == 't') refuse(gate, Reason::temporary_table, name);
+    if (persistence == 'u') refuse(gate, Reason::unlogged_table, name);  // empty after a crash that nobody tells us of
     if (rows.text(r, 3) == "t") refuse(gate, Reason::row_security, name);
     // A policy's or a foreign server's work depends on who asks: the probe's user is not the client's.
     if (kind == 'f' || kind == 'S' || persistence == 't' || rows.text(r, 3) == "t") gate.explorable = false;

@@ -16,6 +16,7 @@
 #include "proxy/learner/pins.hpp"
 #include "proxy/learner/prober.hpp"
 #include "proxy/learner/rule_bans.hpp"
+#include "proxy/learner/sampler.hpp"
 #include "proxy/learner/statistics.hpp"
 #include "proxy/learner/store_writer.hpp"
 #include "proxy/learner/trainer.hpp"
@@ -106,6 +107,8 @@ struct Learner::Impl {
     return !wake.wait_for(lock, kDrainInterval, [this] { return stopping.load(); });
   }
 
+  Sampler sampler;  ///< under take_mutex
+
   /// By the clerk, and by whoever asks whether anything waits: until then nothing can be said of what was reported.
   void take(bool keep) {
     const std::lock_guard lock(take_mutex);
@@ -119,7 +122,8 @@ struct Learner::Impl {
       const double expected = book.record(outcome);
       statistics.record(outcome, now, expected);
       verifier.offer(outcome);
-      if (keep && outcome.execution.source != Source::local)
+      if (!keep || outcome.execution.source == Source::local) continue;
+      if (sampler.take(outcome.plan->analysis->fingerprint, outcome.plan->decision.candidate, now))
         rows.push_back(Pipeline::learn(*outcome.plan, outcome.execution, now));
     }
     if (!rows.empty()) store.add(std::move(rows));

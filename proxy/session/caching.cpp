@@ -2,14 +2,19 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "cache/stores/redis.hpp"
 #include "proxy/session/session.hpp"
 
 namespace pgsteer::proxy {
 namespace {
 
+/// Moves with the steady clock from where the wall clock stood at the start: setting the clock back must not make
+/// answers live longer.
 std::int64_t unix_us() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
+  using std::chrono::duration_cast, std::chrono::microseconds;
+  static const auto offset = duration_cast<microseconds>(std::chrono::system_clock::now().time_since_epoch()) -
+                             duration_cast<microseconds>(std::chrono::steady_clock::now().time_since_epoch());
+  return (offset + duration_cast<microseconds>(std::chrono::steady_clock::now().time_since_epoch())).count();
 }
 
 bool usable(const cache::Entry& entry, const cache::Key& key, const std::string& database, const cache::Words& words,
@@ -68,6 +73,9 @@ Awaitable<Session::Lookup> Session::look_up(std::shared_ptr<const Plan> plan, st
   const bool use_redis = worker_.redis && estimate_ms * 1000 >= static_cast<double>(config->cache.redis_min_cost.count());
   if (use_redis && permit) {
     auto bytes = co_await worker_.redis->get(redis_key(key));
+    // A link that never came about has no look-ups to break: to the operator it is open all the same.
+    hub.redis_breaker.store(static_cast<int>(worker_.redis->connected() ? worker_.redis->breaker() : cache::BreakerState::open),
+                            std::memory_order_relaxed);
     if (bytes) {
       if (auto entry = cache::deserialize(*bytes);
           entry && usable(*entry, key, facts_.database, hub.words, need_description)) {

@@ -3,6 +3,8 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <algorithm>
+#include <cctype>
 #include <cstring>
 
 #include "proxy/console/console.hpp"
@@ -13,6 +15,8 @@ namespace pgsteer::proxy {
 using protocol::Request;
 
 namespace {
+
+constexpr std::size_t kMaxKeptParameters = 8192;
 
 /// The plan of a statement that was not looked at: as it came, may write anything.
 std::shared_ptr<const Plan> opaque_plan(const sql::SessionFacts& facts,
@@ -27,6 +31,41 @@ std::shared_ptr<const Plan> opaque_plan(const sql::SessionFacts& facts,
   plan->estimates.resize(1);
   plan->decision.reason = policies::ReasonCode::not_analysed;
   return plan;
+}
+
+/// Whether one of the words that begin DDL is in a text without literals and comments; a column of that name is a false
+/// alarm and costs a look at the catalog.
+bool names_ddl(std::string_view text) {
+  for (std::size_t i = 0; i < text.size();) {
+    std::size_t end = i;
+    std::string word;
+    while (end < text.size() && std::isalpha(static_cast<unsigned char>(text[end]))) {
+      word += static_cast<char>(text[end++] | 0x20);
+    }
+    for (const std::string_view ddl : {"create", "alter", "drop", "grant", "revoke", "do", "comment", "security",
+                                       "reassign", "import", "refresh"}) {
+      if (word == ddl) return true;
+    }
+    i = std::max(end, i + 1);
+  }
+  return text.empty();
+}
+
+bool may_change_catalog(const sql::Analysis& analysis) {
+  using sql::StatementKind;
+  switch (analysis.kind) {
+    case StatementKind::ddl:
+      return !analysis.flags.creates_temporary;
+    case StatementKind::select:
+      return analysis.flags.into && !analysis.flags.creates_temporary;
+    case StatementKind::multiple:  // a migration, or only BEGIN, UPDATE, COMMIT
+      return analysis.flags.into || names_ddl(analysis.normalized);
+    case StatementKind::unparsed:
+    case StatementKind::do_block:
+      return true;
+    default:
+      return false;
+  }
 }
 
 std::string_view query_text(std::string_view message) {
@@ -49,27 +88,36 @@ Awaitable<void> Session::on_client_bytes() {
       co_await drain_to_server();
       continue;
     }
+    if (!tracking_) {
+      unmarked_work();
+      forward(rest);
+      at = client_size_;
+      break;
+    }
     const auto header = protocol::peek_header(rest);
     if (!header) break;
-    if (header->length < 4 || header->length > protocol::kMaxLength) {
+    if (!ready_) {
+      co_await login_gate();
+      if (closing_) co_return;
+    }
+    if (protocol::violates_protocol(*header)) {
+      // The server ends the connection at the sight of it, in its own words; nothing behind it will be read.
       worker_.counters.protocol_errors.fetch_add(1, std::memory_order_relaxed);
-      fatal("08P01", "invalid message length");
-      finish();
-      co_return;
+      lose_tracking("a message no server accepts");
+      continue;
     }
     const bool whole = header->total() <= kBufferBytes;
     if (whole && rest.size() < header->total()) break;
     if (whole) {
       const std::string_view message = rest.substr(0, header->total());
       at += header->total();
-      if (!ready_ || !tracking_) {
-        if (header->type == 'X') unmarked_work();
+      if (!ready_) {
         forward(message);
       } else {
         co_await on_client_message(header->type, message);
       }
     } else {
-      if (ready_ && tracking_) on_large_client_message(header->type, rest);
+      if (ready_) on_large_client_message(header->type, rest);
       forward(rest);
       client_passing_ = header->total() - rest.size();
       at = client_size_;
@@ -103,81 +151,27 @@ Awaitable<void> Session::on_client_message(char type, std::string_view message) 
       on_parse(message);
       break;
     case 'B':
-      on_bind(message);
-      break;
-    case 'D': {
-      const auto target = protocol::read_target(message.substr(protocol::kHeaderBytes));
-      const bool statement = target && target->kind == 'S';
-      if (statement) {
-        if (auto prepared = find_prepared(target->name)) {
-          if (prepared->local) {
-            std::string reply;
-            protocol::Message(reply, 't').int16(0);
-            protocol::append_row_description(reply, {{"QUERY PLAN", 25}});
-            co_await quiet();
-            to_client_ += reply;
-            co_await drain_to_client();
-            co_return;
-          }
-          send_unsent(*prepared);
-        }
-      } else if (target) {
-        const auto portal = portals_.find(target->name);
-        if (portal != portals_.end() && portal->second.statement && portal->second.statement->local) {
-          co_await quiet();
-          protocol::append_row_description(to_client_, {{"QUERY PLAN", 25}});
-          co_await drain_to_client();
-          co_return;
-        }
-      }
-      expect(statement ? Request::describe_statement : Request::describe_portal, {});
-      forward(message);
-      break;
-    }
+      co_await on_bind(message);
+      co_return;
+    case 'D':
+      co_await on_describe(message);
+      co_return;
     case 'E': {
       const auto execute = protocol::read_execute(message.substr(protocol::kHeaderBytes));
-      std::shared_ptr<Prepared> statement;
+      Portal portal;
       if (execute) {
-        const auto portal = portals_.find(execute->portal);
-        if (portal != portals_.end()) statement = portal->second.statement;
+        if (const auto found = portals_.find(execute->portal); found != portals_.end()) portal = found->second;
       }
-      if (statement && statement->local) {
-        co_await answer_locally(statement->text, false);
+      if (portal.statement && portal.statement->local) {
+        co_await answer_locally(portal.statement->text, false);
         co_return;
       }
-      auto plan = statement ? statement->plan : nullptr;
-      track_writes(plan.get());
-      auto exec = make_exec(plan ? plan : opaque_plan(facts_), statement ? statement->text : std::string_view());
-      expect(Request::execute, {exec, unit_, nullptr});
-      forward(message);
+      on_execute(message, portal);
       break;
     }
-    case 'C': {
-      const auto target = protocol::read_target(message.substr(protocol::kHeaderBytes));
-      if (target && target->kind == 'S') {
-        const auto prepared = find_prepared(target->name);
-        if (prepared) prepared_.erase(prepared->name);
-        if (prepared && (prepared->local || !prepared->unsent.empty())) {
-          co_await quiet();
-          protocol::append_empty(to_client_, '3');
-          co_await drain_to_client();
-          co_return;
-        }
-      } else if (target) {
-        const auto portal = portals_.find(target->name);
-        const bool local = portal != portals_.end() && portal->second.statement && portal->second.statement->local;
-        if (portal != portals_.end()) portals_.erase(portal);
-        if (local) {
-          co_await quiet();
-          protocol::append_empty(to_client_, '3');
-          co_await drain_to_client();
-          co_return;
-        }
-      }
-      expect(Request::close, {});
-      forward(message);
-      break;
-    }
+    case 'C':
+      co_await on_close(message);
+      co_return;
     case 'S':
       if (expect(Request::sync, {nullptr, unit_, nullptr})) unit_ = nullptr;
       group_open_ = false;
@@ -186,15 +180,18 @@ Awaitable<void> Session::on_client_message(char type, std::string_view message) 
     case 'F':
       writes_.before_opaque(*unit_);
       facts_.settings_uncertain = true;
-      expect(Request::function_call, {nullptr, unit_, nullptr});
-      unit_ = nullptr;
+      if (expect(Request::function_call, {nullptr, unit_, nullptr})) unit_ = nullptr;
       forward(message);
       co_return;
     case 'c': case 'f':
       tracker_.copy_done();
       forward(message);
       co_return;
-    case 'd': case 'H': case 'X':
+    case 'X':
+      leaving_ = true;
+      forward(message);
+      co_return;
+    case 'd': case 'H':
       forward(message);
       co_return;
     default:
@@ -202,6 +199,73 @@ Awaitable<void> Session::on_client_message(char type, std::string_view message) 
       forward(message);
       co_return;
   }
+  group_open_ = true;
+}
+
+Awaitable<void> Session::on_describe(std::string_view message) {
+  const auto target = protocol::read_target(message.substr(protocol::kHeaderBytes));
+  const bool of_statement = target && target->kind == 'S';
+  std::shared_ptr<Prepared> statement;
+  if (of_statement) {
+    statement = find_prepared(target->name);
+  } else if (target) {
+    if (const auto portal = portals_.find(target->name); portal != portals_.end()) statement = portal->second.statement;
+  }
+  if (statement && statement->local) {
+    if (!co_await our_turn()) co_return;
+    if (of_statement) protocol::Message(to_client_, 't').int16(0);
+    protocol::append_row_description(to_client_, {{"QUERY PLAN", 25}});
+    co_await drain_to_client();
+    co_return;
+  }
+  if (of_statement) {
+    if (statement) send_unsent(statement);
+    else drop_stale_unnamed(target->name);
+  }
+  expect(of_statement ? Request::describe_statement : Request::describe_portal, {});
+  forward(message);
+  group_open_ = true;
+}
+
+void Session::on_execute(std::string_view message, const Portal& portal) {
+  const auto& statement = portal.statement;
+  auto plan = statement ? statement->plan : nullptr;
+  track_writes(plan.get());
+  auto exec = make_exec(plan ? plan : opaque_plan(facts_), statement ? statement->text : std::string_view());
+  if (statement && !portal.parameters.empty()) {
+    exec->execution.parameter_types = statement->parameter_types;
+    exec->execution.bind = portal.parameters;
+  }
+  expect(Request::execute, {exec, unit_, nullptr});
+  forward(message);
+}
+
+Awaitable<void> Session::on_close(std::string_view message) {
+  const auto target = protocol::read_target(message.substr(protocol::kHeaderBytes));
+  bool here = false;  // what the server knows nothing of is closed here
+  std::shared_ptr<Prepared> statement;
+  if (target && target->kind == 'S') {
+    statement = find_prepared(target->name);
+    here = statement && (statement->local || !statement->unsent.empty());
+  } else if (target) {
+    const auto portal = portals_.find(target->name);
+    here = portal != portals_.end() && portal->second.statement && portal->second.statement->local;
+  }
+  if (here && !co_await our_turn()) co_return;
+  if (statement) {
+    statement->dropped = true;
+    std::erase_if(prepared_, [&](const auto& entry) { return entry.second == statement; });
+    std::erase_if(parsing_, [&](const auto& entry) { return entry.second == statement; });
+  } else if (target && target->kind == 'P') {
+    if (const auto portal = portals_.find(target->name); portal != portals_.end()) portals_.erase(portal);
+  }
+  if (here) {
+    protocol::append_empty(to_client_, '3');
+    co_await drain_to_client();
+    co_return;
+  }
+  expect(Request::close, {});
+  forward(message);
   group_open_ = true;
 }
 
@@ -214,8 +278,9 @@ void Session::on_large_client_message(char type, std::string_view beginning) {
       writes_.before_opaque(*unit_);
       facts_.settings_uncertain = true;
       worker_.counters.not_analysed.fetch_add(1, std::memory_order_relaxed);
-      expect(Request::query, {make_exec(opaque_plan(facts_), {}), unit_, nullptr});
-      unit_ = nullptr;
+      forget_unnamed();
+      unnamed_stale_ = false;
+      if (expect(Request::query, {make_exec(opaque_plan(facts_), {}), unit_, nullptr})) unit_ = nullptr;
       break;
     case 'P': {
       protocol::Reader r(body);
@@ -223,30 +288,30 @@ void Session::on_large_client_message(char type, std::string_view beginning) {
       prepared->name = r.cstring();
       prepared->plan = opaque_plan(facts_);
       worker_.counters.not_analysed.fetch_add(1, std::memory_order_relaxed);
-      parsing_[prepared->name] = prepared;
-      expect(Request::parse, {nullptr, nullptr, prepared});
+      if (expect(Request::parse, {nullptr, nullptr, prepared})) parsing_[prepared->name] = prepared;
+      if (prepared->name.empty()) unnamed_stale_ = false;
       group_open_ = true;
       break;
     }
     case 'B': {
       protocol::Reader r(body);
       const auto portal = r.cstring();
-      const auto statement = find_prepared(r.cstring());
+      const auto name = r.cstring();
+      const auto statement = find_prepared(name);
       if (!r.ok()) return lose_tracking("Bind: names do not fit the first 64 KiB");
       if (statement && statement->local) return lose_tracking("Bind: oversized for EXPLAIN (PGSTEER)");
-      if (statement) send_unsent(*statement);
-      portals_[std::string(portal)] = {statement};
+      if (statement) send_unsent(statement);
+      else drop_stale_unnamed(name);
+      portals_[std::string(portal)] = {statement, {}};
       expect(Request::bind, {});
       group_open_ = true;
       break;
     }
     case 'F':
       writes_.before_opaque(*unit_);
-      expect(Request::function_call, {nullptr, unit_, nullptr});
-      unit_ = nullptr;
+      if (expect(Request::function_call, {nullptr, unit_, nullptr})) unit_ = nullptr;
       break;
-    case 'd': case 'f': case 'X': case 'H':
-      if (type == 'f') tracker_.copy_done();
+    case 'd':
       break;
     default:
       lose_tracking("oversized message of a type that is always small");
@@ -289,7 +354,8 @@ std::shared_ptr<Exec> Session::make_exec(std::shared_ptr<const Plan> plan, std::
   exec->execution.arrival = Clock::now();
   if (plan && plan->analysis->kind == sql::StatementKind::select) exec->execution.text = text;
   exec->plan = std::move(plan);
-  ++worker_.in_flight;
+  publish("active");
+  exec->in_flight = InFlight(worker_.in_flight);
   worker_.counters.queries.fetch_add(1, std::memory_order_relaxed);
   return exec;
 }
@@ -300,18 +366,19 @@ void Session::track_writes(const Plan* plan) {
       plan->analysis->why_not == sql::WhyNot::nonstandard_strings) {
     return writes_.before_opaque(*unit_);
   }
-  if (plan->analysis->kind == sql::StatementKind::ddl && !plan->analysis->flags.creates_temporary) {
-    worker_.hub.catalog_changed(facts_.database);
-  }
+  if (may_change_catalog(*plan->analysis)) writes_.before_ddl(*unit_);
   const bool in_block = status_ == 'T' && tracker_.empty() && !group_open_;
-  writes_.before_forward(*unit_, *plan->analysis, worker_.snapshot().catalog(facts_.database), facts_,
+  // An uncommitted trigger, partition or foreign key of another session is in no picture, and a write may be waiting for it.
+  const Hub& hub = worker_.hub;
+  const bool certain = hub.pending_ddl.load() == 0 && hub.catalog_epoch.load() == worker_.snapshot().catalog_epoch;
+  writes_.before_forward(*unit_, *plan->analysis, certain ? worker_.snapshot().catalog(facts_.database) : nullptr, facts_,
                          plan->knowledge ? &plan->knowledge->cache : nullptr, in_block);
 }
 
 Awaitable<void> Session::on_query(std::string_view message) {
   const auto arrival = Clock::now();
   const std::string_view text = query_text(message);
-  prepared_.erase("");  // a simple query destroys the unnamed statement
+  if (!tracker_.skipping()) forget_unnamed();
   auto plan = make_plan(text, {}, false);
   if (plan->analysis->flags.explain_pgsteer && !worker_.snapshot().panic) {
     co_await answer_locally(text, true);
@@ -328,6 +395,7 @@ Awaitable<void> Session::on_query(std::string_view message) {
     auto found = co_await look_up(plan, copy, {}, {}, {}, true);
     if (closing_) co_return;
     if (found.entry) {
+      unnamed_stale_ = true;  // the server does not get to see this query
       to_client_ += found.entry->row_description;
       to_client_ += found.entry->rows;
       to_client_ += found.entry->complete;
@@ -339,6 +407,8 @@ Awaitable<void> Session::on_query(std::string_view message) {
     }
     fill = std::move(found.fill);
   }
+  forget_dropped_by(*plan, text);
+  unnamed_stale_ = false;
   auto exec = make_exec(plan, text);
   exec->execution.arrival = arrival;
   exec->fill = std::move(fill);
@@ -355,8 +425,7 @@ void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
   const bool change = chosen.kind != rewriter::CandidateKind::as_is && undisturbed();
   exec->execution.sent_ns = since(exec->execution.arrival);
   exec->execution.proxy_ns = exec->execution.sent_ns;
-  expect(Request::query, {exec, unit_, nullptr});
-  unit_ = nullptr;
+  if (expect(Request::query, {exec, unit_, nullptr})) unit_ = nullptr;
   if (!change) {
     if (chosen.kind != rewriter::CandidateKind::as_is) {
       auto plain = std::make_shared<Plan>(*exec->plan);
@@ -389,18 +458,55 @@ void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
   protocol::append_query(to_server_, changed);
 }
 
+void Session::note_names(Prepared& prepared) const {
+  const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database);
+  prepared.parsed_catalog_version = catalog ? catalog->version : 0;
+  prepared.parsed_search_path = facts_.search_path;
+}
+
 std::shared_ptr<Prepared> Session::find_prepared(std::string_view name) {
   if (const auto it = parsing_.find(name); it != parsing_.end()) return it->second;
   if (const auto it = prepared_.find(name); it != prepared_.end()) return it->second;
   return nullptr;
 }
 
-void Session::send_unsent(Prepared& prepared) {
-  if (prepared.unsent.empty()) return;
-  expect(Request::parse, {}, true);
-  forward(prepared.unsent);
-  prepared.unsent.clear();
+void Session::send_unsent(const std::shared_ptr<Prepared>& prepared) {
+  if (prepared->unsent.empty()) return;
+  if (!expect(Request::parse, {nullptr, nullptr, prepared}, true)) return;
+  forward(prepared->unsent);
+  prepared->unsent.clear();
+  if (prepared->name.empty()) unnamed_stale_ = false;
   group_open_ = true;
+}
+
+void Session::forget_unnamed() {
+  prepared_.erase("");
+  if (const auto it = parsing_.find(""); it != parsing_.end()) {
+    it->second->dropped = true;
+    parsing_.erase(it);
+  }
+}
+
+void Session::drop_stale_unnamed(std::string_view name) {
+  if (!name.empty() || !unnamed_stale_ || !expect(Request::close, {}, true)) return;
+  protocol::append_close_statement(to_server_, "");
+  unnamed_stale_ = false;
+}
+
+/// DEALLOCATE and its like inside of something larger: what the session knows of its statements is void.
+void Session::forget_dropped_by(const Plan& plan, std::string_view text) {
+  using sql::StatementKind;
+  const auto kind = plan.analysis->kind;
+  if (kind != StatementKind::multiple && kind != StatementKind::unparsed && kind != StatementKind::do_block) return;
+  const auto contains = [&](std::string_view word) {
+    const auto same = [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; };
+    return std::search(text.begin(), text.end(), word.begin(), word.end(), same) != text.end();
+  };
+  if (!contains("deallocate") && !contains("discard")) return;
+  prepared_.clear();
+  variants_.clear();
+  for (auto& [name, prepared] : parsing_) prepared->dropped = true;
+  parsing_.clear();
 }
 
 void Session::on_parse(std::string_view message) {
@@ -411,9 +517,12 @@ void Session::on_parse(std::string_view message) {
     prepared->text = parse->text;
     prepared->parameter_types = parse->parameter_types;
     prepared->plan = make_plan(prepared->text, prepared->parameter_types, true);
-    if (prepared->plan->analysis->flags.explain_pgsteer && !worker_.snapshot().panic && tracker_.empty()) {
+    note_names(*prepared);
+    if (prepared->plan->analysis->flags.explain_pgsteer && !worker_.snapshot().panic && tracker_.empty() &&
+        !tracker_.skipping()) {
       prepared->local = true;
       prepared_[prepared->name] = prepared;
+      if (prepared->name.empty()) unnamed_stale_ = true;
       protocol::append_empty(to_client_, '1');
       return;
     }
@@ -422,28 +531,41 @@ void Session::on_parse(std::string_view message) {
   }
   // Where a statement of this name exists unsent, it must exist on the server too before this one is judged there.
   if (!prepared->name.empty()) {
-    if (const auto old = prepared_.find(prepared->name); old != prepared_.end()) send_unsent(*old->second);
+    if (const auto old = prepared_.find(prepared->name); old != prepared_.end()) send_unsent(old->second);
   }
-  parsing_[prepared->name] = prepared;
-  expect(Request::parse, {nullptr, nullptr, prepared});
+  // While the server skips to Sync it does not see this one.
+  if (expect(Request::parse, {nullptr, nullptr, prepared})) {
+    parsing_[prepared->name] = prepared;
+    if (prepared->name.empty()) unnamed_stale_ = false;
+  }
   forward(message);
 }
 
-void Session::on_bind(std::string_view message) {
+Awaitable<void> Session::on_bind(std::string_view message) {
   const auto bind = protocol::read_bind(message.substr(protocol::kHeaderBytes));
   std::shared_ptr<Prepared> statement = bind ? find_prepared(bind->statement) : nullptr;
   if (statement && statement->local) {
-    portals_[std::string(bind->portal)] = {statement};
+    if (!co_await our_turn()) co_return;
+    portals_[std::string(bind->portal)] = {statement, {}};
     protocol::append_empty(to_client_, '2');
-    return;
+    co_return;
   }
   if (statement) {
-    send_unsent(*statement);
+    send_unsent(statement);
     refreshed_plan(*statement);
+  } else if (bind) {
+    drop_stale_unnamed(bind->statement);
   }
-  if (bind) portals_[std::string(bind->portal)] = {statement};
+  if (bind) {
+    auto& portal = portals_[std::string(bind->portal)] = {statement, {}};
+    if (statement && statement->plan && statement->plan->analysis->kind == sql::StatementKind::select &&
+        bind->parameters.size() <= kMaxKeptParameters) {
+      portal.parameters = bind->parameters;
+    }
+  }
   expect(Request::bind, {});
   forward(message);
+  group_open_ = true;
 }
 
 bool Session::could_act(const Plan& plan) const {
@@ -454,7 +576,8 @@ bool Session::could_act(const Plan& plan) const {
 }
 
 Awaitable<void> Session::refresh_settings() {
-  std::string sql = "SELECT current_user, session_user, current_setting('search_path'), current_setting('is_superuser')";
+  std::string sql = "SELECT current_user, session_user, current_setting('search_path'), "
+      "pg_catalog.pg_my_temp_schema(), extract(epoch from pg_catalog.pg_postmaster_start_time())";
   for (const auto name : cache::key_settings()) {
     sql += ", current_setting('" + std::string(name) + "', true)";
   }
@@ -464,13 +587,16 @@ Awaitable<void> Session::refresh_settings() {
   co_await drain_to_server();
   co_await quiet();
   const auto names = cache::key_settings();
-  if (settings_reply_.size() != names.size() + 4) co_return;  // refused: stays uncertain, nothing acts
+  if (settings_reply_.size() != names.size() + 5) co_return;  // refused: stays uncertain, nothing acts
   facts_.settings["current_user"] = settings_reply_[0];
   facts_.settings["session_user"] = settings_reply_[1];
   facts_.search_path = settings_reply_[2];
+  // Whatever made them: DO, a trigger, a string of several statements.
+  if (settings_reply_[3] != "0") facts_.has_temporary_objects = true;
+  worker_.hub.server_started(settings_reply_[4]);
   const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database);
   if (catalog && catalog->default_search_path == facts_.search_path) facts_.search_path.clear();
-  for (std::size_t i = 0; i < names.size(); ++i) facts_.settings[std::string(names[i])] = settings_reply_[i + 4];
+  for (std::size_t i = 0; i < names.size(); ++i) facts_.settings[std::string(names[i])] = settings_reply_[i + 5];
   facts_.settings_uncertain = false;
   settings_known_ = true;
   ++facts_.version;
@@ -478,8 +604,7 @@ Awaitable<void> Session::refresh_settings() {
 
 Awaitable<void> Session::answer_locally(std::string_view text, bool simple) {
   const std::string copy(text);
-  co_await quiet();
-  if (closing_) co_return;
+  if (!co_await our_turn()) co_return;
   const auto outer = worker_.pipeline.analyse(copy);
   const std::string inner = outer->explained;
   auto plan = make_plan(inner, {}, !simple);

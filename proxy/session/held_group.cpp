@@ -47,6 +47,7 @@ bool Session::try_hold(char type, std::string_view message) {
       prepared->text = parse->text;
       prepared->parameter_types = parse->parameter_types;
       prepared->plan = make_plan(prepared->text, prepared->parameter_types, true);
+      note_names(*prepared);
       if (prepared->plan->analysis->flags.explain_pgsteer || !worth_holding(*prepared->plan)) return false;
       held_.parse = held_.statement = std::move(prepared);
       held_.requests.push_back(Request::parse);
@@ -95,12 +96,18 @@ void Session::release_held() {
   if (!held_.active()) return;
   Held held = std::exchange(held_, {});
   if (!unit_) unit_ = std::make_shared<Unit>();
-  if (held.statement && !held.parse) send_unsent(*held.statement);
-  if (held.parse) parsing_[held.parse->name] = held.parse;
+  if (held.statement && !held.parse) send_unsent(held.statement);
+  if (held.parse) {
+    parsing_[held.parse->name] = held.parse;
+    if (held.parse->name.empty()) unnamed_stale_ = false;
+  }
   std::shared_ptr<Exec> exec;
   if (held.execute) {
     track_writes(held.statement->plan.get());
     exec = make_exec(held.statement->plan, held.statement->text);
+    exec->prepared = held.statement;
+    exec->execution.parameter_types = held.statement->parameter_types;
+    exec->execution.bind = protocol::read_bind(body_of(held.bind))->parameters;
   }
   for (const auto request : held.requests) {
     Context context;
@@ -108,7 +115,9 @@ void Session::release_held() {
     if (request == Request::execute) context = {exec, unit_, nullptr};
     expect(request, context);
   }
-  if (!held.bind.empty()) portals_[""] = {held.statement};
+  if (!held.bind.empty()) {
+    portals_[""] = {held.statement, std::string(protocol::read_bind(body_of(held.bind))->parameters)};
+  }
   forward(held.raw);
   group_open_ = true;
 }
@@ -126,8 +135,20 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
     auto found = co_await look_up(plan, held_.statement->text, held_.statement->parameter_types, bind->parameters,
                                   bind->result_formats, held_.describe);
     if (closing_) co_return;
-    if (found.entry) {
+    // The server refuses a statement whose columns are no longer those it was prepared with (0A000), and the client may
+    // still read by the old ones: after DDL the server has the first word.
+    const auto version = plan->knowledge ? plan->knowledge->cache.catalog_version : 0;
+    if (held_.parse || !held_.statement->unsent.empty()) held_.statement->catalog_version = version;
+    // A prepared statement keeps the relations it was resolved to; the cache goes by the text. Both are the same only
+    // while neither the catalog nor the search_path has changed since its Parse.
+    const auto* catalog = worker_.snapshot().catalog(facts_.database);
+    const bool same_names = held_.parse || !held_.statement->unsent.empty() ||
+                            (catalog && held_.statement->parsed_catalog_version == catalog->version &&
+                             held_.statement->parsed_search_path == facts_.search_path);
+    if (!same_names) found.fill = nullptr;
+    if (found.entry && same_names && held_.statement->catalog_version == version) {
       answer_held_from(*found.entry);
+      if (held_.parse && !held_.parse->name.empty()) prepare_behind(held_.parse);
       report_hit(plan, held_.statement->text, *found.entry, found.source, arrival);
       held_ = {};
       unit_ = nullptr;
@@ -150,6 +171,7 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
   exec->execution.parameter_types = held_.statement->parameter_types;
   exec->execution.bind = protocol::read_bind(body_of(held_.bind))->parameters;
   exec->fill = std::move(fill);
+  exec->prepared = held_.statement;
   send_held_changed(exec, sync);
   if (exec->fallback_armed) {
     co_await drain_to_server();
@@ -162,12 +184,22 @@ void Session::answer_held_from(const cache::Entry& entry) {
     protocol::append_empty(to_client_, '1');
     held_.parse->unsent = held_.raw.substr(0, protocol::peek_header(held_.raw)->total());
     prepared_[held_.parse->name] = held_.parse;
+    if (held_.parse->name.empty()) unnamed_stale_ = true;
   }
   protocol::append_empty(to_client_, '2');
   if (held_.describe) to_client_ += entry.row_description;
   to_client_ += entry.rows;
   to_client_ += entry.complete;
   protocol::append_ready(to_client_, 'I');
+}
+
+/// A named statement of an answer from the cache is prepared at once behind it, so that the server ties its result to
+/// today's tables as it would have done: its client may rely on the columns it was told.
+void Session::prepare_behind(const std::shared_ptr<Prepared>& prepared) {
+  send_unsent(prepared);
+  expect(Request::sync, {nullptr, std::make_shared<Unit>(), nullptr}, true);
+  protocol::append_empty(to_server_, 'S');
+  group_open_ = false;
 }
 
 std::string Session::variant(const std::string& text, const std::vector<std::uint32_t>& types,
@@ -195,18 +227,22 @@ void Session::send_held_changed(std::shared_ptr<Exec> exec, std::string_view syn
   if (held.parse) {
     const auto parse_bytes = protocol::peek_header(rest)->total();
     parsing_[held.parse->name] = held.parse;
+    if (held.parse->name.empty()) unnamed_stale_ = false;
     expect(Request::parse, {nullptr, nullptr, held.parse});
     forward(rest.substr(0, parse_bytes));
     rest.remove_prefix(parse_bytes);
   } else {
-    send_unsent(*held.statement);
+    send_unsent(held.statement);
   }
-  portals_[""] = {held.statement};
+  portals_[""] = {held.statement, {}};
   if (change) {
     exec->fallback_armed = true;
     exec->position_shift = -1;
-    exec->original = held.raw + std::string(sync);
-    exec->original_requests = held.requests;
+    // Without the Parse: it is the client's own, and has succeeded whenever a fallback is due.
+    exec->original = std::string(rest) + std::string(sync);
+    for (const auto request : held.requests) {
+      if (request != Request::parse) exec->original_requests.push_back(request);
+    }
     exec->original_requests.push_back(Request::sync);
     (chosen.kind == rewriter::CandidateKind::rewritten ? worker_.counters.rewritten : worker_.counters.steered)
         .fetch_add(1, std::memory_order_relaxed);

@@ -86,14 +86,22 @@ Awaitable<void> Session::on_server_bytes() {
     if (to_client_.size() > kBufferBytes * 4) co_await drain_to_client();
   }
   if (closing_) co_return;
+  if (tracker_.empty()) notify();  // by a Flush too
   std::memmove(server_buffer_.get(), server_buffer_.get() + at, server_size_ - at);
   server_size_ -= at;
 }
 
 Session::Fate Session::on_login_message(char type, std::string_view message) {
   const auto body = body_of(message);
-  if (type == 'Z') {
+  if (type == 'R') {
+    constexpr std::uint32_t kOk = 0, kSaslFinal = 12;
+    const auto what = protocol::Reader(body).int32();
+    login_answer_due_ = what != kOk && what != kSaslFinal;
+    notify();
+  } else if (type == 'Z') {
     ready_ = true;
+    login_deadline_.cancel();
+    notify();
     status_ = body.empty() ? 'I' : body[0];
     publish("idle");
     worker_.hub.set_client(info_);  // with the server's process now: SHOW SERVERS and SHOW POOLS count by it
@@ -121,13 +129,17 @@ Session::Fate Session::on_server_message(char type, std::string_view message, bo
         facts_.settings[name] = r.cstring();
         if (name == "application_name") facts_.application = facts_.settings[name];
         ++facts_.version;
-      } else if (type == 'N' && tracker_.head() && tracker_.head()->context.exec &&
-                 tracker_.head()->context.exec->fill) {
-        tracker_.head()->context.exec->fill->spoiled = true;
+      } else if (type == 'N' && tracker_.head() && tracker_.head()->context.exec) {
+        Exec& exec = *tracker_.head()->context.exec;
+        if (exec.fill) exec.fill->spoiled = true;
+        if (exec.fallback_armed && whole && !exec.held_back.empty()) {
+          exec.held_back += message;  // stays in its place
+          return Fate::swallow;
+        }
       }
       return Fate::relay;
     case Meaning::error:
-      return on_error(message, result);
+      return on_error(message, whole, result);
     case Meaning::part:
     case Meaning::finished:
       break;
@@ -141,7 +153,7 @@ Session::Fate Session::on_server_message(char type, std::string_view message, bo
     on_hidden(type, message);
     return Fate::swallow;
   }
-  return on_reply(type, message, result);
+  return on_reply(type, message, whole, result);
 }
 
 void Session::on_hidden(char type, std::string_view message) {
@@ -152,10 +164,10 @@ void Session::on_hidden(char type, std::string_view message) {
   for (const auto& value : *row) settings_reply_.emplace_back(value.value_or(""));
 }
 
-Session::Fate Session::on_reply(char type, std::string_view message, const Tracker::Result& result) {
+Session::Fate Session::on_reply(char type, std::string_view message, bool whole, const Tracker::Result& result) {
   if (result.kind == Request::parse && result.context.prepared) {
     const auto& prepared = result.context.prepared;
-    prepared_[prepared->name] = prepared;
+    if (!prepared->dropped) prepared_[prepared->name] = prepared;
     if (const auto it = parsing_.find(prepared->name); it != parsing_.end() && it->second == prepared) {
       parsing_.erase(it);
     }
@@ -176,7 +188,9 @@ Session::Fate Session::on_reply(char type, std::string_view message, const Track
       --exec->hidden_completes;
       return Fate::swallow;
     }
-    if (execution.rows == 0) execution.rows = tag_rows(body_of(message).substr(0, body_of(message).find('\0')));
+    const auto tag = body_of(message).substr(0, body_of(message).find('\0'));
+    if (execution.rows == 0) execution.rows = tag_rows(tag);
+    if (tag == "ROLLBACK" && result.context.unit) WriteTracker::rolled_back(*result.context.unit);
   }
   if (exec->fill && !exec->fill->spoiled) {
     cache::Entry& entry = *exec->fill->entry;
@@ -188,7 +202,7 @@ Session::Fate Session::on_reply(char type, std::string_view message, const Track
     if (exec->fill->spoiled) entry.rows = std::string();
   }
   if (exec->fallback_armed) {
-    const bool certain = type == 'D' || type == 'C' || type == 'I' || type == 's';
+    const bool certain = type == 'D' || type == 'C' || type == 'I' || type == 's' || !whole;
     if (!certain) {
       exec->held_back += message;
       return Fate::swallow;
@@ -200,13 +214,19 @@ Session::Fate Session::on_reply(char type, std::string_view message, const Track
   return Fate::relay;
 }
 
-Session::Fate Session::on_error(std::string_view message, const Tracker::Result& result) {
+Session::Fate Session::on_error(std::string_view message, bool whole, const Tracker::Result& result) {
   const auto body = body_of(message);
   const auto sqlstate = protocol::error_field(body, 'C');
   worker_.counters.errors.fetch_add(1, std::memory_order_relaxed);
   worker_.meters.error(sqlstate);
   for (const auto& dropped : result.dropped) {
-    if (dropped.context.prepared) parsing_.erase(dropped.context.prepared->name);
+    if (const auto& prepared = dropped.context.prepared) {
+      std::erase_if(parsing_, [&](const auto& entry) { return entry.second == prepared; });
+      if (dropped.hidden) {  // what was answered from the cache is still not prepared
+        prepared->unsent.clear();
+        protocol::append_parse(prepared->unsent, prepared->name, prepared->text, prepared->parameter_types);
+      }
+    }
     if (dropped.context.exec && dropped.context.exec != result.context.exec && dropped.context.exec->plan &&
         !dropped.context.exec->reported) {
       dropped.context.exec->execution.sqlstate = sqlstate;
@@ -223,7 +243,8 @@ Session::Fate Session::on_error(std::string_view message, const Tracker::Result&
   if (result.context.unit) result.context.unit->failed = true;
   if (tracker_.skipping() && unit_) unit_->failed = true;
   const auto& exec = result.context.exec;
-  if (!exec) return result.hidden && result.kind == Request::query ? Fate::swallow : Fate::relay;
+  const bool ours = tracker_.head() && tracker_.head()->hidden;  // the whole exchange is: nothing of the client's fails
+  if (!exec) return ours ? Fate::swallow : Fate::relay;
   exec->execution.sqlstate = sqlstate;
   exec->execution.cancelled = sqlstate == "57014";
   if (exec->fill) exec->fill->spoiled = true;
@@ -242,7 +263,7 @@ Session::Fate Session::on_error(std::string_view message, const Tracker::Result&
   exec->fallback_armed = false;
   to_client_ += std::exchange(exec->held_back, {});
   if (result.kind != Request::query) report(*exec);
-  if (exec->position_shift != 0) {
+  if (exec->position_shift != 0 && whole) {
     to_client_ += protocol::with_shifted_position(body, exec->position_shift);
     return Fate::swallow;
   }
@@ -251,17 +272,23 @@ Session::Fate Session::on_error(std::string_view message, const Tracker::Result&
 
 Session::Fate Session::on_ready(char status, const Tracker::Result& result) {
   status_ = status;
-  portals_.clear();
-  if (result.context.unit) writes_.on_ready(*result.context.unit, status, tracker_.empty());
+  if (status == 'I' && tracker_.empty()) portals_.clear();
+  if (result.context.unit) {
+    writes_.on_ready(*result.context.unit, status, tracker_.empty());
+    if (result.context.unit->opaque) {
+      facts_.settings_uncertain = settings_changed_in_block_ = true;
+      ++facts_.version;
+    }
+  }
   if (status == 'I') {
-    worker_.counters.transactions.fetch_add(1, std::memory_order_relaxed);
+    if (!result.hidden) worker_.counters.transactions.fetch_add(1, std::memory_order_relaxed);
     if (std::exchange(settings_changed_in_block_, false)) {
       facts_.settings_uncertain = true;  // SET LOCAL has ended, or SET was rolled back
       ++facts_.version;
     }
     facts_.catalog_uncertain = false;
-    if (std::exchange(ddl_in_block_, false)) worker_.hub.catalog_changed(facts_.database);
-    if (unmarked_ && tracker_.empty() && tracking_ && !worker_.snapshot().panic) {
+    // In panic too: the next message counts again, and an idle session must not keep the cache shut.
+    if (unmarked_ && tracker_.empty() && tracking_) {
       unmarked_ = false;
       worker_.hub.words.flush();
       worker_.hub.unmarked_sessions.fetch_sub(1);
@@ -304,6 +331,7 @@ void Session::on_finished(Exec& exec) {
   if (exec.fallback_due) return;
   const sql::Analysis& analysis = *exec.plan->analysis;
   if (exec.execution.sqlstate.empty()) {
+    if (exec.prepared && exec.plan->knowledge) exec.prepared->catalog_version = exec.plan->knowledge->cache.catalog_version;
     if (exec.fill && !exec.fill->entry->complete.empty()) store(exec);
     apply_settings(analysis);
   }
@@ -325,6 +353,8 @@ void Session::apply_settings(const sql::Analysis& analysis) {
     if (status_ == 'T' || change.local) settings_changed_in_block_ = true;
     uncertain();
   }
+  if (analysis.flags.creates_temporary) facts_.has_temporary_objects = true;
+  if (analysis.flags.explain_analyze) uncertain();
   switch (analysis.kind) {
     case StatementKind::discard:
     case StatementKind::deallocate:
@@ -341,19 +371,20 @@ void Session::apply_settings(const sql::Analysis& analysis) {
       uncertain();
       break;
     case StatementKind::ddl:
-      if (analysis.flags.creates_temporary) facts_.has_temporary_objects = true;
       // Its own transaction sees the change now, everybody else at the next ReadyForQuery that says idle.
       facts_.catalog_uncertain = true;
-      ddl_in_block_ = true;
       uncertain();
       break;
     default:
       break;
   }
+  for (const auto& use : analysis.functions) {
+    if (use.name == "set_config") uncertain();  // with arguments that are no literals it is not in `settings`
+  }
   if (const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database)) {
     for (const auto& use : analysis.functions) {
       const auto* group = catalog->function(use.schema, use.name);
-      if (group && group->any_user_defined && group->worst_volatility == 'v') uncertain();
+      if (group && group->any_user_defined) uncertain();  // declared stable, it may set something all the same
     }
   }
 }
@@ -377,7 +408,7 @@ void Session::meter(const Exec& exec, std::uint64_t server_ns) {
 void Session::report(Exec& exec) {
   if (exec.reported) return;
   exec.reported = true;
-  --worker_.in_flight;
+  exec.in_flight.end();
   if (exec.execution.last_byte_ns == 0) exec.execution.last_byte_ns = since(exec.execution.arrival);
   const auto server_ns = exec.execution.last_byte_ns - exec.execution.sent_ns;
   worker_.counters.server_ns.fetch_add(server_ns, std::memory_order_relaxed);

@@ -21,6 +21,12 @@ std::int64_t unix_us() {
 }
 /// Above this much unsent output the producer waits: back-pressure from one side reaches the other.
 constexpr std::size_t kMaxPending = 256 * 1024;
+/// What an idle session may keep of its output buffers.
+constexpr std::size_t kIdleCapacity = 4096;
+
+void give_back(std::string& buffer, bool idle) {
+  if (buffer.capacity() > (idle ? kIdleCapacity : kMaxPending)) buffer = std::string();
+}
 }  // namespace
 
 Session::Session(Worker& worker, Socket client, Socket server, protocol::Startup startup, std::string startup_packet,
@@ -31,7 +37,8 @@ Session::Session(Worker& worker, Socket client, Socket server, protocol::Startup
       startup_(std::move(startup)),
       startup_packet_(std::move(startup_packet)),
       writes_(worker.hub, startup_.database),
-      event_(worker.loop) {
+      event_(worker.loop),
+      login_deadline_(worker.loop) {
   event_.expires_at(Clock::time_point::max());
   facts_.database = startup_.database;
   facts_.user = startup_.user;
@@ -73,13 +80,46 @@ Awaitable<void> Session::run() {
   worker_.hub.set_client(info_);
   worker_.hub.catalog_wanted(facts_.database);
   to_server_ = std::move(startup_packet_);
+  start_login_deadline();
   asio::co_spawn(worker_.loop, server_loop(self), asio::detached);
   co_await client_loop(self);
+}
+
+void Session::start_login_deadline() {
+  login_deadline_.expires_after(worker_.snapshot().config->limits.login_timeout);
+  login_deadline_.async_wait([weak = weak_from_this()](boost::system::error_code ec) {
+    const auto session = weak.lock();
+    if (ec || !session || session->ready_ || session->closing_) return;
+    session->fatal("57014", "canceling authentication due to timeout");
+    session->finish();
+  });
+}
+
+bool Session::marked() const {
+  if (unmarked_) return true;  // nothing is known of it: it may be a write
+  if (unit_ && unit_->mark) return true;
+  for (const auto& expected : tracker_.queue()) {
+    if (expected.context.unit && expected.context.unit->mark) return true;
+  }
+  return false;
+}
+
+/// Nobody reads any more. While a marked write may still commit, the server's connection is read to its end (end of
+/// file proves that the backend is gone, so that the outcome is visible) before the mark is released.
+void Session::client_lost() {
+  if (closing_ || client_gone_) return;
+  if (!marked()) return finish();
+  client_gone_ = true;
+  to_client_.clear();
+  boost::system::error_code ignored;
+  client_.shutdown(Socket::shutdown_both, ignored);
+  server_.shutdown(Socket::shutdown_send, ignored);
 }
 
 void Session::finish() {
   if (closing_) return;
   closing_ = true;
+  login_deadline_.cancel();
   boost::system::error_code ignored;
   client_.shutdown(Socket::shutdown_both, ignored);
   client_.close(ignored);
@@ -98,7 +138,7 @@ void Session::finish() {
 void Session::close(bool with_fatal_error) {
   if (closing_) return;
   if (with_fatal_error) fatal("57P01", "terminating connection due to administrator command");
-  finish();
+  client_lost();
 }
 
 void Session::fatal(const char* sqlstate, const std::string& message) {
@@ -112,14 +152,18 @@ void Session::lose_tracking(const char* why) {
   if (!tracking_) return;
   spdlog::warn("session={} event=tracking_lost reason=\"{}\"", info_.id, why);
   worker_.counters.tracking_lost.fetch_add(1, std::memory_order_relaxed);
-  tracking_ = false;
   release_held();
+  tracking_ = false;
+  for (const auto& expected : tracker_.queue()) {
+    if (expected.context.exec) to_client_ += std::exchange(expected.context.exec->held_back, {});
+  }
   unmarked_work();
   notify();
 }
 
 void Session::unmarked_work() {
-  if (unmarked_ || !worker_.snapshot().policies->any_cache()) return;
+  if (unmarked_ || startup_.replication == "true") return;  // a physical walsender runs no SQL
+  // counted without a cache too: a reload may bring one while this work is under way
   unmarked_ = true;
   worker_.hub.unmarked_sessions.fetch_add(1);
 }
@@ -128,9 +172,17 @@ std::uint64_t Session::since(Clock::time_point start) const {
   return static_cast<std::uint64_t>(std::chrono::nanoseconds(Clock::now() - start).count());
 }
 
+Awaitable<bool> Session::our_turn() {
+  co_await quiet();
+  co_return !closing_ && tracking_ && !tracker_.skipping();
+}
+
 Awaitable<void> Session::quiet() {
+  // Without a Sync on its way the server keeps its replies to itself until it is told to flush them.
+  if (group_open_ && !tracker_.empty()) protocol::append_empty(to_server_, 'H');
+  co_await drain_to_server();
   // No deadline: the server answers or its connection ends, and both wake us.
-  while (!closing_ && !(tracker_.empty() && to_client_.empty())) {
+  while (!closing_ && tracking_ && !(tracker_.empty() && to_client_.empty())) {
     if (tracker_.empty()) {
       co_await drain_to_client();
       continue;
@@ -151,17 +203,20 @@ Awaitable<void> Session::drain_to_client() {
     }
     if (ec != asio::error::would_block && ec != asio::error::try_again) {
       to_client_.clear();
-      finish();
+      client_lost();
       co_return;
     }
     // No deadline: a client that does not read holds back only itself; TCP keepalive ends dead ones.
     const auto [wait_error] = co_await client_.async_wait(Socket::wait_write, as_result);
     if (wait_error) co_return;
   }
-  if (to_client_.capacity() > kMaxPending) to_client_ = std::string();
+  if (to_client_.empty()) give_back(to_client_, tracker_.empty());
 }
 
+Awaitable<void> Session::flush_to_server([[maybe_unused]] std::shared_ptr<Session> self) { co_await drain_to_server(); }
+
 Awaitable<void> Session::drain_to_server() {
+  ++writing_to_server_;
   while (!closing_ && !to_server_.empty()) {
     boost::system::error_code ec;
     const std::size_t n = server_.write_some(asio::buffer(to_server_), ec);
@@ -173,22 +228,23 @@ Awaitable<void> Session::drain_to_server() {
     if (ec != asio::error::would_block && ec != asio::error::try_again) {
       // The server is gone. What it still had to say (a FATAL error) is read by the server loop, which then ends us.
       to_server_.clear();
-      co_return;
+      break;
     }
     const auto [wait_error] = co_await server_.async_wait(Socket::wait_write, as_result);
-    if (wait_error) co_return;
+    if (wait_error) break;
   }
-  if (to_server_.capacity() > kMaxPending) to_server_ = std::string();
+  --writing_to_server_;
+  if (to_server_.empty()) give_back(to_server_, tracker_.empty());
 }
 
 Awaitable<void> Session::client_loop([[maybe_unused]] std::shared_ptr<Session> self) {
   co_await drain_to_server();
-  while (!closing_) {
+  boost::system::error_code ec;
+  while (!closing_ && !client_gone_) {
     if (client_size_ == 0) worker_.give_buffer(std::move(client_buffer_));
     const auto [wait_error] = co_await client_.async_wait(Socket::wait_read, as_result);
     if (wait_error || closing_) break;
     if (!client_buffer_) client_buffer_ = worker_.take_buffer();
-    boost::system::error_code ec;
     const std::size_t n =
         client_.read_some(asio::buffer(client_buffer_.get() + client_size_, kBufferBytes - client_size_), ec);
     if (ec == asio::error::would_block || ec == asio::error::try_again) continue;
@@ -201,24 +257,24 @@ Awaitable<void> Session::client_loop([[maybe_unused]] std::shared_ptr<Session> s
     co_await on_client_bytes();
   }
   if (closing_) co_return;
-  // The client is gone. The server is told; while a marked write may still commit, its connection is read to the end
-  // (end of file proves that the backend is gone, so that the outcome is visible) before the mark is released.
-  client_gone_ = true;
-  to_client_.clear();
-  boost::system::error_code ignored;
-  client_.shutdown(Socket::shutdown_both, ignored);
-  bool marked = unit_ && unit_->mark;
-  for (const auto& expected : tracker_.queue()) marked |= expected.context.unit && expected.context.unit->mark;
-  if (!marked) {
-    finish();
-  } else {
-    protocol::append_empty(to_server_, 'X');
-    co_await drain_to_server();
+  if (ec == asio::error::eof) {
+    // The client has said all it will, and may still be reading: the server finishes what it was asked, meets the end of
+    // its input as it would directly, and its end is ours.
+    boost::system::error_code ignored;
+    leaving_ = true;
     server_.shutdown(Socket::shutdown_send, ignored);
+  } else {
+    client_lost();
   }
 }
 
-Awaitable<void> Session::server_loop([[maybe_unused]] std::shared_ptr<Session> self) {
+Awaitable<void> Session::login_gate() {
+  // What a client sends ahead of ReadyForQuery waits in its place, so that it is looked at like everything after it.
+  while (!ready_ && tracking_ && !login_answer_due_ && !closing_) co_await event_.async_wait(as_result);
+  login_answer_due_ = false;
+}
+
+Awaitable<void> Session::server_loop(std::shared_ptr<Session> self) {
   while (!closing_) {
     if (server_size_ == 0) worker_.give_buffer(std::move(server_buffer_));
     const auto [wait_error] = co_await server_.async_wait(Socket::wait_read, as_result);
@@ -232,10 +288,15 @@ Awaitable<void> Session::server_loop([[maybe_unused]] std::shared_ptr<Session> s
     server_size_ += n;
     co_await on_server_bytes();
     co_await drain_to_client();
-    if (!to_server_.empty() && fallback_ == nullptr) co_await drain_to_server();
+    // Never waits here: a server that is itself waiting for us to read would wait for ever.
+    if (!to_server_.empty() && writing_to_server_ == 0) {
+      asio::co_spawn(worker_.loop, flush_to_server(self), asio::detached);
+    }
   }
   if (closing_) co_return;
   if (!tracker_.empty()) spdlog::info("session={} event=server_gone in_flight={}", info_.id, tracker_.size());
+  // An end that nobody asked for may be a crash: unlogged tables are empty then, asynchronous commits lost.
+  if (ready_ && !leaving_ && !client_gone_) worker_.hub.words.flush();
   co_await drain_to_client();
   // Outcomes of what was in flight stay unknown: every mark is finished as "changed" when its unit dies with us.
   finish();

@@ -32,8 +32,31 @@ struct Fill {
   bool spoiled = false;  ///< too large, a notice, an error: drop the copy
 };
 
+/// Counts a statement as being at the server for as long as it lives.
+class InFlight {
+ public:
+  InFlight() = default;
+  explicit InFlight(int& count) : count_(&count) { ++count; }
+  ~InFlight() { end(); }
+  InFlight(const InFlight&) = delete;
+  InFlight& operator=(InFlight&& other) noexcept {
+    std::swap(count_, other.count_);
+    return *this;
+  }
+  void end() {
+    if (count_) --*std::exchange(count_, nullptr);
+  }
+
+ private:
+  int* count_ = nullptr;
+};
+
+struct Prepared;
+
 /// One execution under way.
 struct Exec {
+  std::shared_ptr<Prepared> prepared;  ///< what a held group bound
+  InFlight in_flight;
   std::shared_ptr<const Plan> plan;  ///< null when the statement could not be looked at
   Execution execution;
   std::unique_ptr<Fill> fill;
@@ -53,12 +76,17 @@ struct Prepared {
   std::vector<std::uint32_t> parameter_types;
   std::shared_ptr<const Plan> plan;
   std::uint64_t session_version = 0;
+  std::uint64_t parsed_catalog_version = 0;  ///< and parsed_search_path: what its names were resolved by, 0 = unknown
+  std::string parsed_search_path;
+  std::uint64_t catalog_version = 0;  ///< under which the server was last seen to run it: its columns may change with DDL
   std::string unsent;  ///< the Parse message, while only the cache has answered: the server has not seen it
   bool local = false;  ///< EXPLAIN (PGSTEER): answered here
+  bool dropped = false;  ///< closed, or destroyed by a simple query, before its ParseComplete arrived
 };
 
 struct Portal {
   std::shared_ptr<Prepared> statement;
+  std::string parameters;  ///< raw, of a SELECT: without them the background cannot run it again
 };
 
 /// One client with its own server connection: two coroutines, client -> server and server -> client, on one thread.
@@ -92,6 +120,12 @@ class Session : public std::enable_shared_from_this<Session> {
   Awaitable<void> drain_to_client();
   Awaitable<void> drain_to_server();
   Awaitable<void> quiet();               ///< until no request is in flight
+  Awaitable<bool> our_turn();            ///< quiet; false when a server would not answer here (it skips to Sync)
+  Awaitable<void> flush_to_server(std::shared_ptr<Session> self);
+  Awaitable<void> login_gate();          ///< until the server waits for the client to speak
+  void start_login_deadline();
+  bool marked() const;                   ///< a marked write may still commit
+  void client_lost();
   void notify() { event_.cancel(); }
   void lose_tracking(const char* why);   ///< from here on: bytes only
   void unmarked_work();                  ///< something was forwarded that `words` does not know of
@@ -106,7 +140,10 @@ class Session : public std::enable_shared_from_this<Session> {
   Awaitable<void> on_query(std::string_view message);
   void send_query(std::shared_ptr<Exec> exec, std::string_view message);
   void on_parse(std::string_view message);
-  void on_bind(std::string_view message);
+  Awaitable<void> on_bind(std::string_view message);
+  Awaitable<void> on_describe(std::string_view message);
+  void on_execute(std::string_view message, const Portal& portal);
+  Awaitable<void> on_close(std::string_view message);
   void forward(std::string_view message) { to_server_.append(message); }
   bool expect(protocol::Request kind, Context context, bool hidden = false);
   std::shared_ptr<Exec> make_exec(std::shared_ptr<const Plan> plan, std::string_view text);
@@ -115,7 +152,11 @@ class Session : public std::enable_shared_from_this<Session> {
   void track_writes(const Plan* plan);
   bool bytes_only() const { return !tracking_ || worker_.snapshot().panic; }
   std::shared_ptr<Prepared> find_prepared(std::string_view name);
-  void send_unsent(Prepared& prepared);
+  void note_names(Prepared& prepared) const;
+  void send_unsent(const std::shared_ptr<Prepared>& prepared);
+  void forget_unnamed();                       ///< a simple query destroys the unnamed statement
+  void drop_stale_unnamed(std::string_view name);
+  void forget_dropped_by(const Plan& plan, std::string_view text);
   Awaitable<void> answer_locally(std::string_view text, bool simple);
   bool could_act(const Plan& plan) const;
   Awaitable<void> refresh_settings();
@@ -137,6 +178,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Awaitable<void> resolve_held(std::string_view sync);
   void send_held_changed(std::shared_ptr<Exec> exec, std::string_view sync);
   void answer_held_from(const cache::Entry& entry);
+  void prepare_behind(const std::shared_ptr<Prepared>& prepared);
   /// Server-side name of a statement of ours, prepared in front of its first use.
   std::string variant(const std::string& text, const std::vector<std::uint32_t>& types, std::shared_ptr<Exec> exec);
 
@@ -158,8 +200,8 @@ class Session : public std::enable_shared_from_this<Session> {
   Awaitable<void> on_server_bytes();
   Fate on_server_message(char type, std::string_view message, bool whole);
   Fate on_login_message(char type, std::string_view message);
-  Fate on_reply(char type, std::string_view message, const Tracker::Result& result);
-  Fate on_error(std::string_view message, const Tracker::Result& result);
+  Fate on_reply(char type, std::string_view message, bool whole, const Tracker::Result& result);
+  Fate on_error(std::string_view message, bool whole, const Tracker::Result& result);
   Fate on_ready(char status, const Tracker::Result& result);
   void on_hidden(char type, std::string_view message);
   void on_finished(Exec& exec);
@@ -180,15 +222,18 @@ class Session : public std::enable_shared_from_this<Session> {
 
   Tracker tracker_;
   bool ready_ = false;           ///< login is over
+  bool login_answer_due_ = false;  ///< the server asked for a password or the like
   bool tracking_ = true;
   bool unmarked_ = false;        ///< counted in hub.unmarked_sessions
   bool closing_ = false;
+  bool leaving_ = false;         ///< Terminate was sent: the end of the connection is no news
   bool client_gone_ = false;     ///< only the fate of what is under way is still awaited
   char status_ = 'I';            ///< of the last ReadyForQuery
   bool settings_known_ = false;  ///< asked the server at least once
   bool settings_changed_in_block_ = false;
-  bool ddl_in_block_ = false;    ///< the catalog changes when this transaction commits
   bool group_open_ = false;      ///< extended messages were forwarded since the last Sync
+  bool unnamed_stale_ = false;   ///< the server still has an unnamed statement that the client's messages have destroyed
+  int writing_to_server_ = 0;    ///< coroutines in drain_to_server
 
   std::shared_ptr<Unit> unit_;   ///< being filled by what the client sends now
   std::map<std::string, std::shared_ptr<Prepared>, std::less<>> prepared_;  ///< acknowledged by the server, or unsent
@@ -206,7 +251,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Fate passing_fate_ = Fate::relay;
   std::shared_ptr<Exec> passing_exec_;
   std::string to_client_, to_server_;
-  boost::asio::steady_timer event_;
+  boost::asio::steady_timer event_, login_deadline_;
 };
 
 }  // namespace pgsteer::proxy

@@ -1,6 +1,7 @@
 #include "proxy/session/write_tracker.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace pgsteer::proxy {
 namespace {
@@ -24,13 +25,35 @@ bool may_commit(StatementKind kind) {
   }
 }
 
+/// While it lives, writes are worked out without a catalog; with its end the picture is read anew.
+struct PendingDdl {
+  PendingDdl(Hub& the_hub, std::string the_database) : hub(the_hub), database(std::move(the_database)) {
+    hub.pending_ddl.fetch_add(1);
+    hub.catalog_changed(database);
+  }
+  ~PendingDdl() {
+    hub.catalog_changed(database);
+    hub.pending_ddl.fetch_sub(1);
+  }
+  Hub& hub;
+  std::string database;
+};
+
 }  // namespace
+
+void WriteTracker::before_ddl(Unit& unit) {
+  if (!ddl_) ddl_ = std::make_shared<PendingDdl>(hub_, database_);
+  unit.ddl = ddl_;
+}
 
 void WriteTracker::before_forward(Unit& unit, const sql::Analysis& analysis, const sql::Catalog* catalog,
                                   const sql::SessionFacts& session, const cache::Judgement* judgement,
                                   bool certainly_in_block) {
   const cache::WriteSet writes = cache::write_set(analysis, catalog, session, judgement);
+  if (unit.catalog_epoch == 0) unit.catalog_epoch = hub_.catalog_epoch.load() + 1;
+  if (ddl_) unit.ddl = ddl_;
   if (writes.writes) {
+    unit.opaque |= writes.everything;
     transaction_writes_.writes = true;
     transaction_writes_.everything |= writes.everything;
     for (const auto oid : writes.relations) {
@@ -51,7 +74,8 @@ void WriteTracker::before_forward(Unit& unit, const sql::Analysis& analysis, con
 }
 
 void WriteTracker::before_opaque(Unit& unit) {
-  unit.may_commit_partly = true;
+  unit.may_commit_partly = unit.opaque = true;
+  before_ddl(unit);
   transaction_writes_.writes = transaction_writes_.everything = true;
   mark(unit);
 }
@@ -64,6 +88,12 @@ void WriteTracker::mark(Unit& unit) {
 }
 
 void WriteTracker::on_ready(Unit& unit, char status, bool quiet) {
+  // A trigger or a cascade that came while the write waited for its lock: what it wrote was not marked.
+  if (unit.mark && unit.catalog_epoch != 0 && unit.catalog_epoch != hub_.catalog_epoch.load() + 1) {
+    hub_.words.bump(database_, std::array<sql::Oid, 1>{0});
+  }
+  // What runs code of its own may have changed the catalog unseen: the picture is compared at once.
+  if (unit.opaque && !unit.ddl) hub_.catalog_wanted(database_);
   if (unit.mark) {
     if (!unit.prepared_gid.empty() && !unit.failed) {
       hub_.keep_prepared_mark(unit.prepared_gid, std::move(unit.mark));
@@ -74,7 +104,11 @@ void WriteTracker::on_ready(Unit& unit, char status, bool quiet) {
   if (!unit.finished_gid.empty() && !unit.failed) {
     if (auto kept = hub_.take_prepared_mark(unit.finished_gid)) kept->done(false);
   }
-  if (status == 'I' && quiet) transaction_writes_ = {};
+  unit.ddl = nullptr;
+  if (status == 'I' && quiet) {
+    transaction_writes_ = {};
+    ddl_ = nullptr;
+  }
 }
 
 }  // namespace pgsteer::proxy

@@ -13,7 +13,9 @@ struct Unit {
   cache::Words::Mark mark;
   bool failed = false;
   bool may_commit_partly = false;  ///< several statements, COMMIT inside, opaque text: an error does not prove rollback
-  bool opaque = false;
+  bool opaque = false;             ///< wrote nobody knows where: settings and temporary objects may have changed too
+  std::uint64_t catalog_epoch = 0; ///< when its writes were worked out; moved since: they may have been others
+  std::shared_ptr<void> ddl;       ///< keeps the catalog unknown to everybody until the outcome is certain
   std::string prepared_gid;        ///< PREPARE TRANSACTION of this name is in it
   std::string finished_gid;        ///< COMMIT/ROLLBACK PREPARED
 };
@@ -31,6 +33,10 @@ class WriteTracker {
                                   bool certainly_in_block);
   /// The same for something that could not be looked at.
   void before_opaque(Unit& unit);
+  /// Call before forwarding what may change the catalog: until its transaction has ended nobody relies on the picture.
+  void before_ddl(Unit& unit);
+  /// The server answered PREPARE TRANSACTION or a COMMIT with ROLLBACK.
+  static void rolled_back(Unit& unit) { unit.prepared_gid.clear(); }
   /// Call on ReadyForQuery. `quiet`: no other request is in flight.
   void on_ready(Unit& unit, char status, bool quiet);
   bool wrote_in_transaction() const { return transaction_writes_.writes; }
@@ -40,6 +46,7 @@ class WriteTracker {
   Hub& hub_;
   std::string database_;
   cache::WriteSet transaction_writes_;
+  std::shared_ptr<void> ddl_;  ///< of the open transaction
 };
 
 }  // namespace pgsteer::proxy

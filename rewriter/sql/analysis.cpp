@@ -70,9 +70,12 @@ WhyNot read_tree(const std::string& text, const Limits& limits, Analysis& analys
 std::string Shape::hex() const { return hex16(high) + hex16(low); }
 
 std::shared_ptr<const Analysis> analyse(std::string_view text, const Limits& limits) {
+  return analyse_scanned(text, scan_text(text, limits), limits);
+}
+
+std::shared_ptr<const Analysis> analyse_scanned(std::string_view text, const TextScan& scan, const Limits& limits) {
   auto analysis = std::make_shared<Analysis>();
   analysis->features.bytes = static_cast<int>(text.size());
-  const TextScan scan = scan_text(text, limits);
   read_comments(text, scan, *analysis);
   if (scan.why != WhyNot::none) {
     refuse(*analysis, scan.why, text);

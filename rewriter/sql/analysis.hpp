@@ -61,6 +61,7 @@ enum class WhyNot : std::uint8_t {
   nul_byte,
   syntax,
   nonstandard_strings,
+  lost_literal,  ///< an integer literal that the parser's output lost cannot be read again from the text
 };
 std::string_view to_string(WhyNot why);
 
@@ -178,7 +179,9 @@ struct Limits {
 /// `unparsed` with the reason. Thread-safe. Never throws on input.
 std::shared_ptr<const Analysis> analyse(std::string_view text, const Limits& limits = {});
 
-/// Bounded LRU from exact text to Analysis; one per thread, not synchronised.
+/// Bounded LRU from exact text to Analysis; one per thread, not synchronised. Texts of SELECT, INSERT, UPDATE and DELETE that
+/// differ only in literals which analyse() does not read share one Analysis (that of the first such text: its
+/// `string_constants` and `features.bytes` are the first one's).
 class AnalysisCache {
  public:
   explicit AnalysisCache(std::size_t max_entries = 10000, std::size_t max_text_bytes = 32 * 1024 * 1024,

@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <bit>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "rewriter/sql/analysis.hpp"
+#include "rewriter/sql/text_scan.hpp"
 
 namespace pgsteer::sql {
 
@@ -82,6 +84,23 @@ struct AnalysisCache::Impl {
     ++used;
   }
 
+  /// The second level: what only differs in literals nobody reads says the same (pgbench in simple protocol, ORMs that print
+  /// their parameters). A scan of the tokens instead of a parse.
+  std::shared_ptr<const Analysis> analyse_or_share(std::string_view text) {
+    const TextScan scan = scan_text(text, limits);
+    if (scan.why != WhyNot::none || !scan.shape_decides) return analyse_scanned(text, scan, limits);
+    const Shape key{scan.shape.high, scan.shape.low ^ scan.read_literals};
+    if (const auto known = by_shape.find(key); known != by_shape.end()) return known->second;
+    auto analysis = analyse_scanned(text, scan, limits);
+    const bool plain = analysis->kind == StatementKind::select || analysis->kind == StatementKind::insert ||
+                       analysis->kind == StatementKind::update || analysis->kind == StatementKind::delete_;
+    if (plain && analysis->why_not == WhyNot::none && analysis->settings.empty()) {
+      if (by_shape.size() >= max_entries) by_shape.clear();
+      by_shape.emplace(key, analysis);
+    }
+    return analysis;
+  }
+
   const std::size_t max_entries, max_bytes;
   const Limits limits;
   std::vector<std::uint32_t> buckets;
@@ -89,6 +108,7 @@ struct AnalysisCache::Impl {
   std::vector<std::uint32_t> free_entries;
   std::uint32_t newest = none, oldest = none;
   std::size_t bytes = 0, used = 0;
+  std::unordered_map<Shape, std::shared_ptr<const Analysis>, ShapeHash> by_shape;
 };
 
 AnalysisCache::AnalysisCache(std::size_t max_entries, std::size_t max_text_bytes, Limits limits)
@@ -108,7 +128,7 @@ std::shared_ptr<const Analysis> AnalysisCache::get(std::string_view text) {
     return impl_->entries[i].analysis;
   }
   ++misses_;
-  auto analysis = analyse(text, impl_->limits);
+  auto analysis = impl_->analyse_or_share(text);
   impl_->insert(hash, text, analysis);
   return analysis;
 }

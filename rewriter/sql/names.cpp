@@ -52,6 +52,7 @@ std::string_view to_string(WhyNot why) {
     case too_many_tokens: return "too_many_tokens";
     case too_deep: return "too_deep";
     case nested_comments: return "nested_comments";
+    case lost_literal: return "lost_literal";
     case nul_byte: return "nul_byte";
     case syntax: return "syntax";
     case nonstandard_strings: return "nonstandard_strings";

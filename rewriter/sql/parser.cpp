@@ -7,6 +7,8 @@
 #include <memory>
 #include <new>
 
+#include "rewriter/sql/integers.hpp"
+
 namespace pgsteer::sql::parser {
 namespace {
 
@@ -46,6 +48,10 @@ std::optional<boost::json::value> parse(const std::string& text, const Limits& l
   boost::json::value tree = boost::json::parse(parsed->parse_tree, error, std::move(storage), options);
   if (error) {  // bytes that are not UTF-8 end here as well
     why = error == boost::json::error::too_deep ? WhyNot::too_deep : WhyNot::syntax;
+    return std::nullopt;
+  }
+  if (has_lost_integers(parsed->parse_tree) && !restore_negative_integers(tree, text)) {
+    why = WhyNot::lost_literal;
     return std::nullopt;
   }
   why = WhyNot::none;

@@ -50,11 +50,43 @@ constexpr std::size_t max_comment_work = 16 * 1024;
 
 void refuse(TextScan& scan, WhyNot why) { scan.why = why; }
 
+bool contains_folded(std::string_view text, std::string_view lower) {
+  for (std::size_t i = 0; i + lower.size() <= text.size(); ++i)
+    if (equals_folded(text.substr(i, lower.size()), lower)) return true;
+  return false;
+}
+
+/// 'now' and its kin, also as part of something longer, and any spelling that could hide them (E'\x6eow', U&'n\006fw').
+bool may_be_moving_time(std::string_view literal) {
+  if (literal.size() < 5) return false;
+  for (const std::string_view word : {"now", "today", "tomorrow", "yesterday", "\\"})
+    if (contains_folded(literal, word)) return true;
+  return false;
+}
+
+/// Keeps account of what makes two texts of one shape say different things.
+class LiteralWatch {
+ public:
+  explicit LiteralWatch(TextScan& scan) : scan_(scan) {}
+  void token(TokenKind kind, std::string_view text) {
+    if (kind == TokenKind::string && may_be_moving_time(text)) scan_.shape_decides = false;
+    if (kind == TokenKind::integer && limited_)
+      scan_.read_literals = scan_.read_literals * 31 + XXH3_64bits(text.data(), text.size());
+    limited_ = kind == TokenKind::word && (equals_folded(text, "limit") || equals_folded(text, "first") ||
+                                           equals_folded(text, "next"));
+  }
+
+ private:
+  TextScan& scan_;
+  bool limited_ = false;
+};
+
 void scan_tokens(std::string_view text, const Limits& limits, TextScan& scan) {
   static thread_local std::string buffer;
   ShapeText shape(buffer);
   DepthEstimate depth(limits.max_depth);
   Lexer lexer(text);
+  LiteralWatch watch(scan);
   std::size_t semicolons = 0;  // trailing ones are no part of the shape
   for (Token token = lexer.next(); token.kind != TokenKind::end; token = lexer.next()) {
     if (token.comment_nesting > limits.max_comment_nesting || lexer.comment_work() > max_comment_work) {
@@ -81,9 +113,11 @@ void scan_tokens(std::string_view text, const Limits& limits, TextScan& scan) {
     for (; semicolons > 0; --semicolons)
       if (scan.code_end > 0) shape.add(TokenKind::punctuation, ";");
     shape.add(token.kind, word);
+    watch.token(token.kind, word);
     scan.code_end = token.end;
   }
   scan.shape = shape.hash();
+  if (!scan.comments.empty()) scan.shape_decides = false;
 }
 
 }  // namespace

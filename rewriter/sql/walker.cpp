@@ -190,7 +190,8 @@ void Walker::count_limit(const object& s) {
     ++analysis_.features.has_limit;
     if (depth_ == 1 && literal)
       if (const object* whole = json::fields(*constant_node.fields, "ival"))
-        analysis_.features.limit_value = static_cast<double>(json::number(*whole, "ival"));
+        if (const std::int64_t rows = json::number(*whole, "ival"); rows >= 0)  // a negative LIMIT is the server's error
+          analysis_.features.limit_value = static_cast<double>(rows);
   }
   if (s.contains("limitOffset")) ++analysis_.features.has_offset;
 }

@@ -91,7 +91,7 @@ TEST_CASE("judge_catalog: relations and functions") {
       {"events", Reason::none, ""},
       {"summary", Reason::none, ""},
       {"totals", Reason::none, ""},
-      {"fast", Reason::none, ""},
+      {"fast", Reason::unlogged_table, "fast"},
       {"accounts gone", Reason::unknown_relation, "gone"},
       {"nowhere.accounts", Reason::unknown_relation, "nowhere.accounts"},
       {"shape", Reason::unknown_relation, "shape"},

@@ -14,10 +14,10 @@ for what in HELP VERSION STATS STATS_TOTALS STATS_AVERAGES TOTALS POOLS CLIENTS 
 done
 check 'the alias pgbouncer' env PGPORT="$PROXY_PORT" psql -X -v ON_ERROR_STOP=1 -d pgbouncer -c 'show stats'
 check 'the expanded form' bash -c "PGPORT=$PROXY_PORT psql -X -x -d pgsteer -c 'show stats' | grep -q total_query_count"
-contains 'SHOW CONFIG: where a value comes from' 'observe' "$(console 'show config' | grep -i '^mode')"
+contains 'SHOW CONFIG: where a value comes from' "${E2E_MODE:-observe}" "$(console 'show config' | grep -i '^mode')"
 for _ in $(seq 50); do case $(console 'show queries') in *'count(*)'*) break ;; esac; sleep 0.1; done
 contains 'SHOW QUERIES knows the statement' 'count(*)' "$(console 'show queries')"
-contains 'SHOW DECISIONS knows it too' 'observe' "$(console 'show decisions 5')"
+contains 'SHOW DECISIONS knows it too' "${E2E_MODE:-observe}" "$(console 'show decisions 5')"
 contains 'a wrong name: the nearest' "SHOW QUERIES" "$(console 'show querys')"
 equal 'a wrong name: the session goes on' '1' "$(PGPORT=$PROXY_PORT psql -X -A -t -d pgsteer -c 'show nothing' -c 'select 1' 2>/dev/null)"
 contains 'comments and semicolons' 'pgsteer' "$(console '/* hello */ SHOW VERSION ; -- bye')"

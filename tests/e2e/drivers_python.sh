@@ -4,7 +4,7 @@
 python3 -c 'import psycopg2' 2>/dev/null || skip "no python3-psycopg2"
 start_postgres
 start_pgsteer
-program() { timeout 50 python3 "$E2E/python_driver.py"; }
+program() { timeout 50 /usr/bin/python3 "$E2E/python_driver.py"; }
 same 'psycopg2' program
 contains 'psycopg2: it came to its end' 'done: True' "$(PGPORT=$PROXY_PORT program 2>&1)"
 finish 2

@@ -360,6 +360,9 @@ TEST_CASE("analysis: features") {
   CHECK(analyse("VALUES (1), (2), (3)")->features.values_rows == 3);
   CHECK(analyse("SELECT 1 LIMIT ALL")->features.has_limit == 0);
   CHECK(analyse("SELECT 1 LIMIT $1")->features.limit_value == -1);
+  CHECK(analyse("SELECT 1 LIMIT 0")->features.limit_value == 0);
+  CHECK(analyse("SELECT 1 LIMIT -3")->features.limit_value == -1);
+  CHECK(analyse("SET geqo_seed = -5")->settings.at(0).value == "-5");
   CHECK(analyse("SELECT 1 UNION SELECT 2 EXCEPT SELECT 3")->features.set_operations == 2);
   CHECK(analyse("SELECT CASE WHEN a THEN b END, rank() OVER () FROM t, LATERAL (SELECT 1) q")->features.lateral == 1);
   CHECK(analyse("SELECT 1")->features.bytes == 8);

@@ -7,7 +7,7 @@ namespace pgsteer::sql::test {
 std::span<const std::string_view> expressions() {
   static constexpr auto list = std::to_array<std::string_view>({
       // constants
-      "0", "1", "-1", "2147483647", "2147483648", "-2147483648", "9223372036854775807", "99999999999999999999",
+      "0", "1", "-1", "-7", "- ( 3 )", "- - 4", "-(-(-2))", "a[-1]", "a::numeric(5,-2)", "2147483647", "2147483648", "-2147483648", "9223372036854775807", "99999999999999999999",
       "1.5", "-1.5", ".5", "5.", "1e10", "-1.5e-7", "''", "'x'", "'it''s'", "'back\\slash'", R"(E'tab\tnew\nquote\'s\\')",
       "$$dollar$$", "$tag$with $$ inside$tag$", R"(U&'d\0061t\+000061')", "B'0101'", "X'1FF'", "b''", "N'x'", "NULL",
       "TRUE", "false", "'a'\n'b'", "'Füße €'",

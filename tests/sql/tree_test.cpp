@@ -4,6 +4,7 @@
 #include <boost/json/serialize.hpp>
 #include <string>
 
+#include "rewriter/sql/integers.hpp"
 #include "rewriter/sql/tree.hpp"
 
 using namespace pgsteer;
@@ -86,6 +87,53 @@ TEST_CASE("tree: the silent faults of the bundled deparser print as what they ar
   }
 }
 
+TEST_CASE("tree: the library loses negative integers, the tree does not") {
+  struct Case {
+    const char* in;
+    const char* out;
+  };
+  const Case cases[] = {
+      {"SELECT -5", "SELECT -5"},
+      {"SELECT - /* c */ (5)", "SELECT -5"},
+      {"SELECT -(-(-(5)))", "SELECT -5"},
+      {"SELECT - - 5, -0, 0, 00", "SELECT 5, 0, 0, 0"},
+      {"SELECT a--5\n-007", "SELECT a - 7"},
+      {"SELECT a*-5, a - -5", "SELECT a * (-5), a - (-5)"},
+      {"SELECT 'é', -2147483647, -2147483648", "SELECT 'é', -2147483647, -2147483648"},
+      {"SELECT -5::int, (-5)::int", "SELECT - (5::integer), (-5)::integer"},
+      {"SELECT 1 LIMIT -1", "SELECT 1 LIMIT (-1)"},
+      {"SELECT 1 FETCH FIRST -3 ROWS ONLY", "SELECT 1 LIMIT (-3)"},
+      {"SELECT 1 FETCH FIRST ROW ONLY", "SELECT 1 LIMIT 1"},
+      {"SELECT x::numeric(5,-2)", "SELECT x::pg_catalog.\"numeric\"(5, -2)"},
+      {"VALUES (-1)", "VALUES (-1)"},
+      {"SELECT a[-1], b BETWEEN -3 AND - 2", "SELECT (a)[(-1)], b BETWEEN (-3) AND (-2)"},
+      {"UPDATE t SET a = -1 WHERE b IN (-2, 0, -3)", "UPDATE t SET a = -1 WHERE b IN (-2, 0, -3)"},
+      {"SELECT xmlroot(a, version '1', standalone yes)", "SELECT XMLROOT(a, VERSION '1', STANDALONE YES)"},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.in);
+    const auto tree = Tree::parse(c.in);
+    REQUIRE(tree);
+    CHECK(tree->print().value_or("refused") == std::string(c.out));
+    CHECK(tree->print_verified().value_or("refused") == std::string(c.out));
+  }
+}
+
+TEST_CASE("tree: a lost literal that cannot be read again is refused") {
+  using sql::restore_negative_integers;
+  const auto tree = [](const char* constant) { return boost::json::parse(constant); };
+  boost::json::value minus = tree(R"({"A_Const":{"ival":{},"location":7}})");
+  CHECK(restore_negative_integers(minus, "SELECT - 5"));
+  CHECK(minus == tree(R"({"A_Const":{"ival":{"ival":-5},"location":7}})"));
+  for (const char* text : {"SELECT", "SELECT 'a'", "SELECT 5", "SELECT - a", "SELECT -(", "SELECT -99999999999", "SELECT 5.0"}) {
+    CAPTURE(text);
+    boost::json::value lost = tree(R"({"A_Const":{"ival":{},"location":7}})");
+    CHECK_FALSE(restore_negative_integers(lost, text));
+  }
+  boost::json::value nowhere = tree(R"({"A_Const":{"ival":{}}})");  // no location: the text begins with no number
+  CHECK_FALSE(restore_negative_integers(nowhere, "SELECT -5"));
+}
+
 TEST_CASE("tree: print_verified refuses what has no text, and takes what a rule builds") {
   const auto changed = [](const char* text, std::string_view from, std::string_view to) {
     std::string json = boost::json::serialize(Tree::parse(text)->root());
@@ -112,6 +160,8 @@ TEST_CASE("tree: print_verified refuses what has no text, and takes what a rule 
   CHECK(nested.print_verified() == "SELECT 1 WHERE a AND b AND c");
   const Tree zero = changed("SELECT 7", R"("ival":7)", R"("ival":0)");
   CHECK(zero.print_verified() == "SELECT 0");
+  // A rule's negative number: the printed text must read back as that number, not as zero or its opposite.
+  CHECK(changed("SELECT 7", R"("ival":7)", R"("ival":-7)").print_verified() == "SELECT -7");
   const Tree zero_limit = changed("SELECT 1", R"("op":"SETOP_NONE")", R"("op":"SETOP_NONE","all":false,"sortClause":[])");
   CHECK(zero_limit.print_verified() == "SELECT 1");
 }

@@ -1,6 +1,7 @@
 #include <doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <map>
 #include <sstream>
@@ -147,7 +148,8 @@ Comparison made_up(double direct, double through, double spread, const std::stri
   c.name = "report";
   c.statements = 5;
   c.compared = 50;
-  c.measured = {{"direct", direct, direct, direct, spread, 0, 0, 5, 0, ""}, {"pgsteer", through, through, through, 0, 0, 0, 5, 0, ""}};
+  c.measured = {{"direct", direct, direct, direct, 0, 0, 5, 0, ""},
+                {"pgsteer", through, through, through, std::log(through / direct), std::log1p(spread / direct), 5, 0, ""}};
   c.decided = {true, {{action, 5}}, {}, 1, 1, 1};
   comparison.classes.push_back(c);
   return comparison;

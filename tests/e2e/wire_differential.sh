@@ -1,0 +1,62 @@
+#!/bin/bash
+# The same raw messages sent directly and through pgsteer give the same messages back, in type, order and content: once in mode
+# observe, once in mode auto with a strict cache, rewriting and steering, where the scripts' own statements are really answered from
+# the cache, changed, and refused by the server after a change.
+. "$(dirname "$0")/lib.sh"
+start_postgres "shared_preload_libraries = ''
+log_min_messages = fatal
+max_connections = 60"
+direct psql -X -q -v ON_ERROR_STOP=1 -f - <<'SQL' || exit 1
+create table customers (id int primary key, name text not null, country text);
+create table orders (id int primary key, customer_id int not null references customers, amount int not null, note text);
+insert into customers select g, 'name ' || g, case when g % 3 = 0 then null else 'c' || g % 7 end from generate_series(1, 500) g;
+insert into orders select g, 1 + g % 500, g % 97, 'note ' || g from generate_series(1, 3000) g;
+create table shrinking (id int primary key, v int, w int);
+insert into shrinking select g, g, g from generate_series(1, 300) g;
+create table copied (a int, b text);
+create table deferred (id int primary key deferrable initially deferred);
+analyze;
+SQL
+if [ -n "$DIRECT" ]; then
+  PROXY_PORT=$DIRECT_PORT
+  check 'the harness: direct equals direct' python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$DIRECT_PORT" observe
+  finish 1
+fi
+[ -n "${ONLY_AUTO:-}" ] || { E2E_MODE=observe start_pgsteer
+python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$PROXY_PORT" observe && pass 'mode observe' || fail 'mode observe'
+stop_pgsteer; }
+mkdir "$WORK/policies"
+cat >"$WORK/policies/all.toml" <<'TOML'
+[default]
+mode = "auto"
+cache = "strict"
+rewrite = ["all"]
+steer = { arms = "default", floor = "1us" }
+TOML
+E2E_MODE=auto start_pgsteer --policies "$WORK/policies" --set learning.explore=false
+python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$PROXY_PORT" auto && pass 'mode auto' || fail 'mode auto'
+check 'it is the same process still' kill -0 "$PGSTEER_PID"
+equal 'no reply was without its request' '' "$(grep -h tracking_lost "$WORK/pgsteer.log" | grep -v 'a message no server accepts')"
+# Who does not get through the login in time, by his own or the server's fault, is sent away.
+stop_pgsteer
+mute=$(free_port)
+python3 -c 'import socket, sys, time; s = socket.create_server(("127.0.0.1", int(sys.argv[1]))); time.sleep(60)' "$mute" &
+PIDS+=($!)
+wait_port "$mute" 'a server that says nothing'
+real=$DIRECT_PORT DIRECT_PORT=$mute
+start_pgsteer --set limits.login_timeout=700ms
+DIRECT_PORT=$real
+late_login() { # how it ends: silent before the startup packet, in the middle of it, waiting for the server
+  python3 - "$E2E" "$PROXY_PORT" <<'PY'
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from wire import Wire
+for act in (lambda w: None, lambda w: w.raw(b"\0\0\0\x20\0\3"), lambda w: w.startup()):
+    wire, start = Wire(int(sys.argv[2]), timeout=5), time.time()
+    act(wire)
+    error = wire.ends()
+    print((error or {}).get("C"), 0.5 < time.time() - start < 3)
+PY
+}
+equal 'limits.login_timeout holds for every part of a login' $'None True\nNone True\n57014 True' "$(late_login)"
+finish 5
