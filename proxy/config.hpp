@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "policies/policy.hpp"
@@ -86,6 +87,7 @@ struct Config {
   };
   /// For SHOW CONFIG; secrets as ***.
   std::vector<Row> rows() const;
+  bool given(std::string_view key) const;  ///< by the file, the environment or the command line
   std::vector<Row> sources;                ///< filled by load()
 };
 

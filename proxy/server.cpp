@@ -208,8 +208,15 @@ int run_server(const RunOptions& options) {
   if (config.http.port != 0) {
     http = std::make_unique<HttpServer>(hub, token);
     hub.http_status = http->start(config.http.address, static_cast<std::uint16_t>(config.http.port));
-    if (hub.http_status.starts_with("listens")) spdlog::info("event=http_ready {}:{}", config.http.address, config.http.port);
-    else spdlog::error("event=http_off error=\"{}\"", hub.http_status);
+    if (hub.http_status.starts_with("listens")) {
+      spdlog::info("event=http_ready listen={}:{}", config.http.address, config.http.port);
+    } else if (config.given("http.port") || config.given("http.address")) {
+      spdlog::error("event=start_failed error=\"http: {}\"", hub.http_status);
+      std::fprintf(stderr, "pgsteer: http: cannot listen on %s\n", hub.http_status.c_str());
+      return 1;
+    } else {
+      spdlog::warn("event=http_off error=\"{}\" hint=\"http.port names another port, 0 means none\"", hub.http_status);
+    }
   }
   asio::signal_set signals(workers[0]->loop, SIGINT, SIGTERM, SIGHUP);
   signals.add(SIGUSR1);

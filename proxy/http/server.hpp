@@ -18,7 +18,7 @@ class HttpServer {
   ~HttpServer();                            ///< ends requests under way within a second
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
-  /// "listens on ..." or why not: the address cannot be had, which is no reason for the proxy not to serve.
+  /// "listens on ..." or why not: the address cannot be had.
   std::string start(const std::string& address, std::uint16_t port);
   std::uint16_t port() const;
 

@@ -1,4 +1,8 @@
 // The HTTP end of the real daemon, by a client of plain sockets.
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <nlohmann/json.hpp>
 
 #include "tests/http/daemon.hpp"
@@ -188,7 +192,7 @@ TEST_CASE("with a token nothing but the probes answers without it") {
   CHECK(get(port, "/api/v1/config", {"Authorization: Bearer s3cret-token"}).body.find("s3cret-token") == std::string::npos);
 }
 
-TEST_CASE("no start beyond this machine without a token; an address in use is no reason not to serve") {
+TEST_CASE("no start beyond this machine without a token") {
   if (!server_here()) return;
   const std::string program = std::string(PGSTEER_BINARY_DIR) + "/pgsteer";
   const auto open = run_command(program + " run --upstream " + postgres().url() + " --listen 127.0.0.1:" + std::to_string(free_port()) +
@@ -198,22 +202,42 @@ TEST_CASE("no start beyond this machine without a token; an address in use is no
   CHECK(run_command(program + " check --set http.address=0.0.0.0").exit_code == 78);
   CHECK(run_command(program + " check --set http.address=nowhere").exit_code == 78);
   CHECK(run_command(program + " check --set http.token_file=/no/such/file").exit_code == 78);
+}
+
+TEST_CASE("a port that was asked for and is taken is an error at start; the default port is only missed") {
+  if (!server_here()) return;
+  const std::string program = std::string(PGSTEER_BINARY_DIR) + "/pgsteer";
   Daemon first;
+  const auto asked = run_command(program + " run --upstream " + postgres().url() + " --listen 127.0.0.1:" + std::to_string(free_port()) +
+                                 " --set http.port=" + std::to_string(first.http()));
+  CHECK(asked.exit_code == 1);
+  CHECK(asked.output.find("http: cannot listen on 127.0.0.1:" + std::to_string(first.http())) != std::string::npos);
+
+  const int holder = ::socket(AF_INET, SOCK_STREAM, 0);  // of the default port, if nobody has it yet
+  sockaddr_in where{};
+  where.sin_family = AF_INET;
+  where.sin_port = htons(6433);
+  where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::bind(holder, reinterpret_cast<sockaddr*>(&where), sizeof where) == 0) ::listen(holder, 1);
   const TempDir dir;
   const auto port = free_port();
-  Process second({program, "run", "--upstream", postgres().url(), "--listen", "127.0.0.1:" + std::to_string(port), "--state-dir", dir.path(),
-                  "--set", "http.port=" + std::to_string(first.http())},
-                 dir.path() + "/log");
-  CHECK(eventually([&] {
-    std::string error;
-    auto connection = pgsteer::proxy::learning::Connection::open(
-        {{"host", "127.0.0.1"}, {"port", std::to_string(port)}, {"user", "postgres"}, {"dbname", "pgsteer"}}, std::chrono::seconds(5), {}, &error);
-    if (!connection) return false;
-    const auto health = connection->run("SHOW HEALTH");
-    for (int r = 0; r < health.rows(); ++r)
-      if (health.text(r, 0) == "http") return health.text(r, 1) == "degraded" && health.text(r, 2).find("in use") != std::string::npos;
-    return false;
-  }));
+  {
+    Process second({program, "run", "--upstream", postgres().url(), "--listen", "127.0.0.1:" + std::to_string(port), "--state-dir", dir.path()},
+                   dir.path() + "/log");
+    CHECK(eventually([&] {
+      std::string error;
+      auto connection = pgsteer::proxy::learning::Connection::open(
+          {{"host", "127.0.0.1"}, {"port", std::to_string(port)}, {"user", "postgres"}, {"dbname", "pgsteer"}}, std::chrono::seconds(5), {}, &error);
+      if (!connection) return false;
+      const auto health = connection->run("SHOW HEALTH");
+      for (int r = 0; r < health.rows(); ++r)
+        if (health.text(r, 0) == "http") return health.text(r, 1) == "degraded" && health.text(r, 2).find("in use") != std::string::npos;
+      return false;
+    }));
+  }
+  std::ifstream log(dir.path() + "/log");
+  CHECK(std::string(std::istreambuf_iterator<char>(log), {}).find("warning event=http_off") != std::string::npos);
+  ::close(holder);
 }
 
 TEST_CASE("explain --verify runs both forms on the server and compares") {
