@@ -15,6 +15,8 @@
 
 namespace pgsteer::test {
 
+std::string program() { return std::string(PGSTEER_BINARY_DIR) + "/pgsteer"; }
+
 std::vector<Reply> send_raw(std::uint16_t port, const std::string& bytes, std::size_t replies, bool head) {
   const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in where{};

@@ -14,6 +14,7 @@ struct Reply {
 
 /// Sends bytes as they are on a new connection and reads replies until it is closed or `replies` came.
 std::vector<Reply> send_raw(std::uint16_t port, const std::string& bytes, std::size_t replies = 1, bool head = false);
+std::string program();  ///< path of the pgsteer under test
 using Headers = std::vector<std::string>;
 Reply request(std::uint16_t port, const std::string& method, const std::string& target, const Headers& headers = {},
               const std::string& body = {});

@@ -40,7 +40,7 @@ class Daemon {
  public:
   explicit Daemon(std::vector<std::string> more = {}, const std::string& upstream = postgres().url())
       : port_(free_port()), http_(free_port()) {
-    std::vector<std::string> arguments{std::string(PGSTEER_BINARY_DIR) + "/pgsteer", "run", "--upstream", upstream, "--listen",
+    std::vector<std::string> arguments{program(), "run", "--upstream", upstream, "--listen",
                                        "127.0.0.1:" + std::to_string(port_), "--state-dir", dir_.path() + "/state", "--set",
                                        "http.port=" + std::to_string(http_)};
     arguments.insert(arguments.end(), more.begin(), more.end());
