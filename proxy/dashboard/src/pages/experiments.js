@@ -20,7 +20,7 @@ function bar(e) {
   if (!(most > 0) || !(e.default_ms > 0)) return ''
   const width = (value) => Math.max(1, (80 * value) / most).toFixed(1)
   return h('svg', { width: 84, height: 16, role: 'img', 'aria-label': `${ms(e.median_ms)} against ${ms(e.default_ms)}` },
-    h('rect', { x: 0, y: 1, height: 6, width: width(e.median_ms), class: e.median_ms <= e.default_ms ? 'bar-good' : 'bar-bad' }),
+    h('rect', { x: 0, y: 1, height: 6, width: width(e.median_ms), class: ['rejected', 'disabled'].includes(e.state) ? 'bar-bad' : 'bar-good' }),
     h('rect', { x: 0, y: 9, height: 6, width: width(e.default_ms), class: 'bar-plain' }))
 }
 

@@ -4,13 +4,33 @@ import { fill, h } from '../dom.js'
 import { count, factor, ms, percent } from '../format.js'
 import { simpleTable } from '../table.js'
 
+// "seen.median_q" -> 1.3: whatever numbers a version's metrics.json has, however deep.
 function metricsOf(model) {
+  const flat = {}
+  const walk = (value, path) => {
+    if (typeof value === 'number') flat[path] = value
+    else if (value && typeof value === 'object' && !Array.isArray(value)) for (const [key, part] of Object.entries(value)) walk(part, path ? path + '.' + key : key)
+  }
   try {
-    return JSON.parse(model.metrics)
+    const metrics = JSON.parse(model.metrics)
+    walk(metrics, '')
+    return { flat, importance: Array.isArray(metrics.importance) ? metrics.importance : [] }
   } catch {
-    return {}
+    return { flat, importance: [] }
   }
 }
+const find = (flat, ...ends) => {
+  const key = Object.keys(flat).find((name) => !name.startsWith('baseline') && ends.every((end) => name.includes(end)))
+  return key === undefined ? undefined : flat[key]
+}
+const shown = [
+  ['rows', (f) => find(f, 'rows_train') ?? find(f, 'train', 'rows') ?? find(f, 'rows'), count],
+  ['q-error, seen', (f) => find(f, 'seen.median_q', 'seen') && Object.entries(f).find(([k]) => !k.startsWith('baseline') && /(^|\.)seen\.median_q/.test(k))?.[1], factor],
+  ['q-error, unseen', (f) => Object.entries(f).find(([k]) => !k.startsWith('baseline') && /unseen\.median_q/.test(k))?.[1], factor],
+  ['within 2×, unseen', (f) => Object.entries(f).find(([k]) => !k.startsWith('baseline') && /unseen\.within_2x/.test(k))?.[1], (v) => percent(v, 1)],
+  ['interval holds, unseen', (f) => f['coverage_90.unseen'], (v) => percent(v, 1)],
+  ['planner cost alone, unseen', (f) => f['baseline_planner_cost.unseen.median_q'], factor],
+]
 
 // Accuracy of what runs now: statements by how far off their prediction is in the median.
 const classes = [['within 1.5×', 1, 1.5], ['1.5 to 2×', 1.5, 2], ['2 to 4×', 2, 4], ['beyond 4×', 4, Infinity]]
@@ -26,13 +46,15 @@ export function models(root) {
       const [list, queries, feedback] = await Promise.all([show('models'), get('queries?limit=2000'), show('feedback')])
       fill(versions, list, () => {
         const metrics = new Map(list.map((m) => [m, metricsOf(m)]))
-        const names = [...new Set([...metrics.values()].flatMap((m) => Object.keys(m).filter((k) => typeof m[k] === 'number')))]
+        const current = list.find((m) => m.in_use) ?? list.at(-1)
+        const most = current ? metrics.get(current).importance.slice(0, 8) : []
         return [h('h2', {}, 'Versions'), simpleTable('Versions', [
           { label: 'Name', name: 'name' }, { label: 'Version', name: 'version', code: true },
           { label: 'State', show: (m) => h('span', { class: 'badge ' + (m.in_use ? 'good' : '') }, m.in_use ? 'in use' : m.current ? 'current' : 'kept') },
-          { label: 'Interval', right: true, show: (m) => (m.in_use ? '÷ × ' + m.interval_factor.toFixed(2) : '–') },
-          ...names.slice(0, 10).map((name) => ({ label: name.replaceAll('_', ' '), right: true, show: (m) => { const v = metrics.get(m)[name]; return v === undefined ? '–' : Number.isInteger(v) ? count(v) : v.toFixed(3) } })),
-        ], [...list].reverse(), 'None yet. Estimates come from history and a calibrated planner cost; Train now makes one once some hundred executions are stored.')]
+          { label: '90 % interval', right: true, show: (m) => (m.in_use ? 'within ' + m.interval_factor.toFixed(1) + '×' : '–') },
+          ...shown.map(([label, value, text]) => ({ label, right: true, show: (m) => { const v = value(metrics.get(m).flat); return v === undefined || v === null ? '–' : text(v) } })),
+        ], [...list].reverse(), 'None yet. Estimates come from history and a calibrated planner cost; Train now makes one once some hundred executions are stored.'),
+          most.length > 0 && h('p', {}, h('strong', {}, 'What it looks at most: '), most.map((f) => `${f.feature.replaceAll('_', ' ')} ${percent(f.share_of_gain, 1)}`).join(', '))].filter(Boolean)
       })
       const known = queries.rows.filter((q) => q.q_error_p50 > 0)
       const calls = known.reduce((sum, q) => sum + q.calls, 0)
