@@ -23,7 +23,7 @@ void write_identity(std::string& id, const sql::Query& query, const Circumstance
   id.push_back(static_cast<char>(query.transaction));
   id.push_back(query.extended ? 'e' : 's');
   id.push_back(static_cast<char>('0' + (s.settings_uncertain ? 1 : 0) + (s.has_temporary_objects ? 2 : 0) +
-                                 (s.catalog_uncertain ? 4 : 0)));
+                                 (s.catalog_uncertain ? 4 : 0) + (s.objects_uncertain ? 8 : 0)));
   id.push_back(now.session_mode ? static_cast<char>('a' + static_cast<int>(*now.session_mode)) : '-');
   for (const auto type : query.parameter_types) id.append(reinterpret_cast<const char*>(&type), sizeof type);
 }
@@ -106,6 +106,14 @@ std::vector<rewriter::Candidate> collect_candidates(const sql::Query& query, con
     }
   }
   return candidates;
+}
+
+/// A function of the user's, even one declared stable, may set something; set_config may have computed arguments.
+bool calls_user_code(const sql::Analysis& analysis, const sql::Catalog* catalog) {
+  return std::any_of(analysis.functions.begin(), analysis.functions.end(), [&](const auto& use) {
+    const auto* group = catalog ? catalog->function(use.schema, use.name) : nullptr;
+    return use.name == "set_config" || !group || group->any_user_defined;
+  });
 }
 
 bool random_matters(const Plan& plan) {
@@ -235,6 +243,7 @@ std::shared_ptr<const Plan> Pipeline::make(const sql::Query& query, std::shared_
   // 5. Decide.
   decide_again(*plan, query, snapshot, now);
   plan->redraw = random_matters(*plan);
+  plan->changes_settings_unseen = calls_user_code(*plan->analysis, catalog);
   plan->writes = cache::write_set(*plan->analysis, catalog, session, plan->knowledge ? &plan->knowledge->cache : nullptr);
 
   // 6. The plan is the value; the session turns it into bytes.

@@ -93,7 +93,7 @@ bool Session::on_client_message(char type, std::string_view message) {
       break;
     case 'F':
       writes_.before_opaque(*unit_);
-      facts_.settings_uncertain = true;
+      doubt_settings();
       if (expect(Request::function_call, {nullptr, unit_, nullptr})) unit_ = nullptr;
       break;
     case 'c': case 'f':
@@ -122,7 +122,7 @@ void Session::on_large_client_message(char type, std::string_view beginning) {
   switch (type) {
     case 'Q':
       writes_.before_opaque(*unit_);
-      facts_.settings_uncertain = true;
+      doubt_settings();
       worker_.counters.not_analysed.add();
       forget_unnamed();
       unnamed_stale_ = false;

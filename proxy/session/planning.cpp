@@ -92,7 +92,7 @@ std::shared_ptr<const Plan> Session::make_plan(std::string_view text, std::span<
 PlanStamp Session::stamp() const {
   const bool stale = worker_.hub.catalog_epoch.load(std::memory_order_acquire) != worker_.snapshot().catalog_epoch;
   return {worker_.snapshot().version, facts_.version, status_, facts_.settings_uncertain, facts_.has_temporary_objects,
-          facts_.catalog_uncertain || stale, session_mode_};
+          facts_.catalog_uncertain || stale, facts_.objects_uncertain, session_mode_};
 }
 
 std::shared_ptr<const Plan> Session::refreshed_plan(Prepared& prepared) {

@@ -204,6 +204,7 @@ Session::Fate Session::on_reply(char type, std::string_view message, bool whole,
       --exec->hidden_completes;
       return Fate::swallow;
     }
+    if (std::exchange(exec->answered, true) && exec->savepoint) return Fate::swallow;
     const auto tag = body_of(message).substr(0, body_of(message).find('\0'));
     if (execution.rows == 0) execution.rows = tag_rows(tag);
     if (tag == "ROLLBACK" && result.context.unit) WriteTracker::rolled_back(*result.context.unit);
@@ -264,7 +265,7 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
   exec->execution.sqlstate = sqlstate;
   exec->execution.cancelled = sqlstate == "57014";
   if (exec->fill) exec->fill->spoiled = true;
-  if (exec->fallback_armed && status_ == 'I' && concerns_the_text(sqlstate)) {
+  if (exec->fallback_armed && (status_ == 'I' || exec->savepoint) && concerns_the_text(sqlstate)) {
     exec->fallback_armed = false;
     exec->fallback_due = true;
     exec->held_back.clear();
@@ -292,15 +293,15 @@ Session::Fate Session::on_ready(char status, const Tracker::Result& result) {
   if (result.context.unit) {
     writes_.on_ready(*result.context.unit, status, tracker_.empty());
     if (result.context.unit->opaque) {
-      facts_.settings_uncertain = settings_changed_in_block_ = true;
-      ++facts_.version;
+      settings_changed_in_block_ = true;
+      doubt_settings();
+      doubt_objects();
     }
   }
   if (status == 'I') {
     if (!result.hidden) worker_.counters.transactions.add();
     if (std::exchange(settings_changed_in_block_, false)) {
-      facts_.settings_uncertain = true;  // SET LOCAL has ended, or SET was rolled back
-      ++facts_.version;
+      doubt_settings();  // SET LOCAL has ended, or SET was rolled back
     }
     facts_.catalog_uncertain = false;
     // In panic too: the next message counts again, and an idle session must not keep the cache shut.
@@ -333,6 +334,7 @@ void Session::send_original(Exec& failed) {
   auto again = make_exec(std::move(plan), failed.execution.text);
   again->execution.arrival = failed.execution.arrival;
   again->execution.sent_ns = since(failed.execution.arrival);
+  if (failed.savepoint) roll_back_to_savepoint(failed);
   auto unit = std::make_shared<Unit>();
   writes_.before_opaque(*unit);
   for (const auto request : failed.original_requests) {
@@ -342,24 +344,43 @@ void Session::send_original(Exec& failed) {
   to_server_ += failed.original;
 }
 
+/// As if the failed attempt had not been: the transaction goes on where it was.
+void Session::roll_back_to_savepoint(const Exec& failed) {
+  if (failed.original_requests.front() == Request::query) {
+    expect(Request::query, {nullptr, std::make_shared<Unit>(), nullptr}, true);
+    const std::string name(kSavepoint);
+    return protocol::append_query(to_server_, "ROLLBACK TO SAVEPOINT " + name + "; RELEASE SAVEPOINT " + name);
+  }
+  send_hidden(nullptr, "ROLLBACK TO SAVEPOINT");
+  send_hidden(nullptr, "RELEASE SAVEPOINT");
+  expect(Request::sync, {nullptr, std::make_shared<Unit>(), nullptr}, true);
+  protocol::append_empty(to_server_, 'S');
+}
+
 void Session::on_finished(Exec& exec) {
   exec.execution.last_byte_ns = since(exec.execution.arrival);
   if (exec.fallback_due) return;
-  const sql::Analysis& analysis = *exec.plan->analysis;
   if (exec.execution.sqlstate.empty()) {
     if (exec.prepared && exec.plan->knowledge) exec.prepared->catalog_version = exec.plan->knowledge->cache.catalog_version;
     if (exec.fill && !exec.fill->entry->complete.empty()) store(exec);
-    apply_settings(analysis);
+    apply_settings(*exec.plan);
   }
   report(exec);
 }
 
-void Session::apply_settings(const sql::Analysis& analysis) {
+void Session::doubt_settings() {
+  if (std::exchange(facts_.settings_uncertain, true)) return;
+  ++facts_.version;
+}
+
+void Session::doubt_objects() {
+  if (std::exchange(facts_.objects_uncertain, true)) return;
+  ++facts_.version;
+}
+
+void Session::apply_settings(const Plan& plan) {
   using sql::StatementKind;
-  const auto uncertain = [&] {
-    facts_.settings_uncertain = true;
-    ++facts_.version;
-  };
+  const sql::Analysis& analysis = *plan.analysis;
   for (const auto& change : analysis.settings) {
     if (change.name == "pgsteer.mode") {
       session_mode_ = change.value ? policies::parse_mode(*change.value) : std::nullopt;
@@ -367,16 +388,16 @@ void Session::apply_settings(const sql::Analysis& analysis) {
       continue;
     }
     if (status_ == 'T' || change.local) settings_changed_in_block_ = true;
-    uncertain();
+    doubt_settings();
   }
   if (analysis.flags.creates_temporary) facts_.has_temporary_objects = true;
-  if (analysis.flags.explain_analyze) uncertain();
+  if (analysis.flags.explain_analyze) doubt_settings();
   switch (analysis.kind) {
     case StatementKind::discard:
     case StatementKind::deallocate:
       prepared_.clear();
       variants_.clear();
-      uncertain();
+      doubt_settings();
       break;
     case StatementKind::multiple:
     case StatementKind::unparsed:
@@ -384,25 +405,18 @@ void Session::apply_settings(const sql::Analysis& analysis) {
     case StatementKind::call:
     case StatementKind::execute:
       settings_changed_in_block_ = true;
-      uncertain();
+      doubt_settings();
+      doubt_objects();
       break;
     case StatementKind::ddl:
       // Its own transaction sees the change now, everybody else at the next ReadyForQuery that says idle.
       facts_.catalog_uncertain = true;
-      uncertain();
+      doubt_settings();
       break;
     default:
       break;
   }
-  for (const auto& use : analysis.functions) {
-    if (use.name == "set_config") uncertain();  // with arguments that are no literals it is not in `settings`
-  }
-  if (const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database)) {
-    for (const auto& use : analysis.functions) {
-      const auto* group = catalog->function(use.schema, use.name);
-      if (group && group->any_user_defined) uncertain();  // declared stable, it may set something all the same
-    }
-  }
+  if (plan.changes_settings_unseen) doubt_settings();
 }
 
 void Session::meter(const Exec& exec, std::uint64_t server_ns) {
