@@ -6,7 +6,8 @@ function(page name arguments summary)
   endif()
   string(REPLACE "\\" "\\e" help "${help}")
   string(REPLACE "-" "\\-" help "${help}")
-  string(REGEX REPLACE "(^|\n)([.'])" "\\1\\\\\\&\\2" help "${help}")
+  string(REPLACE "\n." "\n\\&." help "${help}")  # a line that begins with one would be a request
+  string(REPLACE "\n'" "\n\\&'" help "${help}")
   string(REPLACE "-" "\\-" dashed "${name}")
   string(TOUPPER "${name}" title)
   file(WRITE ${OUTPUT}/${name}.1

@@ -48,7 +48,6 @@ constexpr Command commands[] = {
     {"SHOW RULES", "", "policy rules in order: file:line, matchers, actions, recent decisions", nothing, show_rules},
     {"SHOW REWRITES", "", "rewrite rules this version knows, and which are banned", nothing, show_rewrites},
     {"SHOW MISMATCHES", "", "rewritten statements whose answer was not the original's, with both texts", nothing, show_mismatches},
-    {"SHOW AUDIT", "[limit]", "what changed how statements are treated, newest first", nothing, show_audit},
     {"SET MODE", "off | observe | suggest | canary | auto | default", "an upper bound of the mode for the whole process", admin,
      set_mode},
     {"PANIC", "[OFF]", "everything to byte relay, at once; OFF ends it", admin, panic},

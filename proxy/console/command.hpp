@@ -52,7 +52,6 @@ ConsoleResult show_queries(const Request&), show_decisions(const Request&);     
 ConsoleResult show_models(const Request&), show_experiments(const Request&), show_feedback(const Request&);  // show_learning.cpp
 ConsoleResult show_advice(const Request&);                                                                 // show_advice.cpp
 ConsoleResult show_cache(const Request&), show_health(const Request&);                                     // show_cache.cpp, show_health.cpp
-ConsoleResult show_audit(const Request&);                                                                  // show_audit.cpp
 ConsoleResult set_mode(const Request&), panic(const Request&), reload(const Request&);                     // operate.cpp
 ConsoleResult kill_client(const Request&), pause(const Request&), resume(const Request&);                  // operate.cpp
 ConsoleResult shutdown(const Request&);                                                                    // operate.cpp

@@ -9,8 +9,6 @@
 #include <nlohmann/json.hpp>
 
 #include "proxy/console/command.hpp"
-#include "proxy/console/result.hpp"
-#include "proxy/http/statement.hpp"
 
 namespace pgsteer::proxy::http {
 namespace {
@@ -33,15 +31,12 @@ constexpr Endpoint list[] = {
     {"GET", "/api/v1/config", "config", "every setting"},
     {"GET", "/api/v1/clients", "clients", "client connections"},
     {"GET", "/api/v1/rules", "rules", "policy rules"},
-    {"GET", "/api/v1/timeline", "", "the last hour by the second: rates, latency quantiles, clients"},
-    {"GET", "/api/v1/statements/{fingerprint}", "", "everything known of one statement"},
     {"GET", "/api/v1/show/{name}", "", "any table of the console (SHOW <name>)"},
     {"POST", "/api/v1/command", "", "one console command"},
     {"GET", "/api/v1/openapi.json", "", "this document"},
 };
 
-constexpr std::string_view kShow = "/api/v1/show/", kStatement = "/api/v1/statements/";
-constexpr std::int64_t kHour_us = 3600LL * 1000000, kMaxUnixMs = 4102444800000;  // 2100
+constexpr std::string_view kShow = "/api/v1/show/";
 
 std::string dump(const ordered_json& document) {
   return document.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
@@ -54,7 +49,6 @@ std::string lower(std::string text) {
 
 const Endpoint* find(std::string_view path) {
   if (path.starts_with(kShow)) path = "/api/v1/show/{name}";
-  if (path.starts_with(kStatement)) path = "/api/v1/statements/{fingerprint}";
   const auto found = std::find_if(std::begin(list), std::end(list), [&](const Endpoint& e) { return e.path == path; });
   return found == std::end(list) ? nullptr : found;
 }
@@ -197,23 +191,7 @@ Response Api::refuse(const Request& request, const Endpoint* endpoint) const {
   return {};
 }
 
-/// Nobody's secret, so without a token: the page asks for one itself.
-Response Api::page(const Request& request, const Asset& asset) const {
-  if (request.method != "GET" && request.method != "HEAD") {
-    auto response = error(405, request.method + " is not for " + request.path);
-    response.headers.emplace_back("Allow", "GET, HEAD");
-    return response;
-  }
-  Response response{200, std::string(asset.content_type), std::string(asset.content), {}};
-  response.headers.emplace_back("Content-Security-Policy",
-                                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
-                                "base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
-  response.headers.emplace_back("Referrer-Policy", "no-referrer");
-  return response;
-}
-
 Response Api::answer(const Request& request, const Observed& observed) const {
-  if (const Asset* asset = find_asset(request.path)) return page(request, *asset);
   const Endpoint* endpoint = find(request.path);
   if (auto refused = refuse(request, endpoint); refused.status != 200) return refused;
   const bool verbose = request.query.contains("verbose");
@@ -223,8 +201,6 @@ Response Api::answer(const Request& request, const Observed& observed) const {
     if (endpoint->path == "/readyz") return ready(observed, verbose);
     if (endpoint->path == "/api/v1/command") return command(request);
     if (endpoint->path == "/api/v1/openapi.json") return {200, "application/json", openapi(hub_), {}};
-    if (endpoint->path == "/api/v1/timeline") return timeline(request);
-    if (endpoint->path == "/api/v1/statements/{fingerprint}") return statement(request);
     if (!endpoint->name.empty()) return show(endpoint->name, request);
     return show(std::string_view(request.path).substr(kShow.size()), request);
   } catch (const std::exception& fault) {
@@ -253,27 +229,6 @@ Response Api::show(std::string_view name, const Request& request) const {
                               {"offset", offset},
                               {"more", result.rows.size() > offset + limit}};
   return {200, "application/json", dump(document), {}};
-}
-
-Response Api::timeline(const Request& request) const {
-  std::size_t since = 0;
-  if (!number(request, "since", kMaxUnixMs, &since)) return error(400, "since: expected milliseconds since 1970");
-  return {200, "application/json", timeline_.json(static_cast<std::int64_t>(since)), {}};
-}
-
-Response Api::statement(const Request& request) const {
-  const auto fingerprint = lower(request.path.substr(kStatement.size()));
-  if (fingerprint.size() != 16 || fingerprint.find_first_not_of("0123456789abcdef") != std::string::npos)
-    return error(404, "expected a fingerprint of 16 hexadecimal digits", "GET /api/v1/queries lists statements.");
-  std::size_t from = 0, to = 0;
-  if (!number(request, "from", kMaxUnixMs, &from) || !number(request, "to", kMaxUnixMs, &to))
-    return error(400, "from, to: expected milliseconds since 1970");
-  const std::int64_t to_us = to ? static_cast<std::int64_t>(to) * 1000 : console::now_unix_us();
-  const std::int64_t from_us = from ? static_cast<std::int64_t>(from) * 1000 : to_us - kHour_us;
-  if (from_us >= to_us) return error(400, "from must be before to");
-  auto text = statement_json(hub_, fingerprint, from_us, to_us);
-  if (text.empty()) return error(404, "nothing is known of " + fingerprint, "GET /api/v1/queries lists statements.");
-  return {200, "application/json", std::move(text), {}};
 }
 
 /// A page in a browser can send a form here, but neither this header nor this content type without asking first, which

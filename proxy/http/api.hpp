@@ -6,8 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "proxy/dashboard/dashboard.hpp"
-#include "proxy/http/timeline.hpp"
 #include "proxy/hub.hpp"
 
 namespace pgsteer::proxy::http {
@@ -42,21 +40,16 @@ std::span<const Endpoint> endpoints();
 class Api {
  public:
   /// `loopback`: bound to an address of this machine's own. `token` "" = none asked for (loopback only).
-  Api(Hub& hub, std::string token, bool loopback) : hub_(hub), timeline_(hub), token_(std::move(token)), loopback_(loopback) {}
+  Api(Hub& hub, std::string token, bool loopback) : hub_(hub), token_(std::move(token)), loopback_(loopback) {}
   Response answer(const Request& request, const Observed& observed) const;
-  void sample(std::int64_t unix_ms) { timeline_.sample(unix_ms); }  ///< once a second, for /api/v1/timeline
 
  private:
   Response refuse(const Request& request, const Endpoint* endpoint) const;  ///< status 200 = not refused
   Response show(std::string_view name, const Request& request) const;
   Response command(const Request& request) const;
-  Response timeline(const Request& request) const;
-  Response statement(const Request& request) const;
-  Response page(const Request& request, const Asset& asset) const;
   Response health(const Observed& observed, bool verbose) const;
   Response ready(const Observed& observed, bool verbose) const;
   Hub& hub_;
-  Timeline timeline_;
   const std::string token_;
   const bool loopback_;
 };

@@ -62,18 +62,6 @@ ordered_json schema_for(Hub& hub, const Endpoint& endpoint) {
     return object_of({{"tag", {{"type", "string"}}}, {"columns", columns_schema()}, {"rows", list_of({{"type", "object"}})}});
   if (endpoint.open) return {{"type", "object"}, {"required", {"status"}}, {"properties", {{"status", {{"type", "string"}}}, {"checks", {{"type", "object"}}}}}};
   if (endpoint.path == "/api/v1/openapi.json") return {{"type", "object"}};
-  if (endpoint.path == "/api/v1/timeline") {
-    ordered_json columns = ordered_json::object();
-    for (const char* name : {"time_ms", "queries", "errors", "cache_hits", "changed", "p50_ms", "p95_ms", "p99_ms", "overhead_us", "clients"})
-      columns[name] = list_of({{"type", "number"}});
-    return object_of(std::move(columns));
-  }
-  if (endpoint.path.ends_with("{fingerprint}")) {
-    const ordered_json objects = list_of({{"type", "object"}}), texts = list_of({{"type", "string"}});
-    return object_of({{"fingerprint", {{"type", "string"}}}, {"query", {{"type", "string"}}}, {"formatted", texts}, {"totals", objects},
-                      {"history", {{"type", "object"}}}, {"executions", objects},
-                      {"decisions", objects}, {"knowledge", objects}, {"candidates", objects}, {"explain", texts}});
-  }
   return table_schema(endpoint.name.empty() ? ordered_json{{"type", "object"}} : row_schema(hub, endpoint.name));
 }
 
@@ -88,14 +76,6 @@ ordered_json operation(Hub& hub, const Endpoint& endpoint) {
     parameters.push_back(parameter("limit", "query", false, {{"type", "integer"}, {"minimum", 0}, {"maximum", 100000}, {"default", 1000}}));
     parameters.push_back(parameter("offset", "query", false, {{"type", "integer"}, {"minimum", 0}, {"maximum", 100000}, {"default", 0}}));
   }
-  const ordered_json time{{"type", "integer"}, {"minimum", 0}};
-  const bool timeline = endpoint.path == "/api/v1/timeline", statement = endpoint.path.ends_with("{fingerprint}");
-  if (timeline) parameters.push_back(parameter("since", "query", false, time));
-  if (statement) {
-    parameters.push_back(parameter("fingerprint", "path", true, {{"type", "string"}, {"pattern", "^[0-9a-f]{16}$"}}));
-    parameters.push_back(parameter("from", "query", false, time));
-    parameters.push_back(parameter("to", "query", false, time));
-  }
   if (endpoint.open) parameters.push_back(parameter("verbose", "query", false, {{"type", "string"}}));
   if (command) {
     parameters.push_back(parameter("X-Pgsteer", "header", false, {{"type", "string"}, {"enum", {"1"}}}));
@@ -108,8 +88,8 @@ ordered_json operation(Hub& hub, const Endpoint& endpoint) {
   if (endpoint.open) op["responses"]["503"] = answer("a check fails", content("application/json", schema_for(hub, endpoint)));
   std::vector<const char*> failures;
   if (!endpoint.open) failures = {"401", "403"};
-  if (any_table || command || timeline || statement || !endpoint.name.empty()) failures.push_back("400");
-  if (any_table || command || statement) failures.push_back("404");
+  if (any_table || command || !endpoint.name.empty()) failures.push_back("400");
+  if (any_table || command) failures.push_back("404");
   if (command) failures.insert(failures.end(), {"409", "415"});
   for (const char* status : failures) op["responses"][status] = failure;
   if (endpoint.open) op["security"] = ordered_json::array();

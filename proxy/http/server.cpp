@@ -119,16 +119,6 @@ struct HttpServer::Impl {
     }
   }
 
-  asio::awaitable<void> sample_every_second() {
-    asio::steady_timer timer(loop);
-    for (;;) {
-      api->sample(std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count());
-      timer.expires_after(std::chrono::seconds(1));
-      auto [ec] = co_await timer.async_wait(as_result);
-      if (ec) co_return;
-    }
-  }
-
   asio::awaitable<void> serve(beast::tcp_stream stream) {
     ++connections;
     beast::flat_buffer buffer(kMaxHeader + kMaxBody);
@@ -286,7 +276,6 @@ std::string HttpServer::start(const std::string& address, std::uint16_t port) {
   if (ec) return fmt::format("{}:{}: {}", address, port, ec.message());
   impl_->api = std::make_unique<http::Api>(impl_->hub, impl_->token, where.address().is_loopback());
   asio::co_spawn(impl_->loop, impl_->accept_all(), asio::detached);
-  asio::co_spawn(impl_->loop, impl_->sample_every_second(), asio::detached);
   impl_->thread = std::thread([impl = impl_.get()] { impl->loop.run(); });
   return fmt::format("listens on {}:{}", address, acceptor.local_endpoint().port());
 }

@@ -39,7 +39,6 @@ run 'the console: the decision too' 'psql -h 127.0.0.1 -p 6432 pgsteer' 'observe
 run 'the console: health' 'psql -h 127.0.0.1 -p 6432 pgsteer' 'configuration' 'SHOW HEALTH; SHOW HELP;'
 statement="EXPLAIN (PGSTEER) SELECT * FROM orders WHERE id::text = '5';"
 line "$statement" && contains 'EXPLAIN (PGSTEER): who decides, and why' 'Decision' "$(proxied psql -X -U app -d shop -c "$statement")"
-line 'http://127.0.0.1:6433/' && contains 'the dashboard' '<title>pgsteer</title>' "$(curl -s "http://127.0.0.1:$HTTP_PORT/")"
 
 # --- policies: the file of the README, taken from it
 sed -n '/^```toml/,/^```/p' "$README" | sed '/^```/d' >conf/policies/shop.toml
