@@ -14,7 +14,7 @@ namespace pgsteer::proxy::learning {
 /// Per-fingerprint statistics and the ring of the newest decisions. Bounded; thread-safe.
 class Statistics {
  public:
-  static constexpr std::size_t kMaxQueries = 5000, kMaxDecisions = 10000;
+  static constexpr std::size_t kMaxQueries = 12000, kMaxDecisions = 10000;
 
   /// `expected_ms`: what this statement takes as it is, 0 when unknown (for `saved_ms`).
   void record(const Outcome& outcome, std::int64_t unix_us, double expected_ms);
