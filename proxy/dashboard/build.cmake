@@ -26,10 +26,11 @@ if(EXISTS ${stamp})
 endif()
 if(NOT have STREQUAL wanted)
   file(COPY ${SOURCE}/package.json ${SOURCE}/package-lock.json DESTINATION ${BINARY})
-  execute_process(COMMAND ${NPM} ci --ignore-scripts --no-audit --no-fund --no-progress --fetch-retries=1 --fetch-timeout=30000
+  execute_process(COMMAND ${NPM} ci --ignore-scripts --no-audit --no-fund --no-progress --loglevel=error --fetch-retries=2
+                          --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=3000 --fetch-timeout=30000
                   WORKING_DIRECTORY ${BINARY} RESULT_VARIABLE failed OUTPUT_VARIABLE said ERROR_VARIABLE said TIMEOUT 180)
   if(failed)
-    string(REGEX REPLACE "\n.*" "" said "${said}")
+    string(REGEX REPLACE "\n.*" "" said "${said}")  # the first line names the fault
     give_up("npm ci: ${said}")
     return()
   endif()

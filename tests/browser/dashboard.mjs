@@ -1,7 +1,6 @@
 // The dashboard in a real browser against a live pgsteer: node dashboard.mjs <url> <pictures>. Prints "ok NAME" or "FAILED NAME: why".
 import { createRequire } from 'node:module'
-import { mkdirSync } from 'node:fs'
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { chromium } from 'playwright-core'
 
 const [url, pictures] = process.argv.slice(2)
@@ -108,15 +107,16 @@ await accessibility('confirmation')
 check('statement: a confirmation shows the console command', (await page.getByRole('dialog').innerText()).includes('PIN'))
 await page.keyboard.press('Escape')
 await page.waitForTimeout(200)
-check('statement: Escape changes nothing', !(await api('statements/' + busiest.fingerprint)).knowledge.some((k) => k.pinned))
+check('statement: Escape changes nothing', (await api('statements/' + busiest.fingerprint)).pinned === '')
 await page.getByRole('button', { name: 'Pin', exact: true }).click()
 await page.getByRole('dialog').getByRole('button', { name: 'Pin' }).click()
-await page.getByText('Pinned to').waitFor({ timeout: 10000 })
-check('statement: pinned', (await api('statements/' + busiest.fingerprint)).knowledge.some((k) => k.pinned === 'as-is'))
+const pinnedTo = page.locator('section.card p', { hasText: /^Pinned to/ })
+await pinnedTo.waitFor({ timeout: 10000 })
+check('statement: pinned', (await api('statements/' + busiest.fingerprint)).pinned === 'as-is')
 await page.getByRole('button', { name: 'Unpin' }).click()
 await page.getByRole('dialog').getByRole('button', { name: 'Unpin' }).click()
-await page.getByText('Pinned to').waitFor({ state: 'detached', timeout: 10000 })
-check('statement: unpinned', !(await api('statements/' + busiest.fingerprint)).knowledge.some((k) => k.pinned))
+await pinnedTo.waitFor({ state: 'detached', timeout: 10000 })
+check('statement: unpinned', (await api('statements/' + busiest.fingerprint)).pinned === '')
 
 await page.goto(url + '/#/overview')
 await page.locator('.u-over').first().waitFor()

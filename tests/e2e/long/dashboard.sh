@@ -43,6 +43,7 @@ end = time.time() + float(sys.argv[1])
 b, w = board.cursor(), web.cursor()
 while time.time() < end:
     b.execute("SELECT customer, sum(total) FROM orders GROUP BY customer ORDER BY 2 DESC LIMIT 10")
+    b.execute("SELECT count(*) FROM customers WHERE name LIKE '%9'")
     for _ in range(5):
         w.execute("SELECT * FROM orders WHERE customer = %s", (random.randrange(2000),))
     w.execute("SELECT c.name FROM customers c WHERE c.id IN (SELECT o.customer FROM orders o WHERE o.total > %s)", (random.randrange(97),))
