@@ -500,6 +500,7 @@ void Session::forget_dropped_by(const Plan& plan, std::string_view text) {
 void Session::on_parse(std::string_view message) {
   const auto parse = protocol::read_parse(message.substr(protocol::kHeaderBytes));
   auto prepared = std::make_shared<Prepared>();
+  prepared->catalog_epoch = worker_.hub.catalog_epoch.load();
   if (parse) {
     prepared->name = parse->name;
     prepared->text = parse->text;

@@ -43,6 +43,7 @@ bool Session::try_hold(char type, std::string_view message) {
       const auto parse = protocol::read_parse(body_of(message));
       if (!parse || (!parse->name.empty() && find_prepared(parse->name))) return false;
       auto prepared = std::make_shared<Prepared>();
+      prepared->catalog_epoch = worker_.hub.catalog_epoch.load();
       prepared->name = parse->name;
       prepared->text = parse->text;
       prepared->parameter_types = parse->parameter_types;
@@ -104,7 +105,6 @@ void Session::release_held() {
   if (held.execute) {
     track_writes(held.statement->plan.get());
     exec = make_exec(held.statement->plan, held.statement->text);
-    exec->prepared = held.statement;
   }
   for (const auto request : held.requests) {
     Context context;
@@ -125,16 +125,13 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
   }
   std::unique_ptr<Fill> fill;
   auto plan = refreshed_plan(*held_.statement);
-  if (held_.execute && undisturbed() && plan->decision.cache == policies::CacheDirective::look_up) {
+  if (held_.execute && undisturbed() && plan->decision.cache == policies::CacheDirective::look_up &&
+      parsed_under_this_catalog(*held_.statement)) {
     const auto bind = protocol::read_bind(body_of(held_.bind));
     auto found = co_await look_up(plan, held_.statement->text, held_.statement->parameter_types, bind->parameters,
                                   bind->result_formats, held_.describe);
     if (closing_) co_return;
-    // The server refuses a statement whose columns are no longer those it was prepared with (0A000), and the client may
-    // still read by the old ones: after DDL the server has the first word.
-    const auto version = plan->knowledge ? plan->knowledge->cache.catalog_version : 0;
-    if (held_.parse || !held_.statement->unsent.empty()) held_.statement->catalog_version = version;
-    if (found.entry && held_.statement->catalog_version == version) {
+    if (found.entry) {
       answer_held_from(*found.entry);
       if (held_.parse && !held_.parse->name.empty()) prepare_behind(held_.parse);
       report_hit(plan, held_.statement->text, *found.entry, found.source, arrival);
@@ -159,7 +156,6 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
   exec->execution.parameter_types = held_.statement->parameter_types;
   exec->execution.bind = protocol::read_bind(body_of(held_.bind))->parameters;
   exec->fill = std::move(fill);
-  exec->prepared = held_.statement;
   send_held_changed(exec, sync);
   if (exec->fallback_armed) {
     co_await drain_to_server();

@@ -51,11 +51,8 @@ class InFlight {
   int* count_ = nullptr;
 };
 
-struct Prepared;
-
 /// One execution under way.
 struct Exec {
-  std::shared_ptr<Prepared> prepared;  ///< what a held group bound
   InFlight in_flight;
   std::shared_ptr<const Plan> plan;  ///< null when the statement could not be looked at
   Execution execution;
@@ -76,7 +73,8 @@ struct Prepared {
   std::vector<std::uint32_t> parameter_types;
   std::shared_ptr<const Plan> plan;
   std::uint64_t session_version = 0;
-  std::uint64_t catalog_version = 0;  ///< under which the server was last seen to run it: its columns may change with DDL
+  std::uint64_t catalog_version = 0;  ///< of the picture it was parsed under; 0 until there is one of `catalog_epoch`
+  std::uint64_t catalog_epoch = 0;    ///< of the hub when it was parsed
   std::string unsent;  ///< the Parse message, while only the cache has answered: the server has not seen it
   bool local = false;  ///< EXPLAIN (PGSTEER): answered here
   bool dropped = false;  ///< closed, or destroyed by a simple query, before its ParseComplete arrived
@@ -184,6 +182,7 @@ class Session : public std::enable_shared_from_this<Session> {
     std::unique_ptr<Fill> fill;                 ///< or leave to fill
     Source source = Source::server;
   };
+  bool parsed_under_this_catalog(Prepared& prepared) const;
   Awaitable<Lookup> look_up(std::shared_ptr<const Plan> plan, std::string_view text,
                             std::span<const std::uint32_t> types, std::string_view parameters,
                             std::string_view formats, bool need_description);

@@ -85,7 +85,7 @@ class Trial:
         """Repeats `act` until pgsteer's count of hits moves by it; returns its last answer."""
         if not self.side.proxied:
             return act()
-        deadline = time.time() + 15
+        deadline = time.time() + 40
         while time.time() < deadline:
             before = self.side.hits()
             got = act()
@@ -102,12 +102,14 @@ class Trial:
     def warm(self, text, on="r", paths=PATHS, **options):
         """Repeats the statement by every path until pgsteer answers from its cache; the answers are logged."""
         for path in paths:
+            if path == "prepared":  # anew: what was parsed before DDL stays uncached until it is parsed again
+                self.on(on, wire=True, **options).forget()
             got = self.until_hit(lambda: self.once(path, text, on, **options), text)
             self.log.append((path, text, got))
 
     def never(self, text, reason, on="r", paths=PATHS, log=True, **options):
         """Never from the cache, for a reason that EXPLAIN (PGSTEER) names."""
-        deadline = time.time() + 15
+        deadline = time.time() + 40
         said = ""
         if self.side.proxied:
             while time.time() < deadline:
