@@ -283,6 +283,7 @@ never("82 operator with a function", table(82) + "create function f82(int, int) 
 
 def locks(t):
     read = "select v from t83 where k = 1 for update"
+    t.warm("select v from t83 where k = 1")
     t.never(read, "locking_clause")
     t.sql("begin", on="r")
     t.sql(read, on="r")
