@@ -161,7 +161,17 @@ std::string output_name(const Json& value) {
     return "?column?";
   if (as(value, "CoalesceExpr")) return "coalesce";
   if (const auto* link = as(value, "SubLink"))
+{
     if (string_field(*link, "subLinkType") == "EXISTS_SUBLINK") return "exists";
+    const auto* query = field(*link, "subselect");
+    const auto* select = query ? as(*query, "SelectStmt") : nullptr;
+    const auto* targets = select ? array_field(*select, "targetList") : nullptr;
+    const auto* target = targets && targets->size() == 1 ? as(targets->front(), "ResTarget") : nullptr;
+    if (target && string_field(*link, "subLinkType") == "EXPR_SUBLINK") {
+      const auto name = string_field(*target, "name");
+      return !name.empty() ? std::string(name) : output_name(*field(*target, "val"));
+    }
+  }
   return {};
 }
 

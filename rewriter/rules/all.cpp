@@ -7,10 +7,12 @@ const std::vector<Rule>& rule_list() {
   static const std::vector<Rule> list{
       literal_cast,
       coalesce_equals,
+      shifted_column,
       keyset_row_comparison,
       left_join_null_test,
       count_to_exists,
       key_in_same_table,
+      self_join_on_key,
       not_in_to_not_exists,
       correlated_in_to_exists,
       grouped_in_to_exists,
@@ -19,11 +21,15 @@ const std::vector<Rule>& rule_list() {
       distinct_over_key,
       unused_left_join,
       foreign_key_join,
+      distinct_join_to_exists,
       union_to_union_all,
       date_range,
       lateral_group_by,
       cte_not_materialized,
+      transitive_range,
+      scalar_aggregates_to_filter,
       or_to_key_union,
+      long_list_to_array,
   };
   return list;
 }

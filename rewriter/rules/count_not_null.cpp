@@ -1,5 +1,6 @@
 #include <boost/json.hpp>
 
+#include "rewriter/keys.hpp"
 #include "rewriter/rules/rules.hpp"
 
 // Pattern:  count(id)          id NOT NULL
@@ -7,13 +8,13 @@
 // Why:      count(x) counts the rows where x is not NULL: all of them. Without reading the column an index-only scan of any
 //           index will do.
 // Counter-example of the guard: on the nullable side of an outer join id is NULL for rows without a partner; count(DISTINCT
-//           id) counts values; the argument of an outer query's column makes it that query's aggregate.
+//           k) counts values, which is the same only where k is a key of all that is joined; the argument of an outer query's column makes it that query's aggregate.
 namespace pgsteer::rewriter {
 namespace {
 
 bool site(Json& value, const Scope& scope, Attempt& attempt) {
   auto* call = as(value, "FuncCall");
-  if (!call || call->contains("agg_distinct") || call->contains("over") || call->contains("agg_order") ||
+  if (!call || call->contains("over") || call->contains("agg_order") ||
       call->contains("func_variadic"))
     return false;
   const auto names = name_list(array_field(*call, "funcname"));
@@ -22,7 +23,12 @@ bool site(Json& value, const Scope& scope, Attempt& attempt) {
   if (!arguments || arguments->size() != 1) return false;
   const auto* column = attempt.bound.reference(arguments->front());
   if (!column || !column->source || column->source->scope != &scope || !column->not_null()) return false;
+  if (call->contains("agg_distinct")) {
+    if (!singles_out_row({{column->source, column->column}}, scope, attempt.bound)) return false;
+    attempt.fact(named(*column) + " is in no two rows");
+  }
   attempt.fact(named(*column) + " is not null");
+  call->erase("agg_distinct");
   call->erase("args");
   (*call)["agg_star"] = true;
   return true;

@@ -7,7 +7,8 @@
 #include "rewriter/subquery.hpp"
 #include "rewriter/types.hpp"
 
-// Pattern:  FROM a JOIN b ON .. WHERE (a.x = 1 OR b.y = 2) AND rest          also p OR EXISTS (..), p OR id IN (..)
+// Pattern:  FROM a JOIN b ON .. WHERE (a.x = 1 OR b.y = 2) AND rest          also p OR EXISTS (..), p OR id IN (..),
+//           a.x = b.y OR (a.x IS NULL AND b.y IS NULL), and the same in ON of an inner join
 // Result:   FROM a JOIN b ON .. WHERE (a.id, b.id) IN (SELECT a.id, b.id FROM a JOIN b ON .. WHERE a.x = 1 AND rest
 //                                                      UNION ALL SELECT .. WHERE b.y = 2 AND rest)
 // Why:      the keys of all FROM items together name each joined row once. A row satisfies the OR exactly when its key is
@@ -33,18 +34,29 @@ void sources_of(const Json& node, const Scope& scope, const Bound& bound, std::s
     for (const auto& item : *list) sources_of(item, scope, bound, found);
 }
 
+/// An arm that makes a good query of its own: conditions of one table each, or an equality that joins two.
+bool selective(Json& arm, const Scope& scope, const Bound& bound) {
+  std::set<const Source*> own;
+  sources_of(arm, scope, bound, own);
+  if (own.size() == 1) return true;
+  if (const auto op = operation(arm); op && op->name == "=") return bound.reference(*op->left) && bound.reference(*op->right);
+  auto* expr = as(arm, "BoolExpr");
+  auto* list = expr && string_field(*expr, "boolop") == "AND_EXPR" ? array_field(*expr, "args") : nullptr;
+  return list && std::all_of(list->begin(), list->end(), [&](Json& item) { return selective(item, scope, bound); });
+}
+
 /// Arms that no single index scan could serve together.
-bool worth_splitting(const Array& arms, const Scope& scope, const Bound& bound) {
+bool worth_splitting(Array& arms, const Scope& scope, const Bound& bound) {
   std::set<const Source*> all;
-  bool subquery = false, every_arm_one_table = true;
-  for (const auto& arm : arms) {
+  bool subquery = false, all_selective = true;
+  for (auto& arm : arms) {
     std::set<const Source*> own;
     sources_of(arm, scope, bound, own);
-    every_arm_one_table = every_arm_one_table && own.size() == 1;
+    all_selective = all_selective && selective(arm, scope, bound);
     all.insert(own.begin(), own.end());
     subquery = subquery || contains(arm, "SubLink");
   }
-  return subquery || (all.size() > 1 && every_arm_one_table);
+  return subquery || (all.size() > 1 && all_selective);
 }
 
 /// The key columns of every FROM item, written out; empty when some item has none.
@@ -95,7 +107,8 @@ Json membership(const std::vector<std::vector<std::string>>& key, Object query) 
   return Object{{"SubLink", std::move(link)}};
 }
 
-bool split(Scope& scope, Json* conjunct, Attempt& attempt) {
+/// `join`: the inner join in whose ON the conjunct stands; it moves to the arms' WHERE. Null: it stands in WHERE.
+bool split(Scope& scope, Object* join, Json* conjunct, Attempt& attempt) {
   auto* expr = as(*conjunct, "BoolExpr");
   auto* arms = expr && string_field(*expr, "boolop") == "OR_EXPR" ? array_field(*expr, "args") : nullptr;
   if (!arms || arms->size() > max_arms || !worth_splitting(*arms, scope, attempt.bound)) return false;
@@ -109,12 +122,30 @@ bool split(Scope& scope, Json* conjunct, Attempt& attempt) {
     if (!cannot_fail_deep(*other, attempt.bound)) return false;
     rest.push_back(*other);
   }
+  if (join)  // what stands beside it in ON is evaluated first now
+    for (auto* other : conjuncts(*join, "quals"))
+      if (other != conjunct && !cannot_fail_deep(*other, attempt.bound)) return false;
 
   for (const auto& column : key) attempt.fact(column[0] + "." + column[1] + " is (part of) a not null key");
-  Object query = arm_query(scope, key, (*arms)[0], rest);
-  for (std::size_t i = 1; i < arms->size(); ++i) query = union_all(std::move(query), arm_query(scope, key, (*arms)[i], rest));
+  const std::vector<Json> alternatives(arms->begin(), arms->end());
+  if (join) {
+    remove_conjunct(*join, "quals", conjunct);
+    if (!join->contains("quals")) (*join)["quals"] = make_true();
+  }
+  Object query = arm_query(scope, key, alternatives.front(), rest);
+  for (std::size_t i = 1; i < alternatives.size(); ++i)
+    query = union_all(std::move(query), arm_query(scope, key, alternatives[i], rest));
   (*scope.select)["whereClause"] = membership(key, std::move(query));
   return true;
+}
+
+/// The same in ON of an inner join, where no outer join is near: there ON and WHERE are one.
+bool split_join(Json& item, Scope& scope, Attempt& attempt) {
+  auto* join = as(item, "JoinExpr");
+  if (!join) return false;
+  for (auto* conjunct : conjuncts(*join, "quals"))
+    if (split(scope, join, conjunct, attempt)) return true;
+  return split_join(*field(*join, "larg"), scope, attempt) || split_join(*field(*join, "rarg"), scope, attempt);
 }
 
 /// A union inside IN stands there already: ours, or the user's own. Splitting the arms again would multiply them.
@@ -129,7 +160,11 @@ bool apply(Attempt& attempt) {
     if (scope->set_operation || scope->values || scope->has_using || scope->sources.empty()) continue;
     if (scope->select->contains("withClause")) continue;
     for (auto* conjunct : conjuncts(*scope->select, "whereClause"))
-      if (split(*scope, conjunct, attempt)) return true;
+      if (split(*scope, nullptr, conjunct, attempt)) return true;
+    if (std::any_of(scope->sources.begin(), scope->sources.end(), [](const auto& s) { return s->nullable; })) continue;
+    if (auto* from = array_field(*scope->select, "fromClause"))
+      for (auto& item : *from)
+        if (split_join(item, *scope, attempt)) return true;
   }
   return false;
 }

@@ -23,5 +23,11 @@ extern const Rule date_range;
 extern const Rule lateral_group_by;
 extern const Rule cte_not_materialized;
 extern const Rule or_to_key_union;
+extern const Rule shifted_column;
+extern const Rule long_list_to_array;
+extern const Rule self_join_on_key;
+extern const Rule distinct_join_to_exists;
+extern const Rule transitive_range;
+extern const Rule scalar_aggregates_to_filter;
 
 }  // namespace pgsteer::rewriter

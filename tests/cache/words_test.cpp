@@ -224,7 +224,7 @@ TEST_CASE("words: under threads a late fill never validates and no hit is stale"
   for (unsigned w = 1; w <= 2; ++w) threads.emplace_back(writer, w);
   for (int r = 0; r < 3; ++r) threads.emplace_back(reader);
   // At least a second, and until enough has happened on a busy machine.
-  for (int tenth = 0; tenth < 200 && (tenth < 10 || hits < 1000 || fills < 100 || value < 100); ++tenth)
+  for (int tenth = 0; tenth < 600 && (tenth < 10 || hits < 1000 || fills < 100 || value < 100); ++tenth)
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   stop = true;
   for (auto& thread : threads) thread.join();

@@ -179,38 +179,54 @@ def console(text):
     return rows(result)
 
 
-def settle(seconds=20):
-    for _ in range(seconds * 10):
-        health = {row[0]: row[1] for row in console("SHOW HEALTH")}
-        if health.get("settled") == "ok":
-            return True
-        time.sleep(0.1)
-    return False
+def plan_of(client, text):
+    return "\n".join(row[0] for row in rows(client.query("explain (pgsteer) " + text)))
 
 
 def totals():
     return {row[0]: int(float(row[1])) for row in console("SHOW TOTALS") if row[1].replace(".", "").isdigit()}
 
 
+def wait_for(client, texts, good, seconds):
+    """Until what EXPLAIN (PGSTEER) says of every text is good. Statements are judged in the background after they were seen."""
+    end = time.time() + seconds
+    while time.time() < end:
+        left = [text for text in texts if not good(plan_of(client, text))]
+        if not left:
+            return []
+        for text in left:
+            client.query(text)
+        time.sleep(0.1)
+    return left
+
+
 def warm():
-    """Statements are judged in the background after they were seen; the ones to be steered are pinned, as a DBA would."""
+    """The statements to be changed are pinned to their change, as a DBA would do it: chance has no say then."""
     client = Client(proxy).begin()
     for _ in range(3):
         for text in wire_scripts.REWRITTEN + wire_scripts.STEERED + wire_scripts.CACHED:
-            client.Q(text).ready()
+            client.query(text)
         for text, values in wire_scripts.PARAMETRISED:
             client.x(text, values)
-        settle()
-    pinned = 0
-    steered = {" ".join(t.split()).lower()[:30] for t in wire_scripts.STEERED + [t for t, _ in wire_scripts.PARAMETRISED_STEERED]}
+    wait_for(client, wire_scripts.REWRITTEN + wire_scripts.STEERED + wire_scripts.CACHED, lambda plan: "has not looked at" not in plan, 40)
     for row in console("SHOW QUERIES"):
-        if any(part in " ".join(row[-1].split()).lower() for part in wire_scripts.STEERED_PARTS):
-            wire = Wire(proxy).login(database="pgsteer")
-            pinned += not [1 for k, _ in wire.query(f"PIN '{row[0]}' TO 'arm:no_nestloop'") if k == b"E"]
-            wire.close()
-    settle()
+        for part, label in wire_scripts.PINS:
+            if part in " ".join(row[-1].split()).lower():
+                wire = Wire(proxy).login(database="pgsteer")
+                for kind, body in wire.query(f"PIN '{row[0]}' TO '{label}'"):
+                    if kind == b"E":
+                        print("not pinned:", part, body)
+                wire.close()
+    acting(30)
     client.close()
-    return pinned
+
+
+def acting(seconds=4):
+    client = Client(proxy).begin()
+    for text in wait_for(client, wire_scripts.REWRITTEN[3:] + wire_scripts.STEERED[1:], lambda plan: "send [0]" not in plan, seconds):
+        print("note: not changed:", text, plan_of(client, text)[-900:])
+    wait_for(client, wire_scripts.CACHED, lambda plan: "not_judged_yet" not in plan, seconds)
+    client.close()
 
 
 def shown(entry):
@@ -236,12 +252,14 @@ def compare(name, want, got):
 scripts = [(n, f) for n, f in vars(wire_scripts).items() if callable(f) and getattr(f, "__module__", "") == "wire_scripts" and not n.startswith("_") and only in n]
 faults = ran = 0
 if mode == "auto":
-    print("pinned", warm())
+    warm()
 for name, script in scripts:
     script.__globals__["MODE"] = mode
     want = run(script, direct)
     for again in range(3 if mode == "auto" else 1):
         ran += 1
+        if mode == "auto":
+            acting()  # a script with DDL has made everything unjudged
         start = time.time()
         if not compare(f"{name} (run {again + 1})", want, run(script, proxy)):
             faults += 1

@@ -33,8 +33,30 @@ cache = "strict"
 rewrite = ["all"]
 steer = { arms = "default", floor = "1us" }
 TOML
-E2E_MODE=auto start_pgsteer --policies "$WORK/policies"
+E2E_MODE=auto start_pgsteer --policies "$WORK/policies" --set learning.explore=false
 python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$PROXY_PORT" auto && pass 'mode auto' || fail 'mode auto'
 check 'it is the same process still' kill -0 "$PGSTEER_PID"
 equal 'no reply was without its request' '' "$(grep -h tracking_lost "$WORK/pgsteer.log" | grep -v 'a message no server accepts')"
-finish 4
+# Who does not get through the login in time, by his own or the server's fault, is sent away.
+stop_pgsteer
+mute=$(free_port)
+python3 -c 'import socket, sys, time; s = socket.create_server(("127.0.0.1", int(sys.argv[1]))); time.sleep(60)' "$mute" &
+PIDS+=($!)
+wait_port "$mute" 'a server that says nothing'
+real=$DIRECT_PORT DIRECT_PORT=$mute
+start_pgsteer --set limits.login_timeout=700ms
+DIRECT_PORT=$real
+late_login() { # how it ends: silent before the startup packet, in the middle of it, waiting for the server
+  python3 - "$E2E" "$PROXY_PORT" <<'PY'
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from wire import Wire
+for act in (lambda w: None, lambda w: w.raw(b"\0\0\0\x20\0\3"), lambda w: w.startup()):
+    wire, start = Wire(int(sys.argv[2]), timeout=5), time.time()
+    act(wire)
+    error = wire.ends()
+    print((error or {}).get("C"), 0.5 < time.time() - start < 3)
+PY
+}
+equal 'limits.login_timeout holds for every part of a login' $'None True\nNone True\n57014 True' "$(late_login)"
+finish 5

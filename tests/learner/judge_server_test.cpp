@@ -61,7 +61,7 @@ TEST_CASE("PostgreSQL's own verdict on what a statement reads and calls") {
       {"select * from vv", Reason::none, true, {"vv", "v", "t", "other", "heir"}},
       {"select count(*), max(name) from t group by day", Reason::none, true, {"t"}},
       {"select x from tree where at = '2024-02-02'", Reason::none, true, {"tree", "tree_1", "tree_1_a"}},
-      {"select * from quick", Reason::none, true, {"quick"}},
+      {"select * from quick", Reason::unlogged_table, true, {}},
       {"select * from totals", Reason::none, true, {"totals"}},
       {"select id from t where exists (select 1 from other o where o.id = t.id)", Reason::none, true, {"t", "other", "heir"}},
       {"with c as (select * from t) select * from c", Reason::none, true, {"t"}},

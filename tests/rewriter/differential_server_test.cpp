@@ -1,10 +1,12 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <iostream>
 #include <map>
 #include <pqxx/pqxx>
+#include <unordered_set>
 
 #include "rewriter/candidate.hpp"
 #include "tests/rewriter/generator.hpp"
@@ -82,6 +84,8 @@ class Differential {
     if (!ordered) std::sort(original.rows.begin(), original.rows.end());
     for (const auto& candidate : candidates) {
       auto rewritten = ask(tx, candidate.text);
+      ++compared_;
+      pairs_.insert(std::hash<std::string>{}(sql + '\0' + candidate.text));
       if (!ordered) std::sort(rewritten.rows.begin(), rewritten.rows.end());
       INFO("original:  " << sql);
       INFO("rewritten: " << candidate.text);
@@ -99,15 +103,20 @@ class Differential {
     tx.commit();
   }
 
+  std::size_t compared() const { return compared_; }
+  std::size_t distinct() const { return pairs_.size(); }
+
  private:
+  std::size_t compared_ = 0;
+  std::unordered_set<std::size_t> pairs_;
   pqxx::connection connection_;
   sql::Catalog catalog_;
   sql::SessionFacts session_;
 };
 
-int statements_per_rule() {
-  const char* text = std::getenv("PGSTEER_DIFFERENTIAL");
-  return text ? std::atoi(text) : 600;
+int from_environment(const char* name, int otherwise) {
+  const char* text = std::getenv(name);
+  return text ? std::atoi(text) : otherwise;
 }
 
 }  // namespace
@@ -126,22 +135,26 @@ TEST_CASE("rewritten statements give the original's answer on a real server") {
     tx.commit();
   }
   Differential differential(server.url());
-  const int wanted = statements_per_rule();
+  const int wanted = from_environment("PGSTEER_DIFFERENTIAL", 600);
   const char* zones[] = {"UTC", "America/Havana", "Asia/Kolkata", "Pacific/Apia", "Europe/Berlin"};
   std::map<std::string, Tally> tallies;
   constexpr int per_data_set = 50;
-  for (const auto& generator : test::generators()) {
-    auto& tally = tallies[generator.rule];
-    for (int i = 0; i < wanted; ++i) {
-      if (i % per_data_set == 0) {
-        differential.fill(static_cast<std::uint64_t>(i));
-        differential.timezone(zones[i / per_data_set % 5]);
+  const auto first = static_cast<std::uint64_t>(from_environment("PGSTEER_SEED", 0));
+  const std::chrono::seconds most(from_environment("PGSTEER_SECONDS", 3600));
+  const auto start = std::chrono::steady_clock::now();
+  int sets = 0;
+  for (int i = 0; i < wanted && std::chrono::steady_clock::now() - start < most; i += per_data_set, ++sets) {
+    differential.fill(first + static_cast<std::uint64_t>(i));
+    differential.timezone(zones[sets % 5]);
+    for (const auto& generator : test::generators())
+      for (int k = i; k < std::min(i + per_data_set, wanted); ++k) {
+        test::Random random((first + static_cast<std::uint64_t>(k)) * 7919 + std::hash<std::string>{}(generator.rule));
+        const auto statement = generator.make(random);
+        differential.check(statement.sql, statement.ordered, generator.rule, tallies[generator.rule]);
       }
-      test::Random random(static_cast<std::uint64_t>(i) * 7919 + std::hash<std::string>{}(generator.rule));
-      const auto statement = generator.make(random);
-      differential.check(statement.sql, statement.ordered, generator.rule, tally);
-    }
   }
+  std::cout << sets << " data sets, " << differential.compared() << " comparisons, " << differential.distinct()
+            << " distinct pairs of an original and a rewritten text\n";
   for (const auto& rule : rewriter::all_rules()) {
     CAPTURE(rule.name);
     const auto& tally = tallies[rule.name];

@@ -1,9 +1,7 @@
-#include "tests/rewriter/generator.hpp"
+#include "tests/rewriter/generator_parts.hpp"
 
 namespace pgsteer::test {
-namespace {
 
-/// A further condition on orders (alias o), of any kind: it must survive every rewrite untouched.
 std::string on_orders(Random& r) {
   return r.pick({"o.status = 'new'", "o.flag", "not o.flag", "o.note is null", "o.total > 0", "o.id > 3",
                  "o.parent_id in (1, 2, 3)", "(o.flag or o.note = 'a')", "o.customer_id <> 2", "o.shipped < '2021-01-01'",
@@ -18,7 +16,6 @@ std::string where_maybe(Random& r, std::string condition) {
   return r.chance(60) ? " where " + std::move(condition) : "";
 }
 
-/// A predicate in one of the positions a filter can have; only some of them let NULL pass for false.
 Statement placed(Random& r, const std::string& predicate, const std::string& from, const std::string& key,
                  const std::string& other) {
   switch (r.below(8)) {
@@ -34,6 +31,8 @@ Statement placed(Random& r, const std::string& predicate, const std::string& fro
     default: return {"select * from " + from + " where " + predicate};
   }
 }
+
+namespace {
 
 Statement count_to_exists(Random& r) {
   const auto what = r.pick({"*", "*", "*", "o.id", "1", "o.total", "distinct o.id", "o.note"});
@@ -344,6 +343,11 @@ Statement or_to_key_union(Random& r) {
     return {"select c.v, o.id from parts c, orders o where (c.v = 1 or " + second + ") and c.id = o.id"};
   if (r.chance(25))
     return {"select o.id, o.note from orders o where o.note = 'a' or " + second + (r.chance(30) ? " order by o.id limit 3" : "")};
+  if (r.chance(25)) {
+    const auto same = r.pick({"o.parent_id = c.region or (o.parent_id is null and c.region is null)", "o.note = c.city or (c.city is null and o.note is null)",
+                              "o.parent_id = c.id or o.customer_id = c.id", "o.parent_id > c.id or o.flag"});
+    return {"select c.id, o.id from customers c " + (r.chance(50) ? ", orders o where (" + same + ")" : r.pick({"join", "join", "left join"}) + " orders o on (" + same + ")") + and_maybe(r, on_orders(r))};
+  }
   switch (r.below(4)) {
     case 0: return {"select c.name, o.status, count(*) from " + from + " where " + either + and_maybe(r, on_orders(r)) + " group by c.name, o.status"};
     case 1: return {"select count(*) from " + from + " where " + either + and_maybe(r, on_customers(r))};
@@ -375,6 +379,12 @@ const std::vector<Generator>& generators() {
       {"lateral_group_by", lateral_group_by},
       {"cte_not_materialized", cte_not_materialized},
       {"or_to_key_union", or_to_key_union},
+      {"distinct_join_to_exists", distinct_join_to_exists},
+      {"self_join_on_key", self_join_on_key},
+      {"transitive_range", transitive_range},
+      {"shifted_column", shifted_column},
+      {"long_list_to_array", long_list_to_array},
+      {"scalar_aggregates_to_filter", scalar_aggregates_to_filter},
   };
   return list;
 }
