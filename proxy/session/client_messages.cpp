@@ -49,6 +49,8 @@ bool names_ddl(std::string_view text) {
   return text.empty();
 }
 
+constexpr std::size_t kMaxLearnedParameters = 4096;
+
 bool may_change_catalog(const sql::Analysis& analysis) {
   using sql::StatementKind;
   switch (analysis.kind) {
@@ -157,15 +159,18 @@ Awaitable<void> Session::on_client_message(char type, std::string_view message) 
     case 'E': {
       const auto execute = protocol::read_execute(message.substr(protocol::kHeaderBytes));
       std::shared_ptr<Prepared> statement;
+      std::string parameters;
       if (execute) {
-        const auto portal = portals_.find(execute->portal);
-        if (portal != portals_.end()) statement = portal->second.statement;
+        if (const auto portal = portals_.find(execute->portal); portal != portals_.end()) {
+          statement = portal->second.statement;
+          parameters = std::exchange(portal->second.parameters, {});
+        }
       }
       if (statement && statement->local) {
         co_await answer_locally(statement->text, false);
         co_return;
       }
-      on_execute(message, std::move(statement));
+      on_execute(message, std::move(statement), std::move(parameters));
       break;
     }
     case 'C':
@@ -226,10 +231,16 @@ Awaitable<void> Session::on_describe(std::string_view message) {
   group_open_ = true;
 }
 
-void Session::on_execute(std::string_view message, std::shared_ptr<Prepared> statement) {
+void Session::on_execute(std::string_view message, std::shared_ptr<Prepared> statement, std::string parameters) {
   auto plan = statement ? statement->plan : nullptr;
   track_writes(plan.get());
-  auto exec = make_exec(plan ? plan : opaque_plan(facts_), statement ? statement->text : std::string_view());
+  // Without its parameters a text is nothing to learn from.
+  const bool text_known = statement && !parameters.empty();
+  auto exec = make_exec(plan ? plan : opaque_plan(facts_), text_known ? statement->text : std::string_view());
+  if (text_known) {
+    exec->execution.parameter_types = statement->parameter_types;
+    exec->execution.bind = std::move(parameters);
+  }
   expect(Request::execute, {exec, unit_, nullptr});
   forward(message);
 }
@@ -296,7 +307,7 @@ void Session::on_large_client_message(char type, std::string_view beginning) {
       if (statement && statement->local) return lose_tracking("Bind: oversized for EXPLAIN (PGSTEER)");
       if (statement) send_unsent(statement);
       else drop_stale_unnamed(name);
-      portals_[std::string(portal)] = {statement};
+      portals_[std::string(portal)] = {statement, {}};
       expect(Request::bind, {});
       group_open_ = true;
       break;
@@ -534,7 +545,7 @@ Awaitable<void> Session::on_bind(std::string_view message) {
   std::shared_ptr<Prepared> statement = bind ? find_prepared(bind->statement) : nullptr;
   if (statement && statement->local) {
     if (!co_await our_turn()) co_return;
-    portals_[std::string(bind->portal)] = {statement};
+    portals_[std::string(bind->portal)] = {statement, {}};
     protocol::append_empty(to_client_, '2');
     co_return;
   }
@@ -544,7 +555,14 @@ Awaitable<void> Session::on_bind(std::string_view message) {
   } else if (bind) {
     drop_stale_unnamed(bind->statement);
   }
-  if (bind) portals_[std::string(bind->portal)] = {statement};
+  if (bind) {
+    Portal portal{statement, {}};
+    if (statement && statement->plan && statement->plan->analysis->kind == sql::StatementKind::select &&
+        bind->parameters.size() <= kMaxLearnedParameters) {
+      portal.parameters = bind->parameters;
+    }
+    portals_[std::string(bind->portal)] = std::move(portal);
+  }
   expect(Request::bind, {});
   forward(message);
   group_open_ = true;

@@ -105,6 +105,8 @@ void Session::release_held() {
   if (held.execute) {
     track_writes(held.statement->plan.get());
     exec = make_exec(held.statement->plan, held.statement->text);
+    exec->execution.parameter_types = held.statement->parameter_types;
+    exec->execution.bind = protocol::read_bind(body_of(held.bind))->parameters;
   }
   for (const auto request : held.requests) {
     Context context;
@@ -112,7 +114,7 @@ void Session::release_held() {
     if (request == Request::execute) context = {exec, unit_, nullptr};
     expect(request, context);
   }
-  if (!held.bind.empty()) portals_[""] = {held.statement};
+  if (!held.bind.empty()) portals_[""] = {held.statement, {}};
   forward(held.raw);
   group_open_ = true;
 }
@@ -218,7 +220,7 @@ void Session::send_held_changed(std::shared_ptr<Exec> exec, std::string_view syn
   } else {
     send_unsent(held.statement);
   }
-  portals_[""] = {held.statement};
+  portals_[""] = {held.statement, {}};
   if (change) {
     exec->fallback_armed = true;
     exec->position_shift = -1;

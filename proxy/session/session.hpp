@@ -82,6 +82,7 @@ struct Prepared {
 
 struct Portal {
   std::shared_ptr<Prepared> statement;
+  std::string parameters;  ///< of a SELECT, while small: what the learner needs to ask the server about it
 };
 
 /// One client with its own server connection: two coroutines, client -> server and server -> client, on one thread.
@@ -137,7 +138,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void on_parse(std::string_view message);
   Awaitable<void> on_bind(std::string_view message);
   Awaitable<void> on_describe(std::string_view message);
-  void on_execute(std::string_view message, std::shared_ptr<Prepared> statement);
+  void on_execute(std::string_view message, std::shared_ptr<Prepared> statement, std::string parameters);
   Awaitable<void> on_close(std::string_view message);
   void forward(std::string_view message) { to_server_.append(message); }
   bool expect(protocol::Request kind, Context context, bool hidden = false);
