@@ -85,7 +85,7 @@ class Trial:
         """Repeats `act` until pgsteer's count of hits moves by it; returns its last answer."""
         if not self.side.proxied:
             return act()
-        deadline = time.time() + 40
+        deadline = time.time() + 90
         while time.time() < deadline:
             before = self.side.hits()
             got = act()
@@ -109,7 +109,7 @@ class Trial:
 
     def never(self, text, reason, on="r", paths=PATHS, log=True, **options):
         """Never from the cache, for a reason that EXPLAIN (PGSTEER) names."""
-        deadline = time.time() + 40
+        deadline = time.time() + 90
         said = ""
         if self.side.proxied:
             while time.time() < deadline:
