@@ -37,18 +37,6 @@ constexpr std::chrono::milliseconds kStrictLifetime = std::chrono::hours(1);
 
 }  // namespace
 
-/// A statement parsed before DDL is not what its text says now: the server refuses it when its columns have changed
-/// (0A000), and goes on reading the old table when a new one shadows it. Neither may be answered from what others
-/// stored, nor be stored for them, until the client parses it again.
-bool Session::parsed_under_this_catalog(Prepared& prepared) const {
-  const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database);
-  if (!catalog) return false;
-  if (prepared.catalog_version == 0 && prepared.catalog_epoch == worker_.hub.catalog_epoch.load()) {
-    prepared.catalog_version = catalog->version;
-  }
-  return prepared.catalog_version == catalog->version;
-}
-
 Awaitable<Session::Lookup> Session::look_up(std::shared_ptr<const Plan> plan, std::string_view text,
                                             std::span<const std::uint32_t> types, std::string_view parameters,
                                             std::string_view formats, bool need_description) {

@@ -16,6 +16,8 @@ using protocol::Request;
 
 namespace {
 
+constexpr std::size_t kMaxKeptParameters = 8192;
+
 /// The plan of a statement that was not looked at: as it came, may write anything.
 std::shared_ptr<const Plan> opaque_plan(const sql::SessionFacts& facts,
                                         sql::WhyNot why_not = sql::WhyNot::too_long) {
@@ -48,8 +50,6 @@ bool names_ddl(std::string_view text) {
   }
   return text.empty();
 }
-
-constexpr std::size_t kMaxLearnedParameters = 4096;
 
 bool may_change_catalog(const sql::Analysis& analysis) {
   using sql::StatementKind;
@@ -158,19 +158,15 @@ Awaitable<void> Session::on_client_message(char type, std::string_view message) 
       co_return;
     case 'E': {
       const auto execute = protocol::read_execute(message.substr(protocol::kHeaderBytes));
-      std::shared_ptr<Prepared> statement;
-      std::string parameters;
+      Portal portal;
       if (execute) {
-        if (const auto portal = portals_.find(execute->portal); portal != portals_.end()) {
-          statement = portal->second.statement;
-          parameters = std::exchange(portal->second.parameters, {});
-        }
+        if (const auto found = portals_.find(execute->portal); found != portals_.end()) portal = found->second;
       }
-      if (statement && statement->local) {
-        co_await answer_locally(statement->text, false);
+      if (portal.statement && portal.statement->local) {
+        co_await answer_locally(portal.statement->text, false);
         co_return;
       }
-      on_execute(message, std::move(statement), std::move(parameters));
+      on_execute(message, portal);
       break;
     }
     case 'C':
@@ -231,15 +227,14 @@ Awaitable<void> Session::on_describe(std::string_view message) {
   group_open_ = true;
 }
 
-void Session::on_execute(std::string_view message, std::shared_ptr<Prepared> statement, std::string parameters) {
+void Session::on_execute(std::string_view message, const Portal& portal) {
+  const auto& statement = portal.statement;
   auto plan = statement ? statement->plan : nullptr;
   track_writes(plan.get());
-  // Without its parameters a text is nothing to learn from.
-  const bool text_known = statement && !parameters.empty();
-  auto exec = make_exec(plan ? plan : opaque_plan(facts_), text_known ? statement->text : std::string_view());
-  if (text_known) {
+  auto exec = make_exec(plan ? plan : opaque_plan(facts_), statement ? statement->text : std::string_view());
+  if (statement && !portal.parameters.empty()) {
     exec->execution.parameter_types = statement->parameter_types;
-    exec->execution.bind = std::move(parameters);
+    exec->execution.bind = portal.parameters;
   }
   expect(Request::execute, {exec, unit_, nullptr});
   forward(message);
@@ -463,6 +458,12 @@ void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
   protocol::append_query(to_server_, changed);
 }
 
+void Session::note_names(Prepared& prepared) const {
+  const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database);
+  prepared.parsed_catalog_version = catalog ? catalog->version : 0;
+  prepared.parsed_search_path = facts_.search_path;
+}
+
 std::shared_ptr<Prepared> Session::find_prepared(std::string_view name) {
   if (const auto it = parsing_.find(name); it != parsing_.end()) return it->second;
   if (const auto it = prepared_.find(name); it != prepared_.end()) return it->second;
@@ -511,12 +512,12 @@ void Session::forget_dropped_by(const Plan& plan, std::string_view text) {
 void Session::on_parse(std::string_view message) {
   const auto parse = protocol::read_parse(message.substr(protocol::kHeaderBytes));
   auto prepared = std::make_shared<Prepared>();
-  prepared->catalog_epoch = worker_.hub.catalog_epoch.load();
   if (parse) {
     prepared->name = parse->name;
     prepared->text = parse->text;
     prepared->parameter_types = parse->parameter_types;
     prepared->plan = make_plan(prepared->text, prepared->parameter_types, true);
+    note_names(*prepared);
     if (prepared->plan->analysis->flags.explain_pgsteer && !worker_.snapshot().panic && tracker_.empty() &&
         !tracker_.skipping()) {
       prepared->local = true;
@@ -556,12 +557,11 @@ Awaitable<void> Session::on_bind(std::string_view message) {
     drop_stale_unnamed(bind->statement);
   }
   if (bind) {
-    Portal portal{statement, {}};
+    auto& portal = portals_[std::string(bind->portal)] = {statement, {}};
     if (statement && statement->plan && statement->plan->analysis->kind == sql::StatementKind::select &&
-        bind->parameters.size() <= kMaxLearnedParameters) {
+        bind->parameters.size() <= kMaxKeptParameters) {
       portal.parameters = bind->parameters;
     }
-    portals_[std::string(bind->portal)] = std::move(portal);
   }
   expect(Request::bind, {});
   forward(message);

@@ -43,11 +43,11 @@ bool Session::try_hold(char type, std::string_view message) {
       const auto parse = protocol::read_parse(body_of(message));
       if (!parse || (!parse->name.empty() && find_prepared(parse->name))) return false;
       auto prepared = std::make_shared<Prepared>();
-      prepared->catalog_epoch = worker_.hub.catalog_epoch.load();
       prepared->name = parse->name;
       prepared->text = parse->text;
       prepared->parameter_types = parse->parameter_types;
       prepared->plan = make_plan(prepared->text, prepared->parameter_types, true);
+      note_names(*prepared);
       if (prepared->plan->analysis->flags.explain_pgsteer || !worth_holding(*prepared->plan)) return false;
       held_.parse = held_.statement = std::move(prepared);
       held_.requests.push_back(Request::parse);
@@ -105,6 +105,7 @@ void Session::release_held() {
   if (held.execute) {
     track_writes(held.statement->plan.get());
     exec = make_exec(held.statement->plan, held.statement->text);
+    exec->prepared = held.statement;
     exec->execution.parameter_types = held.statement->parameter_types;
     exec->execution.bind = protocol::read_bind(body_of(held.bind))->parameters;
   }
@@ -114,7 +115,9 @@ void Session::release_held() {
     if (request == Request::execute) context = {exec, unit_, nullptr};
     expect(request, context);
   }
-  if (!held.bind.empty()) portals_[""] = {held.statement, {}};
+  if (!held.bind.empty()) {
+    portals_[""] = {held.statement, std::string(protocol::read_bind(body_of(held.bind))->parameters)};
+  }
   forward(held.raw);
   group_open_ = true;
 }
@@ -127,13 +130,23 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
   }
   std::unique_ptr<Fill> fill;
   auto plan = refreshed_plan(*held_.statement);
-  if (held_.execute && undisturbed() && plan->decision.cache == policies::CacheDirective::look_up &&
-      parsed_under_this_catalog(*held_.statement)) {
+  if (held_.execute && undisturbed() && plan->decision.cache == policies::CacheDirective::look_up) {
     const auto bind = protocol::read_bind(body_of(held_.bind));
     auto found = co_await look_up(plan, held_.statement->text, held_.statement->parameter_types, bind->parameters,
                                   bind->result_formats, held_.describe);
     if (closing_) co_return;
-    if (found.entry) {
+    // The server refuses a statement whose columns are no longer those it was prepared with (0A000), and the client may
+    // still read by the old ones: after DDL the server has the first word.
+    const auto version = plan->knowledge ? plan->knowledge->cache.catalog_version : 0;
+    if (held_.parse || !held_.statement->unsent.empty()) held_.statement->catalog_version = version;
+    // A prepared statement keeps the relations it was resolved to; the cache goes by the text. Both are the same only
+    // while neither the catalog nor the search_path has changed since its Parse.
+    const auto* catalog = worker_.snapshot().catalog(facts_.database);
+    const bool same_names = held_.parse || !held_.statement->unsent.empty() ||
+                            (catalog && held_.statement->parsed_catalog_version == catalog->version &&
+                             held_.statement->parsed_search_path == facts_.search_path);
+    if (!same_names) found.fill = nullptr;
+    if (found.entry && same_names && held_.statement->catalog_version == version) {
       answer_held_from(*found.entry);
       if (held_.parse && !held_.parse->name.empty()) prepare_behind(held_.parse);
       report_hit(plan, held_.statement->text, *found.entry, found.source, arrival);
@@ -158,6 +171,7 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
   exec->execution.parameter_types = held_.statement->parameter_types;
   exec->execution.bind = protocol::read_bind(body_of(held_.bind))->parameters;
   exec->fill = std::move(fill);
+  exec->prepared = held_.statement;
   send_held_changed(exec, sync);
   if (exec->fallback_armed) {
     co_await drain_to_server();

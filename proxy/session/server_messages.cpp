@@ -329,6 +329,7 @@ void Session::on_finished(Exec& exec) {
   if (exec.fallback_due) return;
   const sql::Analysis& analysis = *exec.plan->analysis;
   if (exec.execution.sqlstate.empty()) {
+    if (exec.prepared && exec.plan->knowledge) exec.prepared->catalog_version = exec.plan->knowledge->cache.catalog_version;
     if (exec.fill && !exec.fill->entry->complete.empty()) store(exec);
     apply_settings(analysis);
   }
@@ -375,12 +376,11 @@ void Session::apply_settings(const sql::Analysis& analysis) {
     default:
       break;
   }
+  for (const auto& use : analysis.functions) {
+    if (use.name == "set_config") uncertain();  // with arguments that are no literals it is not in `settings`
+  }
   if (const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database)) {
     for (const auto& use : analysis.functions) {
-      if (use.name == "set_config") {  // of whatever name, to whatever value
-        settings_changed_in_block_ = true;
-        uncertain();
-      }
       const auto* group = catalog->function(use.schema, use.name);
       if (group && group->any_user_defined) uncertain();  // declared stable, it may set something all the same
     }

@@ -51,8 +51,11 @@ class InFlight {
   int* count_ = nullptr;
 };
 
+struct Prepared;
+
 /// One execution under way.
 struct Exec {
+  std::shared_ptr<Prepared> prepared;  ///< what a held group bound
   InFlight in_flight;
   std::shared_ptr<const Plan> plan;  ///< null when the statement could not be looked at
   Execution execution;
@@ -73,8 +76,9 @@ struct Prepared {
   std::vector<std::uint32_t> parameter_types;
   std::shared_ptr<const Plan> plan;
   std::uint64_t session_version = 0;
-  std::uint64_t catalog_version = 0;  ///< of the picture it was parsed under; 0 until there is one of `catalog_epoch`
-  std::uint64_t catalog_epoch = 0;    ///< of the hub when it was parsed
+  std::uint64_t parsed_catalog_version = 0;  ///< and parsed_search_path: what its names were resolved by, 0 = unknown
+  std::string parsed_search_path;
+  std::uint64_t catalog_version = 0;  ///< under which the server was last seen to run it: its columns may change with DDL
   std::string unsent;  ///< the Parse message, while only the cache has answered: the server has not seen it
   bool local = false;  ///< EXPLAIN (PGSTEER): answered here
   bool dropped = false;  ///< closed, or destroyed by a simple query, before its ParseComplete arrived
@@ -82,7 +86,7 @@ struct Prepared {
 
 struct Portal {
   std::shared_ptr<Prepared> statement;
-  std::string parameters;  ///< of a SELECT, while small: what the learner needs to ask the server about it
+  std::string parameters;  ///< raw, of a SELECT: without them the background cannot run it again
 };
 
 /// One client with its own server connection: two coroutines, client -> server and server -> client, on one thread.
@@ -138,7 +142,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void on_parse(std::string_view message);
   Awaitable<void> on_bind(std::string_view message);
   Awaitable<void> on_describe(std::string_view message);
-  void on_execute(std::string_view message, std::shared_ptr<Prepared> statement, std::string parameters);
+  void on_execute(std::string_view message, const Portal& portal);
   Awaitable<void> on_close(std::string_view message);
   void forward(std::string_view message) { to_server_.append(message); }
   bool expect(protocol::Request kind, Context context, bool hidden = false);
@@ -148,6 +152,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void track_writes(const Plan* plan);
   bool bytes_only() const { return !tracking_ || worker_.snapshot().panic; }
   std::shared_ptr<Prepared> find_prepared(std::string_view name);
+  void note_names(Prepared& prepared) const;
   void send_unsent(const std::shared_ptr<Prepared>& prepared);
   void forget_unnamed();                       ///< a simple query destroys the unnamed statement
   void drop_stale_unnamed(std::string_view name);
@@ -183,7 +188,6 @@ class Session : public std::enable_shared_from_this<Session> {
     std::unique_ptr<Fill> fill;                 ///< or leave to fill
     Source source = Source::server;
   };
-  bool parsed_under_this_catalog(Prepared& prepared) const;
   Awaitable<Lookup> look_up(std::shared_ptr<const Plan> plan, std::string_view text,
                             std::span<const std::uint32_t> types, std::string_view parameters,
                             std::string_view formats, bool need_description);

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Adversarial cases of the result cache in mode strict: the same steps direct and through pgsteer give the same answers, with the cache
 # proven to act (or to refuse, by name) in every case. Argument: a regular expression on the case names.
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 python3 -c 'import psycopg2' 2>/dev/null || skip 'psycopg2 is not installed'
 start_postgres $'max_prepared_transactions = 10\nlock_timeout = 3s\nstatement_timeout = 20s'
 for database in suite_direct suite_cached; do

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Linearizability of mode strict: counted-up registers written and read through the cache while a nemesis kills backends, resets Redis,
 # reloads and panics. CACHE_HISTORY_SECONDS=600 for a long run (default 30).
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 [ -n "$DIRECT" ] && { echo "cache_history.sh: nothing to check without the proxy"; exit 0; }
 python3 -c 'import psycopg2' 2>/dev/null || skip 'psycopg2 is not installed'
 check 'the checker finds every fault in recorded histories' python3 "$E2E/history_check.py" self
