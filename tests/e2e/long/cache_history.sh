@@ -1,6 +1,7 @@
 #!/bin/bash
 # Linearizability of mode strict: counted-up registers written and read through the cache while a nemesis kills backends, resets Redis,
-# reloads and panics. CACHE_HISTORY_SECONDS=600 for a long run (default 30).
+# reloads and panics. CACHE_HISTORY_SECONDS=600 for a long run (default 30);
+# CACHE_HISTORY_KEEP=file keeps a history that has violations.
 . "$(dirname "$0")/../lib.sh"
 [ -n "$DIRECT" ] && { echo "cache_history.sh: nothing to check without the proxy"; exit 0; }
 python3 -c 'import psycopg2' 2>/dev/null || skip 'psycopg2 is not installed'
@@ -38,7 +39,7 @@ nemesis() {
 }
 nemesis &
 nemesis_pid=$!
-timeout $((seconds + 60)) python3 "$E2E/history_check.py" run "$DIRECT_PORT" "$PROXY_PORT" "$seconds"
+timeout $((seconds + 60)) "$PYTHON" "$E2E/history_check.py" run "$DIRECT_PORT" "$PROXY_PORT" "$seconds" ${CACHE_HISTORY_KEEP:-}
 equal "$seconds s of traffic under faults" 0 $?
 wait $nemesis_pid
 check 'it is the same process still' kill -0 "$PGSTEER_PID"
