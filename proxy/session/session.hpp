@@ -92,8 +92,9 @@ struct Portal {
 /// One client with its own server connection: two coroutines, client -> server and server -> client, on one thread.
 /// Everything that is not understood is relayed byte for byte. Kept alive by its coroutines.
 ///
-/// Files: session.cpp (life, loops, buffers), client_messages.cpp (client -> server), held_group.cpp (one execution of the
-/// extended protocol as a unit), server_messages.cpp (server -> client), caching.cpp (look-up and fill).
+/// Files: session.cpp (life, loops, buffers), client_messages.cpp (client -> server), planning.cpp, simple_query.cpp,
+/// prepared.cpp (the extended protocol), held_group.cpp (one execution of it as a unit), server_messages.cpp (server ->
+/// client), caching.cpp (look-up and fill).
 class Session : public std::enable_shared_from_this<Session> {
  public:
   Session(Worker& worker, Socket client, Socket server, protocol::Startup startup, std::string startup_packet,
@@ -137,30 +138,38 @@ class Session : public std::enable_shared_from_this<Session> {
   Awaitable<void> on_client_bytes();
   Awaitable<void> on_client_message(char type, std::string_view message);
   void on_large_client_message(char type, std::string_view beginning);
+  void forward(std::string_view message) { to_server_.append(message); }
+  bool expect(protocol::Request kind, Context context, bool hidden = false);
+
+  // --- planning.cpp ---
+  std::shared_ptr<const Plan> make_plan(std::string_view text, std::span<const std::uint32_t> types, bool extended);
+  /// The plan of a statement that was not looked at: as it came, may write anything.
+  std::shared_ptr<const Plan> opaque_plan(sql::WhyNot why_not = sql::WhyNot::too_long) const;
+  std::shared_ptr<const Plan> refreshed_plan(Prepared& prepared);
+  std::shared_ptr<Exec> make_exec(std::shared_ptr<const Plan> plan, std::string_view text);
+  void track_writes(const Plan* plan);
+  bool could_act(const Plan& plan) const;
+  bool bytes_only() const { return !tracking_ || worker_.snapshot().panic; }
+  bool undisturbed() const { return tracker_.empty() && status_ == 'I' && !tracker_.skipping(); }
+
+  // --- simple_query.cpp ---
   Awaitable<void> on_query(std::string_view message);
   void send_query(std::shared_ptr<Exec> exec, std::string_view message);
+  Awaitable<void> answer_locally(std::string_view text, bool simple);
+  Awaitable<void> refresh_settings();
+
+  // --- prepared.cpp ---
   void on_parse(std::string_view message);
   Awaitable<void> on_bind(std::string_view message);
   Awaitable<void> on_describe(std::string_view message);
   void on_execute(std::string_view message, const Portal& portal);
   Awaitable<void> on_close(std::string_view message);
-  void forward(std::string_view message) { to_server_.append(message); }
-  bool expect(protocol::Request kind, Context context, bool hidden = false);
-  std::shared_ptr<Exec> make_exec(std::shared_ptr<const Plan> plan, std::string_view text);
-  std::shared_ptr<const Plan> make_plan(std::string_view text, std::span<const std::uint32_t> types, bool extended);
-  std::shared_ptr<const Plan> refreshed_plan(Prepared& prepared);
-  void track_writes(const Plan* plan);
-  bool bytes_only() const { return !tracking_ || worker_.snapshot().panic; }
   std::shared_ptr<Prepared> find_prepared(std::string_view name);
   void note_names(Prepared& prepared) const;
   void send_unsent(const std::shared_ptr<Prepared>& prepared);
   void forget_unnamed();                       ///< a simple query destroys the unnamed statement
   void drop_stale_unnamed(std::string_view name);
   void forget_dropped_by(const Plan& plan, std::string_view text);
-  Awaitable<void> answer_locally(std::string_view text, bool simple);
-  bool could_act(const Plan& plan) const;
-  Awaitable<void> refresh_settings();
-  bool undisturbed() const { return tracker_.empty() && status_ == 'I' && !tracker_.skipping(); }
 
   // --- held_group.cpp ---
   struct Held {
