@@ -58,10 +58,18 @@ const Column* Relation::column(std::int16_t number) const {
 
 void Catalog::add(Relation relation) {
   const Oid oid = relation.oid;
-  if (const auto old = relations_.find(oid); old != relations_.end())
+  if (const auto old = relations_.find(oid); old != relations_.end()) {
     names_.erase({old->second.schema, old->second.name});
+    --named_[old->second.name];
+  }
   names_[{relation.schema, relation.name}] = oid;
+  ++named_[relation.name];
   relations_.insert_or_assign(oid, std::move(relation));
+}
+
+int Catalog::count_named(std::string_view name) const {
+  const auto found = named_.find(name);
+  return found == named_.end() ? 0 : found->second;
 }
 
 namespace {

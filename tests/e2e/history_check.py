@@ -12,6 +12,8 @@ import bisect
 import json
 import os
 import random
+import socket
+import struct
 import sys
 import threading
 import time
@@ -172,9 +174,14 @@ class Run:
             if how < 0.45:
                 wire.simple("begin")
                 value = self.value(wire.simple(update))
-                if how < 0.28:  # COMMIT sent, its answer never read
+                if how < 0.28:  # COMMIT sent, its answer never read; some take a while to commit, some leave with a reset
+                    if how < 0.265:
+                        wire.simple("insert into slow values (1)")
                     wire.message(b"Q", b"commit\0")
                     self.note("left at COMMIT")
+                    if chance.random() < 0.5:
+                        time.sleep(0.002)
+                        wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     return False
                 acknowledged = any(m == ("C", b"COMMIT\0") for m in wire.simple("commit"))
             else:
