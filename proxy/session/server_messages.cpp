@@ -203,6 +203,7 @@ Session::Fate Session::on_reply(char type, std::string_view message, bool whole,
       --exec->hidden_completes;
       return Fate::swallow;
     }
+    if (std::exchange(exec->answered, true) && exec->savepoint) return Fate::swallow;
     const auto tag = body_of(message).substr(0, body_of(message).find('\0'));
     if (execution.rows == 0) execution.rows = tag_rows(tag);
     if (tag == "ROLLBACK" && result.context.unit) WriteTracker::rolled_back(*result.context.unit);
@@ -262,7 +263,7 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
   exec->execution.sqlstate = sqlstate;
   exec->execution.cancelled = sqlstate == "57014";
   if (exec->fill) exec->fill->spoiled = true;
-  if (exec->fallback_armed && status_ == 'I' && concerns_the_text(sqlstate)) {
+  if (exec->fallback_armed && (status_ == 'I' || exec->savepoint) && concerns_the_text(sqlstate)) {
     exec->fallback_armed = false;
     exec->fallback_due = true;
     exec->held_back.clear();
@@ -331,6 +332,7 @@ void Session::send_original(Exec& failed) {
   auto again = make_exec(std::move(plan), failed.execution.text);
   again->execution.arrival = failed.execution.arrival;
   again->execution.sent_ns = since(failed.execution.arrival);
+  if (failed.savepoint) roll_back_to_savepoint(failed);
   auto unit = std::make_shared<Unit>();
   writes_.before_opaque(*unit);
   for (const auto request : failed.original_requests) {
@@ -338,6 +340,19 @@ void Session::send_original(Exec& failed) {
     expect(request, {request == Request::parse ? nullptr : again, last ? unit : nullptr, nullptr});
   }
   to_server_ += failed.original;
+}
+
+/// As if the failed attempt had not been: the transaction goes on where it was.
+void Session::roll_back_to_savepoint(const Exec& failed) {
+  if (failed.original_requests.front() == Request::query) {
+    expect(Request::query, {nullptr, std::make_shared<Unit>(), nullptr}, true);
+    const std::string name(kSavepoint);
+    return protocol::append_query(to_server_, "ROLLBACK TO SAVEPOINT " + name + "; RELEASE SAVEPOINT " + name);
+  }
+  send_hidden(nullptr, "ROLLBACK TO SAVEPOINT");
+  send_hidden(nullptr, "RELEASE SAVEPOINT");
+  expect(Request::sync, {nullptr, std::make_shared<Unit>(), nullptr}, true);
+  protocol::append_empty(to_server_, 'S');
 }
 
 void Session::on_finished(Exec& exec) {
