@@ -23,6 +23,8 @@ void Session::on_parse(std::string_view message) {
     prepared->parameter_types = parse->parameter_types;
     refreshed_plan(*prepared);
     prepared->parsed_epoch = worker_.hub.catalog_epoch.load();
+    // The Parse ties its columns to the catalog as it is: like a first run of it.
+    if (prepared->plan->knowledge) prepared->catalog_version = prepared->plan->knowledge->cache.catalog_version;
     if (prepared->plan->analysis->flags.explain_pgsteer && !worker_.snapshot().panic && tracker_.empty() &&
         !tracker_.skipping()) {
       prepared->local = true;
