@@ -120,6 +120,7 @@ Session::Fate Session::on_login_message(char type, std::string_view message) {
     notify();
     status_ = body.empty() ? 'I' : body[0];
     publish("idle");
+    worker_.hub.set_client(info_);  // with the server's process now: SHOW SERVERS and SHOW POOLS count by it
   } else if (type == 'S') {
     protocol::Reader r(body);
     const auto name = r.cstring();
@@ -234,6 +235,7 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
   const auto body = body_of(message);
   const auto sqlstate = protocol::error_field(body, 'C');
   worker_.counters.errors.add();
+  worker_.meters.error(sqlstate);
   for (const auto& dropped : result.dropped) {
     if (const auto& prepared = dropped.context.prepared) {
       std::erase_if(parsing_, [&](const auto& entry) { return entry.second == prepared; });
@@ -417,6 +419,22 @@ void Session::apply_settings(const Plan& plan) {
   if (plan.changes_settings_unseen) doubt_settings();
 }
 
+void Session::meter(const Exec& exec, std::uint64_t server_ns) {
+  if (exec.fallback_due) return;  // counted when the original has answered
+  using Action = Meters::Action;
+  using Ending = Meters::Ending;
+  const auto kind = exec.plan ? exec.plan->chosen().kind : rewriter::CandidateKind::as_is;
+  const auto action = kind == rewriter::CandidateKind::as_is       ? Action::pass
+                      : kind == rewriter::CandidateKind::rewritten ? Action::rewritten
+                                                                   : Action::hinted;
+  const auto ending = exec.execution.cancelled             ? Ending::cancelled
+                      : !exec.execution.sqlstate.empty() ? Ending::error
+                                                         : Ending::ok;
+  worker_.meters.count(exec.plan ? exec.plan->analysis->kind : sql::StatementKind::unparsed, action, ending);
+  worker_.meters.from_server.record(server_ns);
+  worker_.meters.overhead.record(exec.execution.proxy_ns);
+}
+
 void Session::report(Exec& exec) {
   if (exec.reported) return;
   exec.reported = true;
@@ -426,6 +444,7 @@ void Session::report(Exec& exec) {
   worker_.counters.server_ns.add(server_ns);
   worker_.counters.proxy_ns.add(exec.execution.proxy_ns);
   worker_.observe_latency(static_cast<double>(server_ns) / 1e6);
+  meter(exec, server_ns);
   if (!exec.plan || exec.plan->decision.mode == policies::Mode::off) return;
   Outcome outcome;
   outcome.plan = exec.plan;

@@ -251,6 +251,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void doubt_settings();
   void doubt_objects();
   void report(Exec& exec);
+  void meter(const Exec& exec, std::uint64_t server_ns);
   void send_original(Exec& exec);
   void roll_back_to_savepoint(const Exec& failed);
   std::uint64_t since(Clock::time_point start) const;
