@@ -91,8 +91,7 @@ struct Prepared {
   std::vector<std::uint32_t> parameter_types;
   std::shared_ptr<const Plan> plan;
   PlanStamp stamp;  ///< when `plan` was made
-  std::uint64_t parsed_catalog_version = 0;  ///< and parsed_search_path: what its names were resolved by, 0 = unknown
-  std::string parsed_search_path;
+  std::uint64_t parsed_epoch = 0;  ///< Hub::catalog_epoch when it was parsed: DDL since then shows
   std::uint64_t catalog_version = 0;  ///< under which the server was last seen to run it: its columns may change with DDL
   std::string unsent;  ///< the Parse message, while only the cache has answered: the server has not seen it
   bool local = false;  ///< EXPLAIN (PGSTEER): answered here
@@ -197,7 +196,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void forget(const protocol::TargetMessage& target, const std::shared_ptr<Prepared>& statement);
   std::shared_ptr<Prepared> find_prepared(std::string_view name);
   std::shared_ptr<Prepared> target_statement(const protocol::TargetMessage& target);
-  void note_names(Prepared& prepared) const;
+  bool bound_as_today(const Prepared& prepared) const;
   void send_unsent(const std::shared_ptr<Prepared>& prepared);
   void forget_unnamed();                       ///< a simple query destroys the unnamed statement
   void drop_stale_unnamed(std::string_view name);

@@ -138,7 +138,10 @@ void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
 
 Awaitable<void> Session::refresh_settings() {
   std::string sql = "SELECT current_user, session_user, current_setting('search_path'), "
-      "pg_catalog.pg_my_temp_schema(), extract(epoch from pg_catalog.pg_postmaster_start_time())";
+      "pg_catalog.pg_my_temp_schema(), "
+      // The first tells a restart, the second a recovery after a crash, which the postmaster outlives.
+      "pg_catalog.concat(extract(epoch from pg_catalog.pg_postmaster_start_time()), ' ', "
+      "extract(epoch from pg_catalog.pg_stat_get_bgwriter_stat_reset_time()))";
   for (const auto name : cache::key_settings()) {
     sql += ", current_setting('" + std::string(name) + "', true)";
   }
