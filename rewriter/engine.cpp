@@ -4,6 +4,7 @@
 
 #include "rewriter/comments.hpp"
 #include "rewriter/determinism.hpp"
+#include "rewriter/raising.hpp"
 #include "rewriter/rule.hpp"
 #include "rewriter/sql/tree.hpp"
 
@@ -175,9 +176,10 @@ std::vector<Candidate> rewrite(const sql::Query& query, const sql::Analysis& ana
   const auto bound = Bound::bind(*tree, catalog, query, &why);
   if (!bound || !answer_is_determined(*bound, &why)) return {};
 
+  const bool may_raise = !conditions_cannot_raise(*bound);
   std::vector<const Rule*> allowed, always;
   for (const auto& rule : rule_list()) {
-    if (!switches.allows(rule.info.name)) continue;
+    if (!switches.allows(rule.info.name) || (may_raise && !rule.info.in_place)) continue;
     allowed.push_back(&rule);
     if (rule.info.always_gains) always.push_back(&rule);
   }
@@ -217,7 +219,7 @@ std::vector<Candidate> rewrite(const sql::Query& query, const sql::Analysis& ana
       offer({rule});  // together they came into doubt: perhaps one alone does not
     }
   }
-  if (candidates.empty() && why.empty()) why = "no rule fires";
+  if (candidates.empty() && why.empty()) why = may_raise ? "no rule fires (few may beside a condition that can raise an error)" : "no rule fires";
   if (!candidates.empty()) why.clear();
   return candidates;
 }

@@ -143,7 +143,7 @@ int main(int argc, char** argv) {
       std::fflush(stdout);
     }
     if (passed) std::printf("geometric mean of the %d shapes that pass the gate: %.2fx, the slowest %.2fx\n", passed, std::exp(log_sum / passed), slowest);
-    tx.exec("DROP SCHEMA bench_rewrite CASCADE");
+    if (!std::getenv("PGSTEER_KEEP")) tx.exec("DROP SCHEMA bench_rewrite CASCADE");
   } catch (const std::exception& error) {
     std::fprintf(stderr, "bench_rewrite: %s\n", error.what());
     return 1;

@@ -170,7 +170,7 @@ class Values {
 
 std::string random_rows(std::uint64_t seed) {
   Values v(seed);
-  std::string sql = "TRUNCATE customers, orders, items, products, empty_table, bare, parts, animals, dogs, late, weak;\n";
+  std::string sql = "TRUNCATE customers, orders, items, products, empty_table, bare, parts, animals, dogs, late, weak CASCADE;\n";
   const auto insert = [&](const std::string& table, const std::vector<std::string>& values) {
     sql += "INSERT INTO " + table + " VALUES (";
     for (std::size_t i = 0; i < values.size(); ++i) sql += (i ? ", " : "") + values[i];
