@@ -42,5 +42,6 @@ std::string condition(Random& r, const Item& item, int depth = 2);
 std::string maybe(Random& r, int percent, const std::string& lead, const std::string& text);
 
 std::vector<Generator> wide_generators();
+std::vector<Generator> join_generators();  ///< likewise; their rules have no others
 
 }  // namespace pgsteer::test
