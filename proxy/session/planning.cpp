@@ -1,0 +1,157 @@
+// From a text to a plan, and what a statement is registered as before it is forwarded.
+#include <algorithm>
+#include <cctype>
+#include <utility>
+
+#include "proxy/session/session.hpp"
+
+namespace pgsteer::proxy {
+
+namespace {
+
+/// Whether one of the words that begin DDL is in a text without literals and comments; a column of that name is a false
+/// alarm and costs a look at the catalog.
+bool names_ddl(std::string_view text) {
+  for (std::size_t i = 0; i < text.size();) {
+    std::size_t end = i;
+    std::string word;
+    while (end < text.size() && std::isalpha(static_cast<unsigned char>(text[end]))) {
+      word += static_cast<char>(text[end++] | 0x20);
+    }
+    for (const std::string_view ddl : {"create", "alter", "drop", "grant", "revoke", "do", "comment", "security",
+                                       "reassign", "import", "refresh"}) {
+      if (word == ddl) return true;
+    }
+    i = std::max(end, i + 1);
+  }
+  return text.empty();
+}
+
+bool may_change_catalog(const sql::Analysis& analysis) {
+  using sql::StatementKind;
+  switch (analysis.kind) {
+    case StatementKind::ddl:
+      return !analysis.flags.creates_temporary;
+    case StatementKind::select:
+      return analysis.flags.into && !analysis.flags.creates_temporary;
+    case StatementKind::multiple:  // a migration, or only BEGIN, UPDATE, COMMIT
+      return analysis.flags.into || names_ddl(analysis.normalized);
+    case StatementKind::unparsed:
+    case StatementKind::do_block:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<const Plan> Session::opaque_plan(sql::WhyNot why_not) const {
+  auto plan = std::make_shared<Plan>();
+  auto analysis = std::make_shared<sql::Analysis>();
+  analysis->why_not = why_not;
+  plan->analysis = std::move(analysis);
+  plan->database = facts_.database;
+  plan->user = facts_.user;
+  plan->candidates.resize(1);
+  plan->estimates.resize(1);
+  plan->decision.reason = policies::ReasonCode::not_analysed;
+  return plan;
+}
+
+/// The parser reads standard strings only: with the old ones a text may mean something else.
+bool Session::standard_strings() {
+  if (std::exchange(strings_version_, facts_.version) != facts_.version) {
+    const auto setting = facts_.settings.find("standard_conforming_strings");
+    standard_strings_ = setting == facts_.settings.end() || setting->second == "on";
+  }
+  return standard_strings_;
+}
+
+std::shared_ptr<const Plan> Session::make_plan(std::string_view text, std::span<const std::uint32_t> types,
+                                               bool extended) {
+  if (worker_.snapshot().panic) return opaque_plan();
+  if (!standard_strings()) {
+    worker_.counters.not_analysed.add();
+    return opaque_plan(sql::WhyNot::nonstandard_strings);
+  }
+  const bool stale = worker_.hub.catalog_epoch.load(std::memory_order_acquire) != worker_.snapshot().catalog_epoch;
+  const bool uncertain = std::exchange(facts_.catalog_uncertain, facts_.catalog_uncertain || stale);
+  sql::Query query;
+  query.text = text;
+  query.parameter_types = types;
+  query.extended = extended;
+  query.transaction = static_cast<sql::TransactionStatus>(status_);
+  query.session = &facts_;
+  auto plan = worker_.pipeline.plan(query, worker_.snapshot(), worker_.circumstances(session_mode_));
+  facts_.catalog_uncertain = uncertain;
+  if (plan->analysis->why_not != sql::WhyNot::none) worker_.counters.not_analysed.add();
+  return plan;
+}
+
+PlanStamp Session::stamp() const {
+  const bool stale = worker_.hub.catalog_epoch.load(std::memory_order_acquire) != worker_.snapshot().catalog_epoch;
+  return {worker_.snapshot().version, facts_.version, status_, facts_.settings_uncertain, facts_.has_temporary_objects,
+          facts_.catalog_uncertain || stale, facts_.objects_uncertain, session_mode_};
+}
+
+std::shared_ptr<const Plan> Session::refreshed_plan(Prepared& prepared) {
+  if (prepared.plan && prepared.text.empty()) return prepared.plan;  // too long to be looked at
+  const PlanStamp now = stamp();
+  if (prepared.plan && prepared.stamp == now && !prepared.plan->redraw) return prepared.plan;
+  prepared.stamp = now;
+  prepared.plan = extended_plan(prepared.text, prepared.parameter_types, now);
+  return prepared.plan;
+}
+
+std::shared_ptr<const Plan> Session::extended_plan(std::string_view text, std::span<const std::uint32_t> types,
+                                                   const PlanStamp& now) {
+  const bool same = looked_plan_ && looked_stamp_ == now && !looked_plan_->redraw && looked_text_ == text &&
+                    std::equal(types.begin(), types.end(), looked_types_.begin(), looked_types_.end());
+  if (same) return looked_plan_;
+  looked_plan_ = make_plan(text, types, true);
+  looked_stamp_ = now;
+  looked_text_ = text;
+  looked_types_.assign(types.begin(), types.end());
+  return looked_plan_;
+}
+
+std::shared_ptr<Exec> Session::make_exec(std::shared_ptr<const Plan> plan, std::string_view text) {
+  auto exec = std::make_shared<Exec>();
+  exec->execution.arrival = Clock::now();
+  if (plan && plan->analysis->kind == sql::StatementKind::select) exec->execution.text = text;
+  exec->plan = std::move(plan);
+  publish("active");
+  exec->in_flight = InFlight(worker_.in_flight);
+  worker_.counters.queries.add();
+  return exec;
+}
+
+/// `fresh`: the plan was made for the session as it is now.
+void Session::track_writes(const Plan* plan, bool fresh) {
+  if (worker_.snapshot().panic) return unmarked_work();
+  if (!plan || plan->analysis->why_not == sql::WhyNot::too_long ||
+      plan->analysis->why_not == sql::WhyNot::nonstandard_strings) {
+    return writes_.before_opaque(*unit_);
+  }
+  if (may_change_catalog(*plan->analysis)) writes_.before_ddl(*unit_);
+  const bool in_block = status_ == 'T' && tracker_.empty() && !group_open_;
+  // An uncommitted trigger, partition or foreign key of another session is in no picture, and a write may be waiting for it.
+  const Hub& hub = worker_.hub;
+  const bool certain = hub.pending_ddl.load() == 0 && hub.catalog_epoch.load() == worker_.snapshot().catalog_epoch;
+  if (certain && fresh && plan->snapshot_version == worker_.snapshot().version) {
+    return writes_.before_forward(*unit_, *plan->analysis, plan->writes, in_block);
+  }
+  const auto writes = cache::write_set(*plan->analysis, certain ? worker_.snapshot().catalog(facts_.database) : nullptr,
+                                       facts_, plan->knowledge ? &plan->knowledge->cache : nullptr);
+  writes_.before_forward(*unit_, *plan->analysis, writes, in_block);
+}
+
+bool Session::could_act(const Plan& plan) const {
+  if (!plan.analysis->read_only_select() || plan.analysis->why_not != sql::WhyNot::none) return false;
+  const auto mode = plan.decision.mode;
+  return plan.policy.cache.mode != cache::Consistency::off || mode == policies::Mode::canary ||
+         mode == policies::Mode::auto_ || mode == policies::Mode::suggest;
+}
+
+}  // namespace pgsteer::proxy

@@ -1,0 +1,215 @@
+// The extended query protocol, message by message: statements and portals as the client knows them.
+#include <algorithm>
+#include <cctype>
+
+#include "proxy/session/session.hpp"
+
+namespace pgsteer::proxy {
+
+using protocol::Request;
+
+namespace {
+
+constexpr std::size_t kMaxKeptParameters = 8192;
+
+}  // namespace
+
+void Session::on_parse(std::string_view message) {
+  const auto parse = protocol::read_parse(message.substr(protocol::kHeaderBytes));
+  auto prepared = std::make_shared<Prepared>();
+  if (parse) {
+    prepared->name = parse->name;
+    prepared->text = parse->text;
+    prepared->parameter_types = parse->parameter_types;
+    refreshed_plan(*prepared);
+    note_names(*prepared);
+    if (prepared->plan->analysis->flags.explain_pgsteer && !worker_.snapshot().panic && tracker_.empty() &&
+        !tracker_.skipping()) {
+      prepared->local = true;
+      prepared_[prepared->name] = prepared;
+      if (prepared->name.empty()) unnamed_stale_ = true;
+      protocol::append_empty(to_client_, '1');
+      group_open_ = true;
+      return;
+    }
+  } else {
+    prepared->plan = opaque_plan();
+  }
+  // Where a statement of this name exists unsent, it must exist on the server too before this one is judged there.
+  if (!prepared->name.empty()) {
+    if (const auto old = prepared_.find(prepared->name); old != prepared_.end()) send_unsent(old->second);
+  }
+  // While the server skips to Sync it does not see this one.
+  if (expect(Request::parse, {nullptr, nullptr, prepared})) {
+    parsing_[prepared->name] = prepared;
+    if (prepared->name.empty()) unnamed_stale_ = false;
+  }
+  forward(message);
+  group_open_ = true;
+}
+
+bool Session::on_bind(std::string_view message) {
+  const auto bind = protocol::read_bind(message.substr(protocol::kHeaderBytes));
+  std::shared_ptr<Prepared> statement = bind ? find_prepared(bind->statement) : nullptr;
+  if (statement && statement->local) return false;
+  if (statement) {
+    send_unsent(statement);
+    refreshed_plan(*statement);
+  } else if (bind) {
+    drop_stale_unnamed(bind->statement);
+  }
+  if (bind) {
+    auto& portal = portals_[std::string(bind->portal)];
+    portal.parameters.clear();
+    if (statement && statement->plan && statement->plan->analysis->kind == sql::StatementKind::select &&
+        bind->parameters.size() <= kMaxKeptParameters) {
+      portal.parameters = bind->parameters;
+    }
+    portal.statement = std::move(statement);
+  }
+  expect(Request::bind, {});
+  forward(message);
+  group_open_ = true;
+  return true;
+}
+
+/// The statement that a Describe or a Close names, itself or by a portal; null when there is none of that name.
+std::shared_ptr<Prepared> Session::target_statement(const protocol::TargetMessage& target) {
+  if (target.kind == 'S') return find_prepared(target.name);
+  const auto portal = portals_.find(target.name);
+  return portal == portals_.end() ? nullptr : portal->second.statement;
+}
+
+bool Session::on_describe(std::string_view message) {
+  const auto target = protocol::read_target(message.substr(protocol::kHeaderBytes));
+  const auto statement = target ? target_statement(*target) : nullptr;
+  if (statement && statement->local) return false;
+  const bool of_statement = target && target->kind == 'S';
+  if (of_statement) {
+    if (statement) send_unsent(statement);
+    else drop_stale_unnamed(target->name);
+  }
+  expect(of_statement ? Request::describe_statement : Request::describe_portal, {});
+  forward(message);
+  group_open_ = true;
+  return true;
+}
+
+bool Session::on_execute(std::string_view message) {
+  const auto execute = protocol::read_execute(message.substr(protocol::kHeaderBytes));
+  const auto portal = execute ? portals_.find(execute->portal) : portals_.end();
+  const std::shared_ptr<Prepared> statement = portal == portals_.end() ? nullptr : portal->second.statement;
+  if (statement && statement->local) return false;
+  auto plan = statement ? statement->plan : nullptr;
+  track_writes(plan.get(), statement && statement->stamp == stamp());
+  auto exec = make_exec(plan ? plan : opaque_plan(), statement ? statement->text : std::string_view());
+  if (statement && !portal->second.parameters.empty()) {
+    exec->execution.parameter_types = statement->parameter_types;
+    exec->execution.bind = portal->second.parameters;
+  }
+  expect(Request::execute, {std::move(exec), unit_, nullptr});
+  forward(message);
+  group_open_ = true;
+  return true;
+}
+
+bool Session::on_close(std::string_view message) {
+  const auto target = protocol::read_target(message.substr(protocol::kHeaderBytes));
+  const auto statement = target ? target_statement(*target) : nullptr;
+  if (statement && (statement->local || (target->kind == 'S' && !statement->unsent.empty()))) return false;
+  if (target) forget(*target, statement);
+  expect(Request::close, {});
+  forward(message);
+  group_open_ = true;
+  return true;
+}
+
+void Session::forget(const protocol::TargetMessage& target, const std::shared_ptr<Prepared>& statement) {
+  if (target.kind != 'S') {
+    if (const auto portal = portals_.find(target.name); portal != portals_.end()) portals_.erase(portal);
+    return;
+  }
+  if (!statement) return;
+  statement->dropped = true;
+  std::erase_if(prepared_, [&](const auto& entry) { return entry.second == statement; });
+  std::erase_if(parsing_, [&](const auto& entry) { return entry.second == statement; });
+}
+
+/// What concerns a statement that the server has not seen: EXPLAIN (PGSTEER), or one that only the cache has answered.
+Awaitable<void> Session::answer_here(char type, std::string_view message) {
+  const auto body = message.substr(protocol::kHeaderBytes);
+  if (type == 'E') {
+    const auto statement = portals_.find(protocol::read_execute(body)->portal)->second.statement;
+    co_await answer_locally(statement->text, false);
+    co_return;
+  }
+  if (!co_await our_turn()) co_return;
+  if (type == 'B') {
+    const auto bind = protocol::read_bind(body);
+    portals_[std::string(bind->portal)] = {find_prepared(bind->statement), {}};
+    protocol::append_empty(to_client_, '2');
+    co_return;
+  }
+  const auto target = protocol::read_target(body);
+  if (type == 'D') {
+    if (target->kind == 'S') protocol::Message(to_client_, 't').int16(0);
+    protocol::append_row_description(to_client_, {{"QUERY PLAN", 25}});
+  } else {
+    forget(*target, target_statement(*target));
+    protocol::append_empty(to_client_, '3');
+  }
+  co_await drain_to_client();
+}
+
+void Session::note_names(Prepared& prepared) const {
+  const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database);
+  prepared.parsed_catalog_version = catalog ? catalog->version : 0;
+  prepared.parsed_search_path = facts_.search_path;
+}
+
+std::shared_ptr<Prepared> Session::find_prepared(std::string_view name) {
+  if (const auto it = parsing_.find(name); it != parsing_.end()) return it->second;
+  if (const auto it = prepared_.find(name); it != prepared_.end()) return it->second;
+  return nullptr;
+}
+
+void Session::send_unsent(const std::shared_ptr<Prepared>& prepared) {
+  if (prepared->unsent.empty()) return;
+  if (!expect(Request::parse, {nullptr, nullptr, prepared}, true)) return;
+  forward(prepared->unsent);
+  prepared->unsent.clear();
+  if (prepared->name.empty()) unnamed_stale_ = false;
+  group_open_ = true;
+}
+
+void Session::forget_unnamed() {
+  prepared_.erase("");
+  if (const auto it = parsing_.find(""); it != parsing_.end()) {
+    it->second->dropped = true;
+    parsing_.erase(it);
+  }
+}
+
+void Session::drop_stale_unnamed(std::string_view name) {
+  if (!name.empty() || !unnamed_stale_ || !expect(Request::close, {}, true)) return;
+  protocol::append_close_statement(to_server_, "");
+  unnamed_stale_ = false;
+}
+
+/// DEALLOCATE and its like inside of something larger: what the session knows of its statements is void.
+void Session::forget_dropped_by(const Plan& plan, std::string_view text) {
+  using sql::StatementKind;
+  const auto kind = plan.analysis->kind;
+  if (kind != StatementKind::multiple && kind != StatementKind::unparsed && kind != StatementKind::do_block) return;
+  const auto contains = [&](std::string_view word) {
+    const auto same = [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; };
+    return std::search(text.begin(), text.end(), word.begin(), word.end(), same) != text.end();
+  };
+  if (!contains("deallocate") && !contains("discard")) return;
+  prepared_.clear();
+  variants_.clear();
+  for (auto& [name, prepared] : parsing_) prepared->dropped = true;
+  parsing_.clear();
+}
+
+}  // namespace pgsteer::proxy

@@ -1,0 +1,172 @@
+// The simple query protocol; EXPLAIN (PGSTEER); asking the server for the session's settings.
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "proxy/console/console.hpp"
+#include "proxy/session/session.hpp"
+
+namespace pgsteer::proxy {
+
+using protocol::Request;
+
+namespace {
+
+std::string_view query_text(std::string_view message) {
+  auto body = message.substr(protocol::kHeaderBytes);
+  const auto end = body.find('\0');
+  return body.substr(0, end);
+}
+
+}  // namespace
+
+/// False when the answer may be here, or when the session's settings must be asked for first.
+bool Session::query_at_once(std::string_view message) {
+  const auto arrival = Clock::now();
+  const std::string_view text = query_text(message);
+  auto plan = make_plan(text, {}, false);
+  const bool settings_wanted = facts_.settings_uncertain && could_act(*plan);
+  if (plan->analysis->flags.explain_pgsteer || settings_wanted || plan->decision.candidate != 0 ||
+      plan->decision.cache == policies::CacheDirective::look_up) {
+    return false;
+  }
+  if (!tracker_.skipping()) forget_unnamed();
+  run_query(std::move(plan), message, arrival, nullptr);
+  return true;
+}
+
+Awaitable<void> Session::on_query(std::string_view message) {
+  const auto arrival = Clock::now();
+  const std::string_view text = query_text(message);
+  if (!tracker_.skipping()) forget_unnamed();
+  auto plan = make_plan(text, {}, false);
+  if (plan->analysis->flags.explain_pgsteer && !worker_.snapshot().panic) {
+    co_await answer_locally(text, true);
+    co_return;
+  }
+  if (could_act(*plan) && facts_.settings_uncertain && undisturbed()) {
+    co_await refresh_settings();
+    if (closing_) co_return;
+    plan = make_plan(text, {}, false);
+  }
+  std::unique_ptr<Fill> fill;
+  if (plan->decision.cache == policies::CacheDirective::look_up && undisturbed()) {
+    const std::string copy(text);  // the look-up may suspend
+    auto found = co_await look_up(plan, copy, {}, {}, {}, true);
+    if (closing_) co_return;
+    if (found.entry) {
+      unnamed_stale_ = true;  // the server does not get to see this query
+      to_client_ += found.entry->row_description;
+      to_client_ += found.entry->rows;
+      to_client_ += found.entry->complete;
+      protocol::append_ready(to_client_, 'I');
+      report_hit(plan, copy, *found.entry, found.source, arrival);
+      publish("idle");
+      co_await drain_to_client();
+      co_return;
+    }
+    fill = std::move(found.fill);
+  }
+  const auto exec = run_query(std::move(plan), message, arrival, std::move(fill));
+  if (exec->fallback_armed) {
+    co_await drain_to_server();
+    co_await quiet();
+  }
+}
+
+std::shared_ptr<Exec> Session::run_query(std::shared_ptr<const Plan> plan, std::string_view message,
+                                         Clock::time_point arrival, std::unique_ptr<Fill> fill) {
+  const std::string_view text = query_text(message);
+  forget_dropped_by(*plan, text);
+  unnamed_stale_ = false;
+  auto exec = make_exec(plan, text);
+  exec->execution.arrival = arrival;
+  exec->fill = std::move(fill);
+  track_writes(plan.get(), true);
+  send_query(exec, message);
+  return exec;
+}
+
+void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
+  const rewriter::Candidate& chosen = exec->plan->chosen();
+  const bool change = chosen.kind != rewriter::CandidateKind::as_is && undisturbed();
+  exec->execution.sent_ns = since(exec->execution.arrival);
+  exec->execution.proxy_ns = exec->execution.sent_ns;
+  if (expect(Request::query, {exec, unit_, nullptr})) unit_ = nullptr;
+  if (!change) {
+    if (chosen.kind != rewriter::CandidateKind::as_is) {
+      auto plain = std::make_shared<Plan>(*exec->plan);
+      plain->decision.candidate = 0;
+      plain->decision.reason = policies::ReasonCode::pipeline;
+      exec->plan = std::move(plain);
+    }
+    forward(message);
+    return;
+  }
+  const std::string_view text = query_text(message);
+  std::string changed;
+  for (const auto& setting : chosen.settings) {
+    if (chosen.kind == rewriter::CandidateKind::hinted) break;  // the settings are in the hint
+    changed += "SET LOCAL " + setting.name + " = '" + setting.value + "'; ";
+    ++exec->hidden_completes;
+  }
+  const std::string_view body = chosen.text.empty() ? text : std::string_view(chosen.text);
+  if (body.ends_with(text)) {
+    exec->position_shift = static_cast<int>(changed.size() + body.size() - text.size());  // what we add is ASCII
+  } else {
+    exec->position_shift = -1;
+  }
+  changed += body;
+  exec->fallback_armed = true;
+  exec->original = message;
+  exec->original_requests = {Request::query};
+  (chosen.kind == rewriter::CandidateKind::rewritten ? worker_.counters.rewritten : worker_.counters.steered).add();
+  protocol::append_query(to_server_, changed);
+}
+
+Awaitable<void> Session::refresh_settings() {
+  std::string sql = "SELECT current_user, session_user, current_setting('search_path'), "
+      "pg_catalog.pg_my_temp_schema(), extract(epoch from pg_catalog.pg_postmaster_start_time())";
+  for (const auto name : cache::key_settings()) {
+    sql += ", current_setting('" + std::string(name) + "', true)";
+  }
+  settings_reply_.clear();
+  expect(Request::query, {nullptr, std::make_shared<Unit>(), nullptr}, true);
+  protocol::append_query(to_server_, sql);
+  co_await drain_to_server();
+  co_await quiet();
+  const auto names = cache::key_settings();
+  if (settings_reply_.size() != names.size() + 5) co_return;  // refused: stays uncertain, nothing acts
+  facts_.settings["current_user"] = settings_reply_[0];
+  facts_.settings["session_user"] = settings_reply_[1];
+  facts_.search_path = settings_reply_[2];
+  // Whatever made them: DO, a trigger, a string of several statements.
+  if (settings_reply_[3] != "0") facts_.has_temporary_objects = true;
+  worker_.hub.server_started(settings_reply_[4]);
+  const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database);
+  if (catalog && catalog->default_search_path == facts_.search_path) facts_.search_path.clear();
+  for (std::size_t i = 0; i < names.size(); ++i) facts_.settings[std::string(names[i])] = settings_reply_[i + 5];
+  facts_.settings_uncertain = facts_.objects_uncertain = false;
+  settings_known_ = true;
+  ++facts_.version;
+}
+
+Awaitable<void> Session::answer_locally(std::string_view text, bool simple) {
+  const std::string copy(text);
+  if (!co_await our_turn()) co_return;
+  const auto outer = worker_.pipeline.analyse(copy);
+  const std::string inner = outer->explained;
+  auto plan = make_plan(inner, {}, !simple);
+  if (could_act(*plan) && facts_.settings_uncertain && undisturbed()) {
+    co_await refresh_settings();
+    if (closing_) co_return;
+    plan = make_plan(inner, {}, !simple);
+  }
+  const auto lines = explain_plan(*plan, worker_.snapshot(), inner);
+  if (simple) protocol::append_row_description(to_client_, {{"QUERY PLAN", 25}});
+  for (const auto& line : lines) protocol::append_data_row(to_client_, {line});
+  protocol::append_command_complete(to_client_, "EXPLAIN");
+  if (simple) protocol::append_ready(to_client_, status_);
+  co_await drain_to_client();
+}
+
+}  // namespace pgsteer::proxy
