@@ -62,8 +62,6 @@ struct RuleInfo {
   bool trusts_constraints = false;
   bool always_gains = false;  ///< needs no cost gate (REWRITES.md 2.1 "always")
   double cost_threshold = 0.9;  ///< EXPLAIN cost of the rewrite must be below this share of the original's
-  bool in_place = false;  ///< no condition meets a row it did not meet before: may act beside conditions that can raise errors
-  bool knows_windows = false;  ///< no other rule acts where a window function stands
 };
 const std::vector<RuleInfo>& all_rules();
 

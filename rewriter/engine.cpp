@@ -187,7 +187,7 @@ std::vector<Candidate> rewrite(const sql::Query& query, const sql::Analysis& ana
   const bool may_raise = !conditions_cannot_raise(*bound), window = has_window(*bound);
   std::vector<const Rule*> allowed, always;
   for (const auto& rule : rule_list()) {
-    if (!switches.allows(rule.info.name) || (may_raise && !rule.info.in_place) || (window && !rule.info.knows_windows)) continue;
+    if (!switches.allows(rule.info.name) || (may_raise && !rule.in_place) || (window && !rule.knows_windows)) continue;
     allowed.push_back(&rule);
     if (rule.info.always_gains) always.push_back(&rule);
   }

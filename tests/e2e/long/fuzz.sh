@@ -9,7 +9,7 @@ command -v clang++ >/dev/null || { echo "fuzz.sh: needs clang++" >&2; exit 69; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 corpus=${corpus:-$work/corpus}
-mkdir -p "$corpus" "$work/objects"
+mkdir -p "$corpus"
 
 # One file a seed: the statements of the golden files, and every raw string of the printer's corpus.
 python3 - "$corpus" <<'PY'
@@ -28,12 +28,18 @@ print(len(seeds), 'seeds')
 PY
 
 flags=(-std=c++20 -O1 -g1 -w -I. -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
-export flags_text="${flags[*]}" work
-compile() { clang++ $flags_text -c "$1" -o "$work/objects/$(tr / _ <<<"$1").o"; }
+# Objects stay in build/fuzz for the next time.
+objects=build/fuzz
+mkdir -p "$objects"
+export flags_text="${flags[*]}" objects
+compile() {
+  local object=$objects/$(tr / _ <<<"$1").o
+  [ "$object" -nt "$1" ] || clang++ $flags_text -c "$1" -o "$object"
+}
 export -f compile
 { find rewriter -name '*.cpp'; echo tests/rewriter/schema.cpp; echo tests/support/fuzz_statement.cpp; } |
   xargs -P "${JOBS:-$(nproc)}" -I{} bash -c 'compile {}'
-clang++ -fsanitize=fuzzer,address,undefined "$work"/objects/*.o -lboost_json -lpg_query -o "$work/fuzz"
+clang++ -fsanitize=fuzzer,address,undefined "$objects"/*.o -lboost_json -lpg_query -o "$work/fuzz"
 
 # Keywords and punctuation of SQL as they stand in the grammar's own words.
 grep -oE '"[A-Z_]{2,}"' rewriter/sql/print_*.cpp | cut -d: -f2 | sort -u >"$work/words" || true
