@@ -23,17 +23,17 @@ def repeated(rows):
 
 
 def orphan(rows):
-    return any(row[0] == 999 for row in rows)
+    return any(row[0] == 9999 for row in rows)
 
 
 statements = [
     ('SELECT p.id, m.v FROM parent p, marker m WHERE p.id NOT IN (SELECT c.parent_id FROM child c)', 'NOT EXISTS', null_rows),
     ('SELECT DISTINCT u.id, u.w, m.id, m.v FROM uniq u, marker m', 'SELECT u.id, u.w, m.id, m.v', repeated),
-    ('SELECT c.id, m.v FROM child c JOIN parent p ON p.id = c.parent_id, marker m', 'FROM child AS c, marker AS m', orphan),
+    ('SELECT c.id, m.v FROM child c JOIN parent p ON p.id = c.parent_id, marker m WHERE c.id > 7890', 'FROM child AS c, marker AS m', orphan),
 ]
 take = """BEGIN; ALTER TABLE child ALTER parent_id DROP NOT NULL; ALTER TABLE child DROP CONSTRAINT child_fk; ALTER TABLE uniq DROP CONSTRAINT uniq_pk;
-          INSERT INTO child VALUES (998, NULL), (999, 123456); INSERT INTO uniq SELECT id, w FROM uniq WHERE id < 20; UPDATE marker SET v = v + 1; COMMIT"""
-give = """BEGIN; DELETE FROM child WHERE id >= 998; DELETE FROM uniq u USING uniq o WHERE u.id = o.id AND u.ctid > o.ctid; UPDATE marker SET v = v + 1;
+          INSERT INTO child VALUES (9998, NULL), (9999, 123456); INSERT INTO uniq SELECT id, w FROM uniq WHERE id < 20; UPDATE marker SET v = v + 1; COMMIT"""
+give = """BEGIN; DELETE FROM child WHERE id >= 9998; DELETE FROM uniq u USING uniq o WHERE u.id = o.id AND u.ctid > o.ctid; UPDATE marker SET v = v + 1;
           ALTER TABLE child ALTER parent_id SET NOT NULL; ALTER TABLE child ADD CONSTRAINT child_fk FOREIGN KEY (parent_id) REFERENCES parent;
           ALTER TABLE uniq ADD CONSTRAINT uniq_pk PRIMARY KEY (id); COMMIT"""
 if through != 'through':  # of another shape: nothing that was learned (or withdrawn) before counts

@@ -10,7 +10,7 @@ fsync = off"
 direct psql -q -c "create table parent (id int primary key, w text)" \
   -c "create table child (id int primary key, parent_id int not null, constraint child_fk foreign key (parent_id) references parent)" \
   -c "create table uniq (id int, w text, constraint uniq_pk primary key (id))" -c "create table marker (id int primary key, v int not null)" \
-  -c "insert into parent select g, md5(g::text) from generate_series(1, 400) g" -c "insert into child select g, g from generate_series(1, 300) g" \
+  -c "insert into parent select g, md5(g::text) from generate_series(1, 8000) g" -c "insert into child select g, g from generate_series(1, 7900) g" \
   -c "insert into uniq select g, md5(g::text) from generate_series(1, 100) g" -c "insert into marker values (1, 0)" \
   -c "analyze parent" -c "analyze child" -c "analyze uniq" -c "analyze marker"
 mkdir "$WORK/policies"
