@@ -135,7 +135,7 @@ void add_candidates(Rows& rows, const Plan& plan, const Snapshot& snapshot, std:
     const auto& candidate = plan.candidates[i];
     const std::string label = candidate.label();
     rows.line(fmt::format("{} [{}] {}", i == plan.decision.candidate ? '*' : ' ', i, label));
-    const auto detail = [&](const std::string& text) { rows.line(fmt::format("        {}", text)); };
+    const auto detail = [&](const std::string& words) { rows.line(fmt::format("        {}", words)); };
     if (i < plan.estimates.size()) detail("predicted " + estimate_words(plan.estimates[i]));
     if (plan.knowledge) {
       if (const auto* judgement = plan.knowledge->rewrite(label)) detail(judgement_words(*judgement));
