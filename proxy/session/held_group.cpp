@@ -248,6 +248,7 @@ void Session::send_held_changed(std::shared_ptr<Exec> exec, std::string_view syn
   portals_[""] = {held.statement, {}};
   if (change) {
     exec->fallback_armed = true;
+    exec->catalog_epoch = worker_.snapshot().catalog_epoch;
     exec->position_shift = -1;
     exec->savepoint = in_block();
     if (exec->savepoint) send_hidden(exec, "SAVEPOINT");

@@ -130,6 +130,7 @@ void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
     changed += "\n; ROLLBACK TO SAVEPOINT " + std::string(kSavepoint) + "; RELEASE SAVEPOINT " + std::string(kSavepoint);
   }
   exec->fallback_armed = true;
+  exec->catalog_epoch = worker_.snapshot().catalog_epoch;
   exec->original = message;
   exec->original_requests = {Request::query};
   (chosen.kind == rewriter::CandidateKind::rewritten ? worker_.counters.rewritten : worker_.counters.steered).add();
