@@ -51,7 +51,7 @@ bool Session::try_hold(char type, std::string_view message) {
       prepared->parameter_types = parse->parameter_types;
       prepared->plan = std::move(plan);
       prepared->stamp = now;
-      note_names(*prepared);
+      prepared->parsed_epoch = worker_.hub.catalog_epoch.load();
       held_.parse = held_.statement = std::move(prepared);
       held_.requests.push_back(Request::parse);
       break;
@@ -142,12 +142,7 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
     // still read by the old ones: after DDL the server has the first word.
     const auto version = plan->knowledge ? plan->knowledge->cache.catalog_version : 0;
     if (held_.parse || !held_.statement->unsent.empty()) held_.statement->catalog_version = version;
-    // A prepared statement keeps the relations it was resolved to; the cache goes by the text. Both are the same only
-    // while neither the catalog nor the search_path has changed since its Parse.
-    const auto* catalog = worker_.snapshot().catalog(facts_.database);
-    const bool same_names = held_.parse || !held_.statement->unsent.empty() ||
-                            (catalog && held_.statement->parsed_catalog_version == catalog->version &&
-                             held_.statement->parsed_search_path == facts_.search_path);
+    const bool same_names = held_.parse || bound_as_today(*held_.statement);
     if (!same_names) found.fill = nullptr;
     if (found.entry && same_names && held_.statement->catalog_version == version) {
       answer_held_from(*found.entry);
@@ -253,6 +248,7 @@ void Session::send_held_changed(std::shared_ptr<Exec> exec, std::string_view syn
   portals_[""] = {held.statement, {}};
   if (change) {
     exec->fallback_armed = true;
+    exec->catalog_epoch = worker_.snapshot().catalog_epoch;
     exec->position_shift = -1;
     exec->savepoint = in_block();
     if (exec->savepoint) send_hidden(exec, "SAVEPOINT");

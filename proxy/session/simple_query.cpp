@@ -130,6 +130,7 @@ void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
     changed += "\n; ROLLBACK TO SAVEPOINT " + std::string(kSavepoint) + "; RELEASE SAVEPOINT " + std::string(kSavepoint);
   }
   exec->fallback_armed = true;
+  exec->catalog_epoch = worker_.snapshot().catalog_epoch;
   exec->original = message;
   exec->original_requests = {Request::query};
   (chosen.kind == rewriter::CandidateKind::rewritten ? worker_.counters.rewritten : worker_.counters.steered).add();
@@ -138,7 +139,10 @@ void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
 
 Awaitable<void> Session::refresh_settings() {
   std::string sql = "SELECT current_user, session_user, current_setting('search_path'), "
-      "pg_catalog.pg_my_temp_schema(), extract(epoch from pg_catalog.pg_postmaster_start_time())";
+      "pg_catalog.pg_my_temp_schema(), "
+      // The first tells a restart, the second a recovery after a crash, which the postmaster outlives.
+      "pg_catalog.concat(extract(epoch from pg_catalog.pg_postmaster_start_time()), ' ', "
+      "extract(epoch from pg_catalog.pg_stat_get_bgwriter_stat_reset_time()))";
   for (const auto name : cache::key_settings()) {
     sql += ", current_setting('" + std::string(name) + "', true)";
   }
