@@ -27,7 +27,8 @@ std::string rebound(std::string_view message, std::string_view statement) {
 
 bool Session::worth_holding(const Plan& plan) const {
   if (plan.analysis->why_not != sql::WhyNot::none || plan.analysis->kind != sql::StatementKind::select) return false;
-  return plan.decision.cache == policies::CacheDirective::look_up || plan.decision.candidate != 0 ||
+  // Chance is drawn once for an execution, so what it can decide is held whatever the draw.
+  return plan.redraw || plan.decision.cache == policies::CacheDirective::look_up || plan.decision.candidate != 0 ||
          (facts_.settings_uncertain && could_act(plan));
 }
 
@@ -107,7 +108,7 @@ void Session::release_held() {
   std::shared_ptr<Exec> exec;
   if (held.execute) {
     track_writes(held.statement->plan.get(), held.statement->stamp == stamp());
-    exec = make_exec(held.statement->plan, held.statement->text);
+    exec = make_exec(as_it_came(held.statement->plan), held.statement->text);
     exec->prepared = held.statement;
     exec->execution.parameter_types = held.statement->parameter_types;
     exec->execution.bind = protocol::read_bind(body_of(held.bind))->parameters;
@@ -132,7 +133,7 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
     if (closing_) co_return;
   }
   std::unique_ptr<Fill> fill;
-  auto plan = refreshed_plan(*held_.statement);
+  auto plan = held_.statement->stamp == stamp() ? held_.statement->plan : refreshed_plan(*held_.statement);
   if (held_.execute && undisturbed() && plan->decision.cache == policies::CacheDirective::look_up) {
     const auto bind = protocol::read_bind(body_of(held_.bind));
     auto found = co_await look_up(plan, held_.statement->text, held_.statement->parameter_types, bind->parameters,

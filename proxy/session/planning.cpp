@@ -59,6 +59,16 @@ std::shared_ptr<const Plan> Session::opaque_plan(sql::WhyNot why_not) const {
   return plan;
 }
 
+/// The plan of a statement that is forwarded unchanged although something better was chosen for it: it came at a moment
+/// that leaves no room for a change.
+std::shared_ptr<const Plan> Session::as_it_came(std::shared_ptr<const Plan> plan) {
+  if (plan->decision.candidate == 0) return plan;
+  auto plain = std::make_shared<Plan>(*plan);
+  plain->decision.candidate = 0;
+  plain->decision.reason = policies::ReasonCode::pipeline;
+  return plain;
+}
+
 /// The parser reads standard strings only: with the old ones a text may mean something else.
 bool Session::standard_strings() {
   if (std::exchange(strings_version_, facts_.version) != facts_.version) {

@@ -104,7 +104,7 @@ bool Session::on_execute(std::string_view message) {
   if (statement && statement->local) return false;
   auto plan = statement ? statement->plan : nullptr;
   track_writes(plan.get(), statement && statement->stamp == stamp());
-  auto exec = make_exec(plan ? plan : opaque_plan(), statement ? statement->text : std::string_view());
+  auto exec = make_exec(plan ? as_it_came(plan) : opaque_plan(), statement ? statement->text : std::string_view());
   if (statement && !portal->second.parameters.empty()) {
     exec->execution.parameter_types = statement->parameter_types;
     exec->execution.bind = portal->second.parameters;

@@ -164,6 +164,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::shared_ptr<const Plan> make_plan(std::string_view text, std::span<const std::uint32_t> types, bool extended);
   /// The plan of a statement that was not looked at: as it came, may write anything.
   std::shared_ptr<const Plan> opaque_plan(sql::WhyNot why_not = sql::WhyNot::too_long) const;
+  static std::shared_ptr<const Plan> as_it_came(std::shared_ptr<const Plan> plan);
   std::shared_ptr<const Plan> refreshed_plan(Prepared& prepared);
   std::shared_ptr<Exec> make_exec(std::shared_ptr<const Plan> plan, std::string_view text);
   void track_writes(const Plan* plan, bool fresh);
@@ -291,6 +292,10 @@ class Session : public std::enable_shared_from_this<Session> {
   std::map<std::string, std::string> variants_;  ///< text of a changed statement + types -> server-side name
   std::uint64_t variant_number_ = 0;
   Held held_;
+  struct {
+    std::shared_ptr<const Plan> plan;
+    Clock::time_point arrival;
+  } begun_query_;                                ///< by query_at_once(), for on_query()
   std::shared_ptr<Exec> fallback_;               ///< failed, its original is to be sent at ReadyForQuery
   std::vector<std::string> settings_reply_;
 
