@@ -239,6 +239,7 @@ const std::vector<Setting>& settings() {
       choice("log.level", true, PGSTEER_AT(log.level), {"trace", "debug", "info", "warn", "error"}),
       choice("log.format", false, PGSTEER_AT(log.format), {"text", "json"}),
       text("log.file", false, PGSTEER_AT(log.file)),
+      duration("log.min_duration", true, PGSTEER_AT(log.min_duration), 0ms, 24h),
       text("state_dir", false, PGSTEER_AT(state_dir))};
 #undef PGSTEER_AT
   return list;

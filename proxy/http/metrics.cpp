@@ -12,6 +12,7 @@
 
 #include "cache/stores/redis.hpp"
 #include "proxy/http/api.hpp"
+#include "proxy/lanes.hpp"
 #include "proxy/learner/learner.hpp"
 
 namespace pgsteer::proxy::http {
@@ -153,6 +154,27 @@ void statements(Writer& w, Hub& hub) {
   w.counter("pgsteer_protocol_errors_total", "Malformed messages; their connections were closed.", t.protocol_errors);
 }
 
+void lanes(Writer& w, const Hub& hub, const Snapshot& snapshot) {
+  const auto states = hub.lanes->states();
+  const auto family = [&](const char* name, const char* type, const char* help, auto value) {
+    w.family(name, type, help);
+    for (const auto& s : states) w.sample({{"lane", s.name}}, static_cast<double>(value(s)));
+  };
+  w.family("pgsteer_lane_concurrency", "gauge", "Statements a lane lets run at once; 0 = any number.");
+  for (const auto& lane : snapshot.policies->lanes()) w.sample({{"lane", lane.name}}, lane.concurrency);
+  family("pgsteer_lane_running", "gauge", "Statements of a lane that run now.", [](const auto& s) { return s.running; });
+  family("pgsteer_lane_overdue", "gauge", "Of those, the ones that take longer than the lane is for.", [](const auto& s) { return s.overdue; });
+  family("pgsteer_lane_waiting", "gauge", "Statements that wait for a place in the lane.", [](const auto& s) { return s.waiting; });
+  family("pgsteer_lane_admitted_total", "counter", "Statements that got a place.", [](const auto& s) { return s.admitted; });
+  family("pgsteer_lane_waited_total", "counter", "Statements that had to wait for one.", [](const auto& s) { return s.waited; });
+  family("pgsteer_lane_timeouts_total", "counter", "Statements that got none in time.", [](const auto& s) { return s.timed_out; });
+  w.family("pgsteer_lane_wait_seconds", "histogram", "Time from asking for a place to having it.");
+  for (const auto& [name, meter] : hub.lanes->waits()) w.histogram({{"lane", name}}, {meter});
+  w.family("pgsteer_limits_total", "counter", "Statements that passed a limit of a policy rule, and what came of it.");
+  for (const auto& [key, count] : hub.limit_counts->counts())
+    w.sample({{"rule", key.rule}, {"limit", key.limit}, {"outcome", key.outcome}}, static_cast<double>(count));
+}
+
 void cache_metrics(Writer& w, Hub& hub, const Snapshot& snapshot) {
   const auto t = hub.totals();
   const auto memory = hub.memory.statistics();
@@ -225,6 +247,7 @@ std::string exposition(Hub& hub) {
   about(w, hub, *snapshot);
   connections(w, hub);
   statements(w, hub);
+  lanes(w, hub, *snapshot);
   cache_metrics(w, hub, *snapshot);
   learning(w, hub, *snapshot);
   process(w, hub);

@@ -250,7 +250,15 @@ void Learner::stop() {
 }
 
 std::vector<QueryStatistics> Learner::queries() const { return impl_->statistics.queries(); }
-std::vector<DecisionRecord> Learner::decisions(std::size_t limit) const { return impl_->statistics.decisions(limit); }
+std::vector<DecisionRecord> Learner::decisions(std::size_t limit, const DecisionFilter& filter) const {
+  return impl_->statistics.decisions(limit, filter);
+}
+double Learner::saved_ms() const { return impl_->statistics.saved_ms(); }
+std::optional<StatementRecord> Learner::statement(const std::string& fingerprint, const std::string& database) const {
+  auto record = impl_->statistics.statement(fingerprint, database);
+  if (record) impl_->book.complete(*record);
+  return record;
+}
 std::vector<ExperimentRecord> Learner::experiments() const { return impl_->book.experiments(); }
 Learner::FeedbackState Learner::feedback() const { return impl_->store.state(); }
 bool Learner::training() const { return impl_->trainer.running(); }

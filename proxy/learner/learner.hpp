@@ -26,8 +26,34 @@ struct DecisionRecord {
   std::uint64_t id = 0;
   std::int64_t unix_us = 0;
   std::string database, user, fingerprint, mode, rule, action, reason, detail, source;
+  std::string application, lane, trace_id;  ///< trace_id: of the sqlcommenter tag traceparent
+  std::string sqlstate;
   double predicted_ms = 0, low_ms = 0, high_ms = 0, actual_ms = 0, probability = 1;
+  double queued_ms = 0;
   std::int64_t rows = 0;
+};
+
+/// Which decisions are wanted; "" and 0 = any.
+struct DecisionFilter {
+  std::string fingerprint, database, reason, trace_id;
+  std::uint64_t after = 0;  ///< only with a higher id
+};
+
+/// One minute of one statement in which it ran.
+struct MinuteRecord {
+  std::int64_t unix_seconds = 0;
+  std::uint64_t calls = 0, errors = 0, cache_hits = 0, changed = 0;  ///< changed: rewritten or steered
+  double total_ms = 0, max_ms = 0;
+  double predicted_ms = 0, low_ms = 0, high_ms = 0;  ///< of the last prediction in it
+};
+
+/// One statement as its page shows it.
+struct StatementRecord {
+  QueryStatistics totals;
+  std::vector<MinuteRecord> minutes;  ///< oldest first, at most three hours of activity
+  std::string example;                ///< a text as it came, of a SELECT; "" when none was kept
+  std::vector<std::uint32_t> example_types;
+  std::string user, application;
 };
 
 struct ExperimentRecord {
@@ -56,7 +82,10 @@ class Learner {
   void stop();
 
   std::vector<QueryStatistics> queries() const;          ///< by total time, descending
-  std::vector<DecisionRecord> decisions(std::size_t limit) const;  ///< newest first
+  std::vector<DecisionRecord> decisions(std::size_t limit, const DecisionFilter& filter = {}) const;  ///< newest first
+  double saved_ms() const;  ///< by everything that was done, since start
+  /// `database` "" = the one where it takes most time; nullopt: no such statement was seen.
+  std::optional<StatementRecord> statement(const std::string& fingerprint, const std::string& database) const;
   std::vector<ExperimentRecord> experiments() const;
   std::vector<std::pair<std::string, std::string>> health() const;  ///< check name -> "ok" or what is wrong
   struct FeedbackState {

@@ -25,6 +25,9 @@ std::shared_ptr<const DecisionRecord> decision_record(const Plan& plan) {
   record->reason = policies::to_string(plan.decision.reason);
   record->detail = plan.decision.detail;
   record->probability = plan.decision.probability;
+  record->application = plan.application;
+  record->lane = plan.decision.lane;
+  record->trace_id = trace_id_of(*plan.analysis);
   if (plan.decision.candidate < plan.estimates.size()) {
     const auto& estimate = plan.estimates[plan.decision.candidate];
     record->predicted_ms = estimate.ms;
@@ -77,7 +80,7 @@ void Statistics::record(const Outcome& outcome, std::int64_t unix_us, double exp
   const bool steered = kind == rewriter::CandidateKind::hinted || kind == rewriter::CandidateKind::settings;
   row.steered += !cached && steered ? 1 : 0;
   if (expected_ms > 0 && execution.sqlstate.empty() && (cached || kind != rewriter::CandidateKind::as_is))
-    row.saved_ms += expected_ms - ms;
+    row.saved_ms += expected_ms - ms, saved_ms_ += expected_ms - ms;
   entry.microseconds.add(ms * 1000);
   const double predicted = plan.decision->predicted_ms;
   if (!cached && execution.sqlstate.empty() && predicted > 0 && ms > 0) {
@@ -88,14 +91,37 @@ void Statistics::record(const Outcome& outcome, std::int64_t unix_us, double exp
   entry.last_cached = cached;
   std::uint64_t*& count = cached ? plan.answered : plan.acted;
   if (!count) {
-    const char* acted = cached ? "cache_hit" : kind == rewriter::CandidateKind::rewritten ? "rewritten" : steered ? "hinted" : "pass";
+    const char* acted = execution.source == Source::local ? "refused" : cached ? "cache_hit" : kind == rewriter::CandidateKind::rewritten ? "rewritten" : steered ? "hinted" : "pass";
     count = &decision_counts_[{plan.decision->rule, plan.decision->mode, acted, plan.decision->reason}];
   }
   ++*count;
   if (!cached)
     for (const auto& rule : outcome.plan->chosen().rules) ++rewrites_[rule];
-  decisions_.push_back({plan.decision, next_id_++, unix_us, execution.rows, ms, execution.source});
+  const bool failed = !execution.sqlstate.empty();
+  add_minute(entry, {unix_us / 60'000'000 * 60, 1, failed ? 1u : 0u, cached ? 1u : 0u, !cached && kind != rewriter::CandidateKind::as_is ? 1u : 0u,
+                     ms, ms, predicted, plan.decision->low_ms, plan.decision->high_ms});
+  decisions_.push_back({plan.decision, next_id_++, unix_us, execution.rows, ms, static_cast<double>(execution.queued_ns) / 1e6,
+                        execution.source, {}});
+  execution.sqlstate.copy(decisions_.back().sqlstate.data(), 5);
   if (decisions_.size() > kMaxDecisions) decisions_.pop_front();
+}
+
+void Statistics::add_minute(Entry& entry, const MinuteRecord& one) {
+  if (entry.minutes.empty() || entry.minutes.back().unix_seconds != one.unix_seconds) {
+    entry.minutes.push_back(one);
+    if (entry.minutes.size() > kMaxMinutes) entry.minutes.pop_front();
+    return;
+  }
+  MinuteRecord& minute = entry.minutes.back();
+  minute.calls += one.calls;
+  minute.errors += one.errors;
+  minute.cache_hits += one.cache_hits;
+  minute.changed += one.changed;
+  minute.total_ms += one.total_ms;
+  minute.max_ms = std::max(minute.max_ms, one.max_ms);
+  minute.predicted_ms = one.predicted_ms;
+  minute.low_ms = one.low_ms;
+  minute.high_ms = one.high_ms;
 }
 
 // Drops the tenth that costs least, so that the walk is paid once per many new statements.
@@ -117,37 +143,64 @@ void Statistics::evict() {
   }
 }
 
+QueryStatistics Statistics::finished(const Entry& entry) {
+  QueryStatistics row = entry.totals;
+  row.mean_ms = row.total_ms / static_cast<double>(row.calls);
+  row.p50_ms = entry.microseconds.quantile(0.50) / 1000;
+  row.p95_ms = entry.microseconds.quantile(0.95) / 1000;
+  row.p99_ms = entry.microseconds.quantile(0.99) / 1000;
+  row.action = entry.last_cached ? "cache" : entry.last->action;
+  row.q_error_p50 = entry.q_error_permille.quantile(0.50) / 1000;
+  return row;
+}
+
+std::optional<StatementRecord> Statistics::statement(const std::string& fingerprint, const std::string& database) const {
+  const std::lock_guard lock(mutex_);
+  const Entry* best = nullptr;
+  for (const auto& [key, entry] : entries_) {
+    if (key.second != fingerprint || entry.totals.calls == 0 || (!database.empty() && key.first != database)) continue;
+    if (!best || entry.totals.total_ms > best->totals.total_ms) best = &entry;
+  }
+  if (!best) return std::nullopt;
+  StatementRecord record;
+  record.totals = finished(*best);
+  record.minutes.assign(best->minutes.begin(), best->minutes.end());
+  return record;
+}
+
 std::vector<QueryStatistics> Statistics::queries() const {
   std::vector<QueryStatistics> rows;
   {
     const std::lock_guard lock(mutex_);
     rows.reserve(entries_.size());
     for (const auto& [key, entry] : entries_) {
-      QueryStatistics row = entry.totals;
-      row.mean_ms = row.total_ms / static_cast<double>(row.calls);
-      row.p50_ms = entry.microseconds.quantile(0.50) / 1000;
-      row.p95_ms = entry.microseconds.quantile(0.95) / 1000;
-      row.p99_ms = entry.microseconds.quantile(0.99) / 1000;
-      row.action = entry.last_cached ? "cache" : entry.last->action;
-      row.q_error_p50 = entry.q_error_permille.quantile(0.50) / 1000;
-      rows.push_back(std::move(row));
+      if (entry.totals.calls > 0) rows.push_back(finished(entry));
     }
   }
   std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.total_ms > b.total_ms; });
   return rows;
 }
 
-std::vector<DecisionRecord> Statistics::decisions(std::size_t limit) const {
+std::vector<DecisionRecord> Statistics::decisions(std::size_t limit, const DecisionFilter& filter) const {
   const std::lock_guard lock(mutex_);
   std::vector<DecisionRecord> records;
   records.reserve(std::min(limit, decisions_.size()));
-  for (auto at = decisions_.rbegin(); at != decisions_.rend() && records.size() < limit; ++at) {
+  const auto differs = [](const std::string& wanted, const std::string& is) { return !wanted.empty() && wanted != is; };
+  for (auto at = decisions_.rbegin(); at != decisions_.rend() && records.size() < limit && at->id > filter.after; ++at) {
+    const DecisionRecord& d = *at->decision;
+    if (differs(filter.fingerprint, d.fingerprint) || differs(filter.database, d.database) || differs(filter.reason, d.reason) ||
+        differs(filter.trace_id, d.trace_id)) {
+      continue;
+    }
     DecisionRecord& record = records.emplace_back(*at->decision);
     record.id = at->id;
     record.unix_us = at->unix_us;
     record.rows = at->rows;
     record.actual_ms = at->actual_ms;
     record.source = to_string(at->source);
+    record.queued_ms = at->queued_ms;
+    record.sqlstate = at->sqlstate.data();
+    if (at->source == Source::local) record.action = "refused";
     if (from_cache(at->source)) record.action = "cache";
   }
   return records;
@@ -161,6 +214,11 @@ std::map<Learner::DecisionCount, std::uint64_t> Statistics::decision_counts() co
 std::map<std::string, std::uint64_t> Statistics::rewrites_by_rule() const {
   const std::lock_guard lock(mutex_);
   return rewrites_;
+}
+
+double Statistics::saved_ms() const {
+  const std::lock_guard lock(mutex_);
+  return saved_ms_;
 }
 
 bool Statistics::knows(const std::string& fingerprint) const {

@@ -27,7 +27,8 @@ std::string rebound(std::string_view message, std::string_view statement) {
 
 bool Session::worth_holding(const Plan& plan) const {
   if (plan.analysis->why_not != sql::WhyNot::none || plan.analysis->kind != sql::StatementKind::select) return false;
-  return plan.decision.cache == policies::CacheDirective::look_up || plan.decision.candidate != 0 ||
+  // Chance is drawn once for an execution, so what it can decide is held whatever the draw.
+  return plan.redraw || plan.decision.cache == policies::CacheDirective::look_up || plan.decision.candidate != 0 ||
          (facts_.settings_uncertain && could_act(plan));
 }
 
@@ -51,7 +52,7 @@ bool Session::try_hold(char type, std::string_view message) {
       prepared->parameter_types = parse->parameter_types;
       prepared->plan = std::move(plan);
       prepared->stamp = now;
-      note_names(*prepared);
+      prepared->parsed_epoch = worker_.hub.catalog_epoch.load();
       held_.parse = held_.statement = std::move(prepared);
       held_.requests.push_back(Request::parse);
       break;
@@ -107,7 +108,7 @@ void Session::release_held() {
   std::shared_ptr<Exec> exec;
   if (held.execute) {
     track_writes(held.statement->plan.get(), held.statement->stamp == stamp());
-    exec = make_exec(held.statement->plan, held.statement->text);
+    exec = make_exec(as_it_came(held.statement->plan), held.statement->text);
     exec->prepared = held.statement;
     exec->execution.parameter_types = held.statement->parameter_types;
     exec->execution.bind = protocol::read_bind(body_of(held.bind))->parameters;
@@ -125,6 +126,12 @@ void Session::release_held() {
   group_open_ = true;
 }
 
+void Session::forward_sync(std::string_view sync) {
+  if (expect(Request::sync, {nullptr, unit_, nullptr})) unit_ = nullptr;
+  group_open_ = false;
+  forward(sync);
+}
+
 Awaitable<void> Session::resolve_held(std::string_view sync) {
   const auto arrival = Clock::now();
   if (held_.execute && facts_.settings_uncertain && could_act(*held_.statement->plan) && at_rest()) {
@@ -132,7 +139,7 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
     if (closing_) co_return;
   }
   std::unique_ptr<Fill> fill;
-  auto plan = refreshed_plan(*held_.statement);
+  auto plan = held_.statement->stamp == stamp() ? held_.statement->plan : refreshed_plan(*held_.statement);
   if (held_.execute && undisturbed() && plan->decision.cache == policies::CacheDirective::look_up) {
     const auto bind = protocol::read_bind(body_of(held_.bind));
     auto found = co_await look_up(plan, held_.statement->text, held_.statement->parameter_types, bind->parameters,
@@ -142,12 +149,7 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
     // still read by the old ones: after DDL the server has the first word.
     const auto version = plan->knowledge ? plan->knowledge->cache.catalog_version : 0;
     if (held_.parse || !held_.statement->unsent.empty()) held_.statement->catalog_version = version;
-    // A prepared statement keeps the relations it was resolved to; the cache goes by the text. Both are the same only
-    // while neither the catalog nor the search_path has changed since its Parse.
-    const auto* catalog = worker_.snapshot().catalog(facts_.database);
-    const bool same_names = held_.parse || !held_.statement->unsent.empty() ||
-                            (catalog && held_.statement->parsed_catalog_version == catalog->version &&
-                             held_.statement->parsed_search_path == facts_.search_path);
+    const bool same_names = held_.parse || bound_as_today(*held_.statement);
     if (!same_names) found.fill = nullptr;
     if (found.entry && same_names && held_.statement->catalog_version == version) {
       answer_held_from(*found.entry);
@@ -161,14 +163,24 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
     }
     fill = std::move(found.fill);
   }
+  if (held_.execute && restrained(*plan)) {
+    bool waited = false;
+    const bool admitted = co_await admit(plan, &waited);
+    if (closing_) co_return;
+    if (!admitted) {
+      if (!refusal_) co_return;
+      release_held_refused();
+      forward_sync(sync);
+      co_return;
+    }
+    if (waited) plan = refreshed_plan(*held_.statement);
+  }
   // Inside a block a setting could only be taken back together with the client's portal.
   const bool change = held_.execute && plan->decision.candidate != 0 &&
                       (undisturbed() || (at_rest() && plan->chosen().kind != rewriter::CandidateKind::settings));
   if (!change && !fill) {
     release_held();
-    if (expect(Request::sync, {nullptr, unit_, nullptr})) unit_ = nullptr;
-    group_open_ = false;
-    forward(sync);
+    forward_sync(sync);
     co_return;
   }
   auto exec = make_exec(plan, held_.statement->text);
@@ -236,7 +248,7 @@ void Session::send_held_changed(std::shared_ptr<Exec> exec, std::string_view syn
   if (!unit_) unit_ = std::make_shared<Unit>();
   track_writes(exec->plan.get(), false);
   exec->execution.sent_ns = since(exec->execution.arrival);
-  exec->execution.proxy_ns = exec->execution.sent_ns;
+  exec->execution.proxy_ns = exec->execution.sent_ns - std::min(exec->execution.sent_ns, exec->execution.queued_ns);
   const rewriter::Candidate& chosen = exec->plan->chosen();
   const bool change = chosen.kind != rewriter::CandidateKind::as_is;
   std::string_view rest = held.raw;
@@ -253,6 +265,7 @@ void Session::send_held_changed(std::shared_ptr<Exec> exec, std::string_view syn
   portals_[""] = {held.statement, {}};
   if (change) {
     exec->fallback_armed = true;
+    exec->catalog_epoch = worker_.snapshot().catalog_epoch;
     exec->position_shift = -1;
     exec->savepoint = in_block();
     if (exec->savepoint) send_hidden(exec, "SAVEPOINT");

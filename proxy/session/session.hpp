@@ -15,6 +15,7 @@
 #include "protocol/startup.hpp"
 #include "protocol/wire.hpp"
 #include "proxy/execution.hpp"
+#include "proxy/lanes.hpp"
 #include "proxy/session/write_tracker.hpp"
 #include "proxy/worker.hpp"
 
@@ -70,6 +71,7 @@ struct PlanStamp {
 struct Exec {
   std::shared_ptr<Prepared> prepared;  ///< what a held group bound
   InFlight in_flight;
+  LanePlace place;                   ///< given back when the statement has ended
   std::shared_ptr<const Plan> plan;  ///< null when the statement could not be looked at
   Execution execution;
   std::unique_ptr<Fill> fill;
@@ -80,6 +82,8 @@ struct Exec {
   bool reported = false;
   // A changed statement that the server refuses before any row is sent again as it came (DESIGN.md 6):
   bool fallback_armed = false, fallback_due = false;
+  std::uint64_t catalog_epoch = 0;  ///< that its rewrite was proved under
+  bool distrusted = false;          ///< DDL came in between: the answer is thrown away and the original sent
   std::string held_back;         ///< replies kept from the client until it is clear that no fallback is needed
   std::string original;          ///< bytes to send then
   std::vector<protocol::Request> original_requests;
@@ -91,8 +95,7 @@ struct Prepared {
   std::vector<std::uint32_t> parameter_types;
   std::shared_ptr<const Plan> plan;
   PlanStamp stamp;  ///< when `plan` was made
-  std::uint64_t parsed_catalog_version = 0;  ///< and parsed_search_path: what its names were resolved by, 0 = unknown
-  std::string parsed_search_path;
+  std::uint64_t parsed_epoch = 0;  ///< Hub::catalog_epoch when it was parsed: DDL since then shows
   std::uint64_t catalog_version = 0;  ///< under which the server was last seen to run it: its columns may change with DDL
   std::string unsent;  ///< the Parse message, while only the cache has answered: the server has not seen it
   bool local = false;  ///< EXPLAIN (PGSTEER): answered here
@@ -109,7 +112,8 @@ struct Portal {
 ///
 /// Files: session.cpp (life, loops, buffers), client_messages.cpp (client -> server), planning.cpp, simple_query.cpp,
 /// prepared.cpp (the extended protocol), held_group.cpp (one execution of it as a unit), server_messages.cpp (server ->
-/// client), caching.cpp (look-up and fill).
+/// client), caching.cpp (look-up and fill), admission.cpp (lanes and limits),
+/// reporting.cpp (what is counted and learned).
 class Session : public std::enable_shared_from_this<Session> {
  public:
   Session(Worker& worker, Socket client, Socket server, protocol::Startup startup, std::string startup_packet,
@@ -121,6 +125,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void close(bool with_fatal_error);  ///< from the worker's thread: KILL, shutdown
   bool idle() const { return ready_ && tracker_.empty() && status_ == 'I'; }
   std::uint64_t id() const { return info_.id; }
+  void cancel_in_line(int server_pid, std::uint32_t key);  ///< a CancelRequest: only what waits here is ours to end
 
  private:
   struct Context {
@@ -163,10 +168,12 @@ class Session : public std::enable_shared_from_this<Session> {
   std::shared_ptr<const Plan> make_plan(std::string_view text, std::span<const std::uint32_t> types, bool extended);
   /// The plan of a statement that was not looked at: as it came, may write anything.
   std::shared_ptr<const Plan> opaque_plan(sql::WhyNot why_not = sql::WhyNot::too_long) const;
+  static std::shared_ptr<const Plan> as_it_came(std::shared_ptr<const Plan> plan);
   std::shared_ptr<const Plan> refreshed_plan(Prepared& prepared);
   std::shared_ptr<Exec> make_exec(std::shared_ptr<const Plan> plan, std::string_view text);
   void track_writes(const Plan* plan, bool fresh);
   PlanStamp stamp() const;
+  bool catalog_moving() const;
   std::shared_ptr<const Plan> extended_plan(std::string_view text, std::span<const std::uint32_t> types,
                                             const PlanStamp& now);
   bool standard_strings();
@@ -192,12 +199,13 @@ class Session : public std::enable_shared_from_this<Session> {
   bool on_bind(std::string_view message);
   bool on_describe(std::string_view message);
   bool on_execute(std::string_view message);
+  void execute_now(std::string_view message);
   bool on_close(std::string_view message);
   Awaitable<void> answer_here(char type, std::string_view message);
   void forget(const protocol::TargetMessage& target, const std::shared_ptr<Prepared>& statement);
   std::shared_ptr<Prepared> find_prepared(std::string_view name);
   std::shared_ptr<Prepared> target_statement(const protocol::TargetMessage& target);
-  void note_names(Prepared& prepared) const;
+  bool bound_as_today(const Prepared& prepared) const;
   void send_unsent(const std::shared_ptr<Prepared>& prepared);
   void forget_unnamed();                       ///< a simple query destroys the unnamed statement
   void drop_stale_unnamed(std::string_view name);
@@ -217,6 +225,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool try_hold(char type, std::string_view message);  ///< true: the message was taken into the group
   void release_held();                                  ///< forward the group as it came
   Awaitable<void> resolve_held(std::string_view sync);
+  void forward_sync(std::string_view sync);
   void send_hidden(const std::shared_ptr<Exec>& exec, std::string_view what);
   void send_held_changed(std::shared_ptr<Exec> exec, std::string_view sync);
   void answer_held_from(const cache::Entry& entry);
@@ -237,6 +246,36 @@ class Session : public std::enable_shared_from_this<Session> {
   void report_hit(std::shared_ptr<const Plan> plan, std::string_view text, const cache::Entry& entry, Source source,
                   Clock::time_point arrival);
 
+  // --- reporting.cpp ---
+  void report(Exec& exec);
+  void meter(const Exec& exec, std::uint64_t server_ns);
+  void log_slow(const Exec& exec, std::uint64_t server_ns);
+
+  // --- admission.cpp ---
+  /// What a client is told whose statement may not go on.
+  struct Refusal {
+    std::shared_ptr<const Plan> plan;
+    protocol::ErrorFields error;
+  };
+  struct Line {
+    Lanes& lanes;
+    const Lanes::Waiter& waiter;
+    ~Line() { lanes.leave(waiter, false); }
+  };
+  bool restrained(const Plan& plan) const;
+  Awaitable<bool> admit(std::shared_ptr<const Plan> plan, bool* waited);
+  template <class Over>
+  Awaitable<bool> stand_in_line(std::shared_ptr<const Plan> plan, std::shared_ptr<boost::asio::steady_timer> timer,
+                                Clock::time_point deadline, Over over);
+  bool exceeded(const Plan& plan, policies::ReasonCode reason, const char* limit, const std::string& what, bool* in_line);
+  std::optional<std::chrono::nanoseconds> book_rates(const Plan& plan, bool may_wait);
+  void refuse(const Plan& plan, policies::ReasonCode reason, const char* limit, protocol::ErrorFields error);
+  void refuse_query();
+  void refuse_execute();
+  Awaitable<void> on_restrained_execute(std::string_view message);
+  Awaitable<void> release_restrained();
+  void release_held_refused();
+
   // --- server_messages.cpp ---
   enum class Fate : unsigned char { relay, swallow };
   void on_server_bytes();
@@ -251,8 +290,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void apply_settings(const Plan& plan);
   void doubt_settings();
   void doubt_objects();
-  void report(Exec& exec);
-  void meter(const Exec& exec, std::uint64_t server_ns);
+  bool proof_void(const Exec& exec) const;
   void send_original(Exec& exec);
   void roll_back_to_savepoint(const Exec& failed);
   std::uint64_t since(Clock::time_point start) const;
@@ -279,6 +317,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool settings_changed_in_block_ = false;
   bool group_open_ = false;      ///< extended messages were forwarded since the last Sync
   bool unnamed_stale_ = false;   ///< the server still has an unnamed statement that the client's messages have destroyed
+  bool touched_ = false;         ///< the transaction has run something: it may hold locks
   int writing_to_server_ = 0;    ///< coroutines in drain_to_server
 
   std::shared_ptr<Unit> unit_;   ///< being filled by what the client sends now
@@ -288,6 +327,16 @@ class Session : public std::enable_shared_from_this<Session> {
   std::map<std::string, std::string> variants_;  ///< text of a changed statement + types -> server-side name
   std::uint64_t variant_number_ = 0;
   Held held_;
+  LanePlace place_;                              ///< of the statement about to be sent
+  std::uint64_t queued_ns_ = 0;                  ///< and how long it stood in line
+  std::unique_ptr<Refusal> refusal_;
+  std::shared_ptr<boost::asio::steady_timer> line_timer_;  ///< not null while standing in line
+  bool line_cancelled_ = false;
+  std::uint32_t cancel_key_ = 0;
+  struct {
+    std::shared_ptr<const Plan> plan;
+    Clock::time_point arrival;
+  } begun_query_;                                ///< by query_at_once(), for on_query()
   std::shared_ptr<Exec> fallback_;               ///< failed, its original is to be sent at ReadyForQuery
   std::vector<std::string> settings_reply_;
 

@@ -19,26 +19,24 @@ std::string_view query_text(std::string_view message) {
 
 }  // namespace
 
-/// False when the answer may be here, or when the session's settings must be asked for first.
+/// False when the answer may be here, or when the session's settings must be asked for first: on_query() goes on with the plan.
 bool Session::query_at_once(std::string_view message) {
   const auto arrival = Clock::now();
-  const std::string_view text = query_text(message);
-  auto plan = make_plan(text, {}, false);
+  auto plan = make_plan(query_text(message), {}, false);
+  if (!tracker_.skipping()) forget_unnamed();
   const bool settings_wanted = facts_.settings_uncertain && could_act(*plan);
   if (plan->analysis->flags.explain_pgsteer || settings_wanted || plan->decision.candidate != 0 ||
-      plan->decision.cache == policies::CacheDirective::look_up) {
+      plan->decision.cache == policies::CacheDirective::look_up || restrained(*plan)) {
+    begun_query_ = {std::move(plan), arrival};
     return false;
   }
-  if (!tracker_.skipping()) forget_unnamed();
   run_query(std::move(plan), message, arrival, nullptr);
   return true;
 }
 
 Awaitable<void> Session::on_query(std::string_view message) {
-  const auto arrival = Clock::now();
+  auto [plan, arrival] = std::exchange(begun_query_, {});
   const std::string_view text = query_text(message);
-  if (!tracker_.skipping()) forget_unnamed();
-  auto plan = make_plan(text, {}, false);
   if (plan->analysis->flags.explain_pgsteer && !worker_.snapshot().panic) {
     co_await answer_locally(text, true);
     co_return;
@@ -66,6 +64,16 @@ Awaitable<void> Session::on_query(std::string_view message) {
     }
     fill = std::move(found.fill);
   }
+  if (restrained(*plan)) {
+    bool waited = false;
+    const bool admitted = co_await admit(plan, &waited);
+    if (closing_) co_return;
+    if (!admitted) {
+      if (refusal_) refuse_query();
+      co_return;
+    }
+    if (waited) plan = make_plan(text, {}, false);  // DDL, a ban or a new policy may have come meanwhile
+  }
   const auto exec = run_query(std::move(plan), message, arrival, std::move(fill));
   if (exec->fallback_armed) {
     co_await drain_to_server();
@@ -90,15 +98,10 @@ void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
   const rewriter::Candidate& chosen = exec->plan->chosen();
   const bool change = chosen.kind != rewriter::CandidateKind::as_is && at_rest();
   exec->execution.sent_ns = since(exec->execution.arrival);
-  exec->execution.proxy_ns = exec->execution.sent_ns;
+  exec->execution.proxy_ns = exec->execution.sent_ns - std::min(exec->execution.sent_ns, exec->execution.queued_ns);
   if (expect(Request::query, {exec, unit_, nullptr})) unit_ = nullptr;
   if (!change) {
-    if (chosen.kind != rewriter::CandidateKind::as_is) {
-      auto plain = std::make_shared<Plan>(*exec->plan);
-      plain->decision.candidate = 0;
-      plain->decision.reason = policies::ReasonCode::pipeline;
-      exec->plan = std::move(plain);
-    }
+    exec->plan = as_it_came(std::move(exec->plan));
     forward(message);
     return;
   }
@@ -130,6 +133,7 @@ void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
     changed += "\n; ROLLBACK TO SAVEPOINT " + std::string(kSavepoint) + "; RELEASE SAVEPOINT " + std::string(kSavepoint);
   }
   exec->fallback_armed = true;
+  exec->catalog_epoch = worker_.snapshot().catalog_epoch;
   exec->original = message;
   exec->original_requests = {Request::query};
   (chosen.kind == rewriter::CandidateKind::rewritten ? worker_.counters.rewritten : worker_.counters.steered).add();
@@ -138,7 +142,10 @@ void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
 
 Awaitable<void> Session::refresh_settings() {
   std::string sql = "SELECT current_user, session_user, current_setting('search_path'), "
-      "pg_catalog.pg_my_temp_schema(), extract(epoch from pg_catalog.pg_postmaster_start_time())";
+      "pg_catalog.pg_my_temp_schema(), "
+      // The first tells a restart, the second a recovery after a crash, which the postmaster outlives.
+      "pg_catalog.concat(extract(epoch from pg_catalog.pg_postmaster_start_time()), ' ', "
+      "extract(epoch from pg_catalog.pg_stat_get_bgwriter_stat_reset_time()))";
   for (const auto name : cache::key_settings()) {
     sql += ", current_setting('" + std::string(name) + "', true)";
   }
