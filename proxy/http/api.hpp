@@ -20,7 +20,7 @@ namespace pgsteer::proxy::http {
 struct Request {
   std::string method, path;                  ///< path decoded, without the query
   std::map<std::string, std::string> query;  ///< decoded; the last of equal names
-  std::string host, authorization, pgsteer, content_type, if_none_match, accept_encoding, body;
+  std::string host, authorization, pgsteer, content_type, if_none_match, accept, accept_encoding, body;
 };
 
 struct Response {
@@ -85,7 +85,7 @@ Response error(int status, std::string message, std::string hint = {}, std::stri
 /// The tables that have a name in /api/v1/show/<name>: lower-case, "stats_totals".
 std::vector<std::string> table_names();
 
-std::string exposition(Hub& hub);    ///< metrics.cpp: Prometheus text format 0.0.4
+std::string exposition(Hub& hub, bool open_metrics = false);  ///< metrics.cpp: Prometheus text format 0.0.4 or OpenMetrics 1.0.0
 std::string openapi(Hub& hub);       ///< openapi.cpp: the document of what is served
 
 /// The stream of events, as far as it has been told. live.cpp makes one second's worth of text for it.

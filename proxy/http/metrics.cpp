@@ -1,4 +1,4 @@
-// /metrics: Prometheus text format. Labels are bounded: policy rules, modes, reasons, rewrite rules, at most kMaxPeople pairs of
+// /metrics: Prometheus text format and OpenMetrics. Labels are bounded: policy rules, modes, reasons, rewrite rules, at most kMaxPeople pairs of
 // database and user; never a fingerprint.
 #include <fmt/format.h>
 #include <unistd.h>
@@ -42,9 +42,11 @@ std::string shown(double value) {
 /// Families in order, each with its HELP and TYPE once.
 class Writer {
  public:
+  explicit Writer(bool open_metrics) : open_metrics_(open_metrics) {}
   void family(std::string_view name, std::string_view type, std::string_view help) {
-    text_ += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
     name_ = name;
+    if (open_metrics_ && type == "counter") name.remove_suffix(std::string_view("_total").size());  // there it belongs to the sample
+    text_ += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
   }
   void sample(const Labels& labels, double value, std::string_view suffix = {}) {
     text_.append(name_).append(suffix);
@@ -59,12 +61,25 @@ class Writer {
   void counter(std::string_view name, std::string_view help, std::uint64_t value) { one(name, "counter", help, static_cast<double>(value)); }
   void gauge(std::string_view name, std::string_view help, double value) { one(name, "gauge", help, value); }
 
+  template <std::size_t N>
+  void histogram(const Labels& labels, const std::array<double, N>& bounds, const std::array<std::uint64_t, N + 1>& counts, double sum) {
+    std::uint64_t total = 0;
+    for (std::size_t i = 0; i <= N; ++i) {
+      total += counts[i];
+      const std::string bound = i == N ? "+Inf" : le(bounds[i]);
+      Labels with = labels;
+      with.emplace_back("le", bound);
+      sample(with, static_cast<double>(total), "_bucket");
+    }
+    sample(labels, sum, "_sum");
+    sample(labels, static_cast<double>(total), "_count");
+  }
   void histogram(const Labels& labels, const std::vector<const LatencyMeter*>& parts) {
     std::uint64_t total = 0, sum_ns = 0;
     for (std::size_t i = 0; i < LatencyMeter::kBuckets; ++i) {
       for (const auto* part : parts) total += part->count(i);
       const bool last = i + 1 == LatencyMeter::kBuckets;
-      const std::string bound = last ? "+Inf" : shown(static_cast<double>(LatencyMeter::upper_ns(i)) / 1e9);
+      const std::string bound = last ? "+Inf" : le(static_cast<double>(LatencyMeter::upper_ns(i)) / 1e9);
       Labels with = labels;
       with.emplace_back("le", bound);
       sample(with, static_cast<double>(total), "_bucket");
@@ -73,9 +88,17 @@ class Writer {
     sample(labels, static_cast<double>(sum_ns) / 1e9, "_sum");
     sample(labels, static_cast<double>(total), "_count");  // of the same reading as the buckets, whatever came in meanwhile
   }
-  std::string take() { return std::move(text_); }
+  std::string take() {
+    if (open_metrics_) text_ += "# EOF\n";
+    return std::move(text_);
+  }
 
  private:
+  static std::string le(double bound) {  // OpenMetrics wants a whole number's ".0", and the older format allows it
+    auto text = shown(bound);
+    return text.find_first_of(".e") == std::string::npos ? text + ".0" : text;
+  }
+  const bool open_metrics_;
   std::string text_, name_;
 };
 
@@ -202,6 +225,14 @@ void learning(Writer& w, Hub& hub, const Snapshot& snapshot) {
   w.family("pgsteer_decisions_total", "counter", "Decisions by policy rule, mode, what was done and why.");
   for (const auto& [d, count] : learner.decision_counts())
     w.sample({{"rule", d.rule}, {"mode", d.mode}, {"action", d.action}, {"reason", d.reason}}, static_cast<double>(count));
+  const auto accuracy = learner.accuracy();
+  w.family("pgsteer_prediction_q_error", "histogram", "Predicted over actual time or actual over predicted, whichever is larger, by where the prediction came from.");
+  for (const auto& [source, a] : accuracy) w.histogram({{"source", source}}, PredictionAccuracy::q_bounds, a.by_q_error, a.q_error_sum);
+  w.family("pgsteer_predictions_total", "counter", "Predictions by whether the time was inside of their 90 % interval.");
+  for (const auto& [source, a] : accuracy) {
+    w.sample({{"source", source}, {"interval", "inside"}}, static_cast<double>(a.inside));
+    w.sample({{"source", source}, {"interval", "outside"}}, static_cast<double>(a.outside));
+  }
   w.family("pgsteer_rewrites_total", "counter", "Executions that a rewrite rule had a part in.");
   for (const auto& [rule, count] : learner.rewrites_by_rule()) w.sample({{"rule", rule}}, static_cast<double>(count));
   std::map<std::pair<std::string, std::string>, int> suggestions;
@@ -241,9 +272,9 @@ void process(Writer& w, const Hub& hub) {
 
 }  // namespace
 
-std::string exposition(Hub& hub) {
+std::string exposition(Hub& hub, bool open_metrics) {
   const auto snapshot = hub.snapshot();
-  Writer w;
+  Writer w(open_metrics);
   about(w, hub, *snapshot);
   connections(w, hub);
   statements(w, hub);

@@ -20,7 +20,12 @@ Response checks(bool good, const std::vector<std::pair<std::string, std::string>
 
 }  // namespace
 
-Response metrics(const Call& call) { return {200, "text/plain; version=0.0.4; charset=utf-8", exposition(call.hub), {}}; }
+/// Prometheus asks for OpenMetrics first where it can read it.
+Response metrics(const Call& call) {
+  const bool open = call.request.accept.find("application/openmetrics-text") != std::string::npos;
+  return {200, open ? "application/openmetrics-text; version=1.0.0; charset=utf-8" : "text/plain; version=0.0.4; charset=utf-8",
+          exposition(call.hub, open), {{"Vary", "Accept"}}};
+}
 Response document(const Call& call) { return {200, "application/json", openapi(call.hub), {}}; }
 
 Response health(const Call& call) {

@@ -74,6 +74,7 @@ http::Request read_request(const bh::request<bh::string_body>& message) {
   request.pgsteer = header("X-Pgsteer");
   request.content_type = header(bh::field::content_type);
   request.if_none_match = header(bh::field::if_none_match);
+  request.accept = header(bh::field::accept);
   request.accept_encoding = header(bh::field::accept_encoding);
   request.body = message.body();
   return request;

@@ -336,6 +336,7 @@ std::string Learner::ban(const std::string& fingerprint, const std::string& labe
 
 std::map<Learner::DecisionCount, std::uint64_t> Learner::decision_counts() const { return impl_->statistics.decision_counts(); }
 std::map<std::string, std::uint64_t> Learner::rewrites_by_rule() const { return impl_->statistics.rewrites_by_rule(); }
+std::map<std::string, PredictionAccuracy> Learner::accuracy() const { return impl_->statistics.accuracy(); }
 std::string Learner::ban_rule(const std::string& rule) { return impl_->bans.ban(rule, "by hand"); }
 std::string Learner::unban_rule(const std::string& rule) { return impl_->bans.unban(rule); }
 std::map<std::string, std::string> Learner::banned_rules() const { return impl_->bans.banned(); }

@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -62,6 +63,15 @@ struct ExperimentRecord {
   double median_ms = 0, default_ms = 0, worst_ratio = 0, gain_low = 0;
 };
 
+/// How far predictions were from what executions took, since start. q-error: the larger of the two over the smaller.
+struct PredictionAccuracy {
+  static constexpr std::array<double, 9> q_bounds{1.1, 1.25, 1.5, 2, 3, 5, 10, 30, 100};
+  std::array<std::uint64_t, q_bounds.size() + 1> by_q_error{};  ///< up to and including that bound; the last one above all
+  double q_error_sum = 0;
+  std::uint64_t inside = 0, outside = 0;  ///< of the 90 % interval
+  void add(double predicted_ms, double low_ms, double high_ms, double actual_ms);
+};
+
 /// Two forms of a statement that did not answer alike, as SHOW MISMATCHES prints it.
 struct MismatchRecord {
   std::int64_t unix_us = 0;
@@ -100,6 +110,7 @@ class Learner {
   };
   std::map<DecisionCount, std::uint64_t> decision_counts() const;
   std::map<std::string, std::uint64_t> rewrites_by_rule() const;  ///< executions each rule had a part in
+  std::map<std::string, PredictionAccuracy> accuracy() const;     ///< by where predictions came from: cold_start, history, model
 
   /// Console commands; empty = done, else the error text.
   std::string train(bool wait);

@@ -59,7 +59,10 @@ Statistics::Known& Statistics::known(const std::shared_ptr<const Plan>& plan) {
     row.kind = sql::to_string(plan->analysis->kind);
   }
   describe_cacheability(*plan, row);
-  return memo_.put(plan, {&entry, decision_record(*plan), nullptr, nullptr});
+  PredictionAccuracy* accuracy = nullptr;
+  if (plan->decision.candidate < plan->estimates.size())
+    accuracy = &accuracy_[std::string(predictor::to_string(plan->estimates[plan->decision.candidate].source))];
+  return memo_.put(plan, {&entry, decision_record(*plan), nullptr, nullptr, accuracy});
 }
 
 void Statistics::record(const Outcome& outcome, std::int64_t unix_us, double expected_ms) {
@@ -86,6 +89,7 @@ void Statistics::record(const Outcome& outcome, std::int64_t unix_us, double exp
   if (!cached && execution.sqlstate.empty() && predicted > 0 && ms > 0) {
     row.predicted_ms = predicted;
     entry.q_error_permille.add(1000 * std::max(predicted / ms, ms / predicted));
+    if (plan.accuracy) plan.accuracy->add(predicted, plan.decision->low_ms, plan.decision->high_ms, ms);
   }
   entry.last = plan.decision;
   entry.last_cached = cached;
@@ -216,6 +220,11 @@ std::map<std::string, std::uint64_t> Statistics::rewrites_by_rule() const {
   return rewrites_;
 }
 
+std::map<std::string, PredictionAccuracy> Statistics::accuracy() const {
+  const std::lock_guard lock(mutex_);
+  return accuracy_;
+}
+
 double Statistics::saved_ms() const {
   const std::lock_guard lock(mutex_);
   return saved_ms_;
@@ -228,3 +237,15 @@ bool Statistics::knows(const std::string& fingerprint) const {
 }
 
 }  // namespace pgsteer::proxy::learning
+
+namespace pgsteer::proxy {
+
+void PredictionAccuracy::add(double predicted_ms, double low_ms, double high_ms, double actual_ms) {
+  const double q_error = std::max(predicted_ms / actual_ms, actual_ms / predicted_ms);
+  const auto bound = std::lower_bound(q_bounds.begin(), q_bounds.end(), q_error);
+  ++by_q_error[static_cast<std::size_t>(bound - q_bounds.begin())];
+  q_error_sum += q_error;
+  ++(actual_ms >= low_ms && actual_ms <= high_ms ? inside : outside);
+}
+
+}  // namespace pgsteer::proxy

@@ -27,6 +27,7 @@ class Statistics {
   double saved_ms() const;
   std::map<Learner::DecisionCount, std::uint64_t> decision_counts() const;
   std::map<std::string, std::uint64_t> rewrites_by_rule() const;
+  std::map<std::string, PredictionAccuracy> accuracy() const;
 
  private:
   struct Entry {
@@ -41,6 +42,7 @@ class Statistics {
     Entry* entry = nullptr;
     std::shared_ptr<const DecisionRecord> decision;  ///< without what differs from one execution to the next
     std::uint64_t *acted = nullptr, *answered = nullptr;  ///< into decision_counts_: by the server, from the cache
+    PredictionAccuracy* accuracy = nullptr;  ///< into accuracy_
   };
   struct Decision {
     std::shared_ptr<const DecisionRecord> decision;
@@ -62,6 +64,7 @@ class Statistics {
   double saved_ms_ = 0;
   std::map<Learner::DecisionCount, std::uint64_t> decision_counts_;  ///< as many as policy rules x modes x reasons
   std::map<std::string, std::uint64_t> rewrites_;
+  std::map<std::string, PredictionAccuracy> accuracy_;
 };
 
 }  // namespace pgsteer::proxy::learning

@@ -1,6 +1,8 @@
 """Sends what it counts, then reads it back from /metrics, the console and the API. Called by metrics.sh with two ports."""
 import json, re, sys, time, urllib.request
 import psycopg2
+from prometheus_client import openmetrics, parser
+import prometheus_client.openmetrics.parser
 
 PROXY, HTTP = int(sys.argv[1]), int(sys.argv[2])
 faults = 0
@@ -12,8 +14,11 @@ def check(name, good, what=""):
     faults += not good
 
 
-def get(path):
-    with urllib.request.urlopen("http://127.0.0.1:%d%s" % (HTTP, path), timeout=20) as reply:
+def get(path, accept="*/*", kind=None):
+    asked = urllib.request.Request("http://127.0.0.1:%d%s" % (HTTP, path), headers={"Accept": accept})
+    with urllib.request.urlopen(asked, timeout=20) as reply:
+        if kind is not None:
+            check("what is asked for as %s comes as %s" % (accept.split(",")[0], kind), reply.headers["Content-Type"].startswith(kind), reply.headers["Content-Type"])
         return reply.read().decode()
 
 
@@ -137,6 +142,33 @@ check("answers from the cache are counted", hits >= 5, hits)
 check("by the cache itself too", total(now, "pgsteer_cache_requests_total", result="hit") == total(now, "pgsteer_queries_total", action="cache_hit"), "")
 check("and by the histogram of its durations", total(now, "pgsteer_query_duration_seconds_count", source="cache") == total(now, "pgsteer_queries_total", action="cache_hit"), "")
 check("decisions of the rule", until(lambda: total(metrics(), "pgsteer_decisions_total", rule="cached") == asked), (total(metrics(), "pgsteer_decisions_total", rule="cached"), asked))
+
+# Predictions: the histogram of q-errors and the share inside of the interval, against the same figures from single executions.
+def settled():
+    rows = api("decisions?limit=10000")["rows"]
+    return total(metrics(), "pgsteer_decisions_total") == total(metrics(), "pgsteer_queries_total") == len(rows) and rows
+
+
+rows = until(settled) and settled()
+scored = [r for r in rows or [] if not r["source"].startswith("cache") and not r["sqlstate"] and r["predicted_ms"] > 0 and r["actual_ms"] > 0]
+now = metrics()
+inside = sum(r["low_ms"] <= r["actual_ms"] <= r["high_ms"] for r in scored)
+errors = [max(r["predicted_ms"] / r["actual_ms"], r["actual_ms"] / r["predicted_ms"]) for r in scored]
+check("as many predictions as executions that had one", len(scored) > 50 and total(now, "pgsteer_predictions_total") == len(scored), (total(now, "pgsteer_predictions_total"), len(scored)))
+check("as many of them inside of their interval", abs(total(now, "pgsteer_predictions_total", interval="inside") - inside) <= 2, (total(now, "pgsteer_predictions_total", interval="inside"), inside))
+for bound in ("1.5", "10.0"):
+    got, want = total(now, "pgsteer_prediction_q_error_bucket", le=bound), sum(e <= float(bound) for e in errors)
+    check("q-error up to %s" % bound, abs(got - want) <= 2, (got, want))
+sums = total(now, "pgsteer_prediction_q_error_sum"), sum(errors)
+check("sum of the q-errors", abs(sums[0] - sums[1]) <= 0.02 * sums[1], sums)
+
+# Both formats, by the parsers of Prometheus' own client.
+plain = {(s.name, tuple(sorted(s.labels.items()))) for f in parser.text_string_to_metric_families(get("/metrics", "text/plain", "text/plain; version=0.0.4")) for s in f.samples}
+text = get("/metrics", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5", "application/openmetrics-text; version=1.0.0")
+families = list(openmetrics.parser.text_string_to_metric_families(text))
+opened = {(s.name, tuple(sorted(s.labels.items()))) for f in families for s in f.samples}
+check("OpenMetrics has the samples of the text format", plain == opened and len(plain) > 300, sorted(plain ^ opened)[:5])
+check("its counters are counters", {f.name: f.type for f in families}["pgsteer_queries"] == "counter", "")
 
 labels = set()
 for key in now:
