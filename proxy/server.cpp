@@ -23,6 +23,7 @@
 #include "proxy/redis_url.hpp"
 #include "proxy/reload.hpp"
 #include "proxy/session/session.hpp"
+#include "proxy/systemd.hpp"
 #include "proxy/worker.hpp"
 
 namespace pgsteer::proxy {
@@ -70,6 +71,7 @@ class Shutdown {
   void begin() {
     if (begun_.exchange(true)) return force();
     spdlog::info("event=shutdown_begin");
+    notify_supervisor("STOPPING=1");
     asio::post(workers_[0]->loop, [this] { listener_.stop(); });
     deadline_ = Clock::now() + kDrainTime;
     for (auto& worker : workers_) asio::post(worker->loop, [this, w = worker.get()] { drain(*w); });
@@ -222,6 +224,7 @@ int run_server(const RunOptions& options) {
   spdlog::info("event=ready version={} listen={}:{} upstream={} threads={} mode={} state_dir={}", PGSTEER_VERSION,
                config.listen.address, config.listen.port, config.upstream.url.substr(config.upstream.url.find('@') + 1),
                threads, policies::to_string(config.mode.initial), state_directory(config));
+  notify_supervisor("READY=1");
   {
     std::vector<std::unique_ptr<LoopThread>> loops;
     for (auto& worker : workers) {
