@@ -73,7 +73,7 @@ ordered_json statement_schema(Hub& hub) {
                                     {"cost_rewritten", real_or_null}, {"columns_equal", truth_or_null}});
   return object_of({{"fingerprint", text}, {"database", text}, {"kind", text}, {"text", text}, {"example", text}, {"user", text}, {"application", text},
                     {"totals", row_schema(hub, "queries")}, {"pinned", text}, {"banned", list_of(text)}, {"history", list_of(minute)},
-                    {"decisions", list_of(row_schema(hub, "decisions"))}, {"candidates", list_of(candidate)},
+                    {"slowest", list_of(row_schema(hub, "decisions"))}, {"decisions", list_of(row_schema(hub, "decisions"))}, {"candidates", list_of(candidate)},
                     {"plan", object_of({{"known", truth}, {"total_cost", real_or_null}, {"rows", real_or_null}, {"nodes", whole}, {"text", text}})},
                     {"cache", object_of({{"state", text}, {"reason", text}, {"detail", text}})}, {"explain", list_of(text)}});
 }

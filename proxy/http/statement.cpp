@@ -99,6 +99,7 @@ Response statement(const Call& call) {
   const auto& known = knowledge ? *knowledge : nothing;
   const auto row = console::queries_table({totals});
   const auto recent = console::decisions_table(call.hub.learner->decisions(50, {totals.fingerprint, totals.database, "", "", 0}));
+  const auto slowest = console::decisions_table(record->slowest);
   const std::string& text = record->example.empty() ? totals.normalized : record->example;
   ordered_json banned = ordered_json::array();
   for (std::string_view rest = known.banned; !rest.empty();) {
@@ -116,6 +117,7 @@ Response statement(const Call& call) {
                         {"pinned", known.pinned},
                         {"banned", std::move(banned)},
                         {"history", history_of(*record)},
+                        {"slowest", rows_of(slowest, 0, kMaxRows)},
                         {"decisions", rows_of(recent, 0, 50)},
                         {"candidates", candidates_of(known)},
                         {"plan", {{"known", known.plan.known}, {"total_cost", number(known.plan.total_cost)}, {"rows", number(known.plan.rows)},

@@ -52,6 +52,7 @@ struct MinuteRecord {
 struct StatementRecord {
   QueryStatistics totals;
   std::vector<MinuteRecord> minutes;  ///< oldest first, at most three hours of activity
+  std::vector<DecisionRecord> slowest;  ///< execution of each of these minutes: known when the ring of the newest has forgotten it
   std::string example;                ///< a text as it came, of a SELECT; "" when none was kept
   std::vector<std::uint32_t> example_types;
   std::string user, application;

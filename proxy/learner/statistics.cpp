@@ -102,21 +102,23 @@ void Statistics::record(const Outcome& outcome, std::int64_t unix_us, double exp
   if (!cached)
     for (const auto& rule : outcome.plan->chosen().rules) ++rewrites_[rule];
   const bool failed = !execution.sqlstate.empty();
-  add_minute(entry, {unix_us / 60'000'000 * 60, 1, failed ? 1u : 0u, cached ? 1u : 0u, !cached && kind != rewriter::CandidateKind::as_is ? 1u : 0u,
-                     ms, ms, predicted, plan.decision->low_ms, plan.decision->high_ms});
   decisions_.push_back({plan.decision, next_id_++, unix_us, execution.rows, ms, static_cast<double>(execution.queued_ns) / 1e6,
                         execution.source, {}});
   execution.sqlstate.copy(decisions_.back().sqlstate.data(), 5);
+  add_minute(entry, {unix_us / 60'000'000 * 60, 1, failed ? 1u : 0u, cached ? 1u : 0u, !cached && kind != rewriter::CandidateKind::as_is ? 1u : 0u,
+                     ms, ms, predicted, plan.decision->low_ms, plan.decision->high_ms}, decisions_.back());
   if (decisions_.size() > kMaxDecisions) decisions_.pop_front();
 }
 
-void Statistics::add_minute(Entry& entry, const MinuteRecord& one) {
-  if (entry.minutes.empty() || entry.minutes.back().unix_seconds != one.unix_seconds) {
-    entry.minutes.push_back(one);
+void Statistics::add_minute(Entry& entry, const MinuteRecord& one, const Decision& decision) {
+  if (entry.minutes.empty() || entry.minutes.back().sums.unix_seconds != one.unix_seconds) {
+    entry.minutes.push_back({one, decision});
     if (entry.minutes.size() > kMaxMinutes) entry.minutes.pop_front();
     return;
   }
-  MinuteRecord& minute = entry.minutes.back();
+  MinuteRecord& minute = entry.minutes.back().sums;
+  Decision& slowest = entry.minutes.back().slowest;
+  if (decision.actual_ms + decision.queued_ms > slowest.actual_ms + slowest.queued_ms) slowest = decision;
   minute.calls += one.calls;
   minute.errors += one.errors;
   minute.cache_hits += one.cache_hits;
@@ -168,7 +170,10 @@ std::optional<StatementRecord> Statistics::statement(const std::string& fingerpr
   if (!best) return std::nullopt;
   StatementRecord record;
   record.totals = finished(*best);
-  record.minutes.assign(best->minutes.begin(), best->minutes.end());
+  for (const auto& minute : best->minutes) {
+    record.minutes.push_back(minute.sums);
+    record.slowest.push_back(record_of(minute.slowest));
+  }
   return record;
 }
 
@@ -185,6 +190,20 @@ std::vector<QueryStatistics> Statistics::queries() const {
   return rows;
 }
 
+DecisionRecord Statistics::record_of(const Decision& decision) {
+  DecisionRecord record = *decision.decision;
+  record.id = decision.id;
+  record.unix_us = decision.unix_us;
+  record.rows = decision.rows;
+  record.actual_ms = decision.actual_ms;
+  record.source = to_string(decision.source);
+  record.queued_ms = decision.queued_ms;
+  record.sqlstate = decision.sqlstate.data();
+  if (decision.source == Source::local) record.action = "refused";
+  if (from_cache(decision.source)) record.action = "cache";
+  return record;
+}
+
 std::vector<DecisionRecord> Statistics::decisions(std::size_t limit, const DecisionFilter& filter) const {
   const std::lock_guard lock(mutex_);
   std::vector<DecisionRecord> records;
@@ -196,16 +215,7 @@ std::vector<DecisionRecord> Statistics::decisions(std::size_t limit, const Decis
         differs(filter.trace_id, d.trace_id)) {
       continue;
     }
-    DecisionRecord& record = records.emplace_back(*at->decision);
-    record.id = at->id;
-    record.unix_us = at->unix_us;
-    record.rows = at->rows;
-    record.actual_ms = at->actual_ms;
-    record.source = to_string(at->source);
-    record.queued_ms = at->queued_ms;
-    record.sqlstate = at->sqlstate.data();
-    if (at->source == Source::local) record.action = "refused";
-    if (from_cache(at->source)) record.action = "cache";
+    records.push_back(record_of(*at));
   }
   return records;
 }

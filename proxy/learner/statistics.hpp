@@ -30,20 +30,6 @@ class Statistics {
   std::map<std::string, PredictionAccuracy> accuracy() const;
 
  private:
-  struct Entry {
-    QueryStatistics totals;  ///< without what quantiles and the last plan say: queries() adds it
-    Histogram microseconds, q_error_permille;
-    std::shared_ptr<const DecisionRecord> last;
-    bool last_cached = false;
-    std::deque<MinuteRecord> minutes;
-  };
-  /// What all executions of one plan share.
-  struct Known {
-    Entry* entry = nullptr;
-    std::shared_ptr<const DecisionRecord> decision;  ///< without what differs from one execution to the next
-    std::uint64_t *acted = nullptr, *answered = nullptr;  ///< into decision_counts_: by the server, from the cache
-    PredictionAccuracy* accuracy = nullptr;  ///< into accuracy_
-  };
   struct Decision {
     std::shared_ptr<const DecisionRecord> decision;
     std::uint64_t id = 0;
@@ -52,8 +38,27 @@ class Statistics {
     Source source = Source::server;
     std::array<char, 6> sqlstate{};  ///< "" on success
   };
+  struct Minute {
+    MinuteRecord sums;
+    Decision slowest;
+  };
+  struct Entry {
+    QueryStatistics totals;  ///< without what quantiles and the last plan say: queries() adds it
+    Histogram microseconds, q_error_permille;
+    std::shared_ptr<const DecisionRecord> last;
+    bool last_cached = false;
+    std::deque<Minute> minutes;
+  };
+  /// What all executions of one plan share.
+  struct Known {
+    Entry* entry = nullptr;
+    std::shared_ptr<const DecisionRecord> decision;  ///< without what differs from one execution to the next
+    std::uint64_t *acted = nullptr, *answered = nullptr;  ///< into decision_counts_: by the server, from the cache
+    PredictionAccuracy* accuracy = nullptr;  ///< into accuracy_
+  };
   static QueryStatistics finished(const Entry& entry);
-  static void add_minute(Entry& entry, const MinuteRecord& one);
+  static void add_minute(Entry& entry, const MinuteRecord& one, const Decision& decision);
+  static DecisionRecord record_of(const Decision& decision);
   Known& known(const std::shared_ptr<const Plan>& plan);
   void evict();
   mutable std::mutex mutex_;

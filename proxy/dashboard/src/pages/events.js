@@ -4,9 +4,9 @@ import { ms, parseTime, time, utc } from '../format.js'
 import { csvButton, simpleTable } from '../table.js'
 
 export function events(root, { query }) {
-  let rows = [], decisions = []
+  let rows = [], decisions = [], lines = []
   const search = h('input', { type: 'search', placeholder: 'Fingerprint, event, reason', 'aria-label': 'Search events', value: query.get('q') ?? '', oninput: draw })
-  const audit = h('section', { class: 'card' }), latest = h('section', { class: 'card' }), mismatches = h('section', { class: 'card' })
+  const audit = h('section', { class: 'card' }), latest = h('section', { class: 'card' }), log = h('section', { class: 'card' }), mismatches = h('section', { class: 'card' })
   const auditColumns = [
     { name: 'time', label: 'When', show: (r) => h('time', { datetime: r.time, title: r.time }, time(Date.parse(r.time), true)) },
     { name: 'event', label: 'Event', show: (r) => h('span', { class: 'badge ' + ({ approved: 'good', disabled: 'bad', mismatch: 'bad', rule_banned: 'bad' }[r.event] ?? '') }, r.event.replaceAll('_', ' ')) },
@@ -17,17 +17,23 @@ export function events(root, { query }) {
     { name: 'database', label: 'Database' }, { name: 'user', label: 'User' }, { name: 'mode', label: 'Mode' }, { name: 'rule', label: 'Rule' }, { name: 'action', label: 'Action', code: true },
     { name: 'reason', label: 'Why', wide: true, show: (d) => d.reason.replaceAll('_', ' ') + (d.detail ? ': ' + d.detail : '') },
     { name: 'predicted_ms', label: 'Predicted', right: true, show: (d) => ms(d.predicted_ms || null) }, { name: 'actual_ms', label: 'Took', right: true, show: (d) => ms(d.actual_ms) }]
-  root.append(h('h1', {}, 'Events and audit'), h('div', { class: 'toolbar' }, search, h('span', { class: 'grow' }), 'Audit ', csvButton('audit', auditColumns, () => rows), 'Decisions ', csvButton('decisions', decisionColumns, () => decisions)), audit, mismatches, latest)
+  root.append(h('h1', {}, 'Events and audit'), h('div', { class: 'toolbar' }, search, h('span', { class: 'grow' }), 'Audit ', csvButton('audit', auditColumns, () => rows), 'Decisions ', csvButton('decisions', decisionColumns, () => decisions)), audit, mismatches, log, latest)
   function draw() {
     const word = search.value.toLowerCase()
     const has = (row) => !word || Object.values(row).join(' ').toLowerCase().includes(word)
     const a = rows.filter(has), d = decisions.filter(has)
     fill(audit, a, () => [h('h2', {}, 'What changed how statements are treated'), simpleTable('Audit', auditColumns, a, 'Nothing yet.')])
+    const l = lines.filter((line) => !word || line.text.toLowerCase().includes(word)).slice(0, 60)
+    fill(log, l.map((line) => line.id), () => [h('h2', {}, 'Log'), h('div', { class: 'tall' }, simpleTable('Log', [
+      { label: 'When', show: (r) => h('time', { title: utc(r.unix_ms) }, time(r.unix_ms)) },
+      { label: 'Level', show: (r) => h('span', { class: 'badge ' + ({ warning: 'bad', error: 'bad', critical: 'bad' }[r.level] ?? '') }, r.level) },
+      { label: 'Line', code: true, wide: true, name: 'text' }], l, 'Nothing yet.'))])
     fill(latest, d, () => [h('h2', {}, 'Newest decisions'), simpleTable('Decisions', decisionColumns, d, 'None yet.')])
   }
   return {
     async update() {
-      const [auditRows, decisionRows, wrong] = await Promise.all([list('audit?limit=300'), get('decisions?limit=60'), show('mismatches')])
+      const [auditRows, decisionRows, wrong, logRows] = await Promise.all([list('audit?limit=300'), get('decisions?limit=60'), show('mismatches'), list('log?limit=300')])
+      lines = logRows
       rows = auditRows
       decisions = decisionRows.rows
       draw()
