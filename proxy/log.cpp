@@ -36,7 +36,8 @@ std::vector<std::pair<std::string, std::string>> log_fields(std::string_view lin
     const auto blank = line.find(' ');
     const auto equals = line.find('=');
     if (equals == std::string_view::npos || equals > blank || !is_key(line.substr(0, equals))) {
-      rest += (rest.empty() ? "" : " ") + std::string(line.substr(0, blank));
+      if (!rest.empty()) rest += ' ';
+      rest += line.substr(0, blank);
       line = blank == std::string_view::npos ? std::string_view() : line.substr(blank + 1);
       continue;
     }

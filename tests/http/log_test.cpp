@@ -40,7 +40,7 @@ TEST_CASE("every line is one JSON object") {
   CHECK(line["fingerprint"] == "0123456789012345");  // digits only, and still no number
   CHECK(line["sqlstate"] == "00000");
   CHECK(line["ts"].get<std::string>().size() == 27);
-  for (const std::string text : {std::string("\"quotes\" and \\ and \n line"), std::string("\xff\xfe no utf-8"), std::string("nul \0 byte", 10), std::string()})
+  for (const std::string& text : {std::string("\"quotes\" and \\ and \n line"), std::string("\xff\xfe no utf-8"), std::string("nul \0 byte", 10), std::string()})
     CHECK(formatted(text, spdlog::level::warn)["level"] == "warning");
 }
 
