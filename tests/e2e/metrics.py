@@ -167,7 +167,7 @@ plain = {(s.name, tuple(sorted(s.labels.items()))) for f in parser.text_string_t
 text = get("/metrics", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5", "application/openmetrics-text; version=1.0.0")
 families = list(openmetrics.parser.text_string_to_metric_families(text))
 opened = {(s.name, tuple(sorted(s.labels.items()))) for f in families for s in f.samples}
-check("OpenMetrics has the samples of the text format", plain == opened and len(plain) > 300, sorted(plain ^ opened)[:5])
+check("OpenMetrics has the samples of the text format", plain == opened and len(plain) > 150, (len(plain), sorted(plain ^ opened)[:5]))
 check("its counters are counters", {f.name: f.type for f in families}["pgsteer_queries"] == "counter", "")
 
 labels = set()
