@@ -70,6 +70,7 @@ Awaitable<void> Session::on_query(std::string_view message) {
     if (closing_) co_return;
     if (!admitted) {
       if (refusal_) refuse_query();
+      co_await drain_to_client();
       co_return;
     }
     if (waited) plan = make_plan(text, {}, false);  // DDL, a ban or a new policy may have come meanwhile

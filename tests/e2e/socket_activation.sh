@@ -39,8 +39,8 @@ def start(descriptors, whose=None):
         os.dup2(output, 1), os.dup2(output, 2)
         os.closerange(3 + len(descriptors), 200)
         environment = dict(os.environ, LISTEN_FDS=str(len(descriptors)), LISTEN_PID=str(whose or os.getpid()), NOTIFY_SOCKET=run + "/notify")
-        # listen.port is the server's own: were it not for the descriptors, it could not start
-        os.execve(program, [program, "run", "--upstream", upstream, "--listen", "127.0.0.1:1", "--state-dir", state, "--set", "http.port=0"], environment)
+        # that address is taken, by the supervisor: without the descriptors it cannot start
+        os.execve(program, [program, "run", "--upstream", upstream, "--listen", "127.0.0.1:%d" % port, "--state-dir", state, "--set", "http.port=0"], environment)
     return pid
 
 

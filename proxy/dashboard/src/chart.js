@@ -19,7 +19,7 @@ function colour(name) {
 export function chart({ title, series, unit, onrange, height = 220 }) {
   let data = [[], ...series.map(() => [])]
   let plot
-  const canvas = h('div', { class: 'canvas' })
+  const canvas = h('div', { class: 'canvas', style: `min-height: ${height + 30}px` })
   const summary = h('p', { class: 'hidden-text' })
   const tableBox = h('div', { class: 'scroll chart-table', hidden: true, tabindex: 0, role: 'region', 'aria-label': title + ', as a table' })
   const toggle = h('button', { type: 'button', 'aria-expanded': 'false', onclick: () => {
@@ -64,7 +64,7 @@ export function chart({ title, series, unit, onrange, height = 220 }) {
     legend: { live: true },
     scales: { x: { time: true }, y: { range: (self, low, high) => [0, high > 0 ? high * 1.08 : 1] } },
     axes: [
-      { stroke: colour('--soft'), grid: { stroke: colour('--line'), width: 1 }, ticks: { stroke: colour('--line') }, values: (self, ticks) => ticks.map((t) => time(t * 1000).replace(/:\d\d$/, '')) , space: 70 },
+      { stroke: colour('--soft'), grid: { stroke: colour('--line'), width: 1 }, ticks: { stroke: colour('--line') }, values: (self, ticks) => ticks.map((t) => (ticks.at(-1) - ticks[0] < 600 ? time(t * 1000) : time(t * 1000).replace(/:\d\d$/, ''))), space: 80 },
       { stroke: colour('--soft'), grid: { stroke: colour('--line'), width: 1 }, ticks: { stroke: colour('--line') }, values: (self, ticks) => ticks.map((t) => unit(t)), size: 70 },
     ],
     series: [{ label: 'time', value: (self, at) => (at ? time(at * 1000) : '–') },

@@ -58,7 +58,7 @@ PY
 proxied python3 "$WORK/traffic.py" 12
 console TRAIN >/dev/null
 for _ in $(seq 60); do [ "$(console 'SHOW MODELS' | wc -l)" -gt 0 ] && break; sleep 1; done
-PGPORT=$PROXY_PORT python3 "$WORK/traffic.py" 600 &
+PGPORT=$PROXY_PORT python3 "$WORK/traffic.py" 600 2>"$WORK/traffic.log" &
 PIDS+=($!)
 sleep 5
 known=$(curl -s "http://127.0.0.1:$HTTP_PORT/api/v1/queries?limit=20000" | python3 -c 'import json, sys; print(len(json.load(sys.stdin)["rows"]))')

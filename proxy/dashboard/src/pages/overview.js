@@ -10,7 +10,7 @@ export function overview(root) {
   const latency = chart({ title: 'Latency', unit: ms, series: [{ name: 'p50' }, { name: 'p95' }, { name: 'p99' }] })
   const busiest = h('section', { class: 'card' }), changed = h('section', { class: 'card' }), health = h('section', { class: 'card' }), advice = h('section', { class: 'card' })
   root.append(h('h1', {}, 'Overview'), tiles, h('div', { class: 'two' }, rate.element, latency.element),
-    h('div', { class: 'two' }, busiest, h('div', {}, changed, health)), advice)
+    h('div', { class: 'two' }, h('div', {}, busiest, health), changed), advice)
   let round = 0
 
   async function loadTrend() {
@@ -42,10 +42,12 @@ export function overview(root) {
       { label: 'Statement', code: true, show: (r) => r.fingerprint ? h('a', { href: '#/statements/' + r.fingerprint }, r.fingerprint.slice(0, 8)) : '' },
       { label: 'What and why', wide: true, show: (r) => [r.label, r.why].filter(Boolean).join(': ') },
     ], audit, 'Nothing yet: pgsteer has not changed how any statement is treated.'), h('p', {}, h('a', { href: '#/events' }, 'All events'))])
+    const plain = ({ status, detail }) => status === 'ok' && !detail
     fill(health, checks, () => [h('h2', {}, 'Health'), simpleTable('Health', [
       { label: 'Check', name: 'check' },
       { label: 'Status', show: (r) => h('span', { class: 'badge ' + (r.status === 'ok' ? 'good' : ['off', 'none yet', 'working'].includes(r.status) ? '' : 'bad') }, r.status) },
-      { label: 'Detail', name: 'detail', wide: true }], checks)])
+      { label: 'Detail', name: 'detail', wide: true }], checks.filter((row) => !plain(row))),
+      h('p', { class: 'quiet' }, 'Also ok: ', checks.filter(plain).map((row) => row.check).join(', '), '.')])
     fill(advice, hints, () => [h('h2', {}, 'Advice'), simpleTable('Advice', [
       { label: 'Statement', code: true, show: (r) => h('a', { href: '#/statements/' + r.fingerprint }, r.fingerprint.slice(0, 8)) },
       { label: 'What', name: 'advice' }, { label: 'Evidence', name: 'evidence', wide: true },

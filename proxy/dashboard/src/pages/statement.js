@@ -122,7 +122,7 @@ export function statement(root, { argument: fingerprint, query }) {
       if (e.queued_ms > 1) facts.push(`Before that it waited ${ms(e.queued_ms)} for a place in lane “${e.lane}”.`)
       const usual = s.totals.p50_ms
       if (usual > 0) facts.push(e.actual_ms > 1.5 * usual ? `That is ${(e.actual_ms / usual).toFixed(1)}× its median since start (${ms(usual)}).` : `Its median since start is ${ms(usual)}.`)
-      if (e.predicted_ms > 0 && !cached(e)) facts.push(e.actual_ms > e.high_ms ? `Predicted were ${ms(e.predicted_ms)}, at most ${ms(e.high_ms)}: its plan or its load was another than usual.` : e.actual_ms < e.low_ms ? `Predicted were ${ms(e.predicted_ms)}, more than it took.` : `Predicted were ${ms(e.predicted_ms)} (90 %: ${ms(e.low_ms)} to ${ms(e.high_ms)}): as expected.`)
+      if (e.predicted_ms > 0 && !cached(e)) facts.push(e.actual_ms > e.high_ms ? `Predicted were ${ms(e.predicted_ms)}, at most ${ms(e.high_ms)}: its plan or its load was another than usual.` : e.actual_ms < e.low_ms ? `Predicted were ${ms(e.predicted_ms)}, more than it took.` : `Predicted were ${ms(e.predicted_ms)} (90 %: ${ms(e.low_ms)} to ${ms(e.high_ms)}): inside of what was expected.`)
       const then = line.points.filter((p) => Math.abs(p.unix_ms - e.time_ms) < 30000 && p.p95_ms > 0).map((p) => p.p95_ms)
       const all = line.points.filter((p) => p.p95_ms > 0).map((p) => p.p95_ms).sort((a, b) => a - b)
       if (then.length && all.length > 20) {
