@@ -25,7 +25,7 @@ tables=$(grep -ohE "show\('[a-z_]+'" "$sources"/*.js "$sources"/pages/*.js | cut
 [ "$(wc -l <<<"$tables")" -ge 12 ] && pass "tables are asked for: $(wc -l <<<"$tables")" || fail "tables" "$tables"
 for table in $tables; do equal "show/$table" 200 "$(curl -s -o /dev/null -w '%{http_code}' "$url/api/v1/show/$table")"; done
 for _ in $(seq 50); do fingerprint=$(curl -s "$url/api/v1/queries" | grep -o '"fingerprint":"[0-9a-f]*"' | head -1 | cut -d'"' -f4); [ -n "$fingerprint" ] && break; sleep 0.2; done
-for path in $(grep -ohE "(get|list|rows)\(['\`][a-z]+[^'\`\$]*" "$sources"/*.js "$sources"/pages/*.js | sed -E "s/^[a-z]+\(['\`]//" | sort -u); do
+for path in $(grep -ohP "(?<![.\w])(get|list|rows)\(['\`][a-z]+[^'\`\$]*" "$sources"/*.js "$sources"/pages/*.js | sed -E "s/^[a-z]+\(['\`]//" | sort -u); do
   case $path in statements/) path=statements/$fingerprint ;; *=) path=${path}100 ;; show/) continue ;; esac
   equal "$path" 200 "$(curl -s -o "$WORK/answer" -w '%{http_code}' "$url/api/v1/$path")"
 done

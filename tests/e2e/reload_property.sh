@@ -41,7 +41,6 @@ CHANGEABLE = {  # key -> a valid value in TOML and as SHOW CONFIG prints it
     "upstream.connect_timeout": lambda: random.choice([('"3s"', "3s"), ('"4500ms"', "4500ms"), ('"1min"', "1min")]),
     "limits.max_client_conn": lambda: (lambda n: (str(n), str(n)))(random.randint(100, 9999)),
     "limits.login_timeout": lambda: random.choice([('"20s"', "20s"), ('"2min"', "2min")]),
-    "mode.default": lambda: (lambda m: ('"%s"' % m, m))(random.choice(MODES)),
     "cache.redis_min_cost": lambda: random.choice([('"0"', "0"), ('"5ms"', "5ms")]),
     "learning.flush_interval": lambda: random.choice([('"50ms"', "50ms"), ('"1s"', "1s")]),
     "learning.max_rows": lambda: (lambda n: (str(n), str(n)))(random.randint(1000, 10**6)),
@@ -49,14 +48,14 @@ CHANGEABLE = {  # key -> a valid value in TOML and as SHOW CONFIG prints it
     "console.stats_users": lambda: random.choice([("[]", ""), ('["a", "b"]', "a,b")]),
     "log.min_duration": lambda: random.choice([('"0"', "0"), ('"10s"', "10s")]),
 }
-FIXED = {  # valid, but only after a restart: what is in force must not move
-    "upstream.url": '"postgresql://127.0.0.1:9"', "listen.backlog": "7", "limits.max_analysed_bytes": '"1kB"', "limits.analysis_cache_entries": "3",
+FIXED = {  # valid, but only after a restart (and --mode wins over the file): what is in force must not move
+    "mode.default": '"canary"', "upstream.url": '"postgresql://127.0.0.1:9"', "listen.backlog": "7", "limits.max_analysed_bytes": '"1kB"', "limits.analysis_cache_entries": "3",
     "threads.count": "7", "cache.memory_bytes": '"1MB"', "learning.seed": "99", "console.database": '"elsewhere"', "log.format": '"json"', "state_dir": '"/nowhere"',
 }
 WRONG = ["[limits]\nmax_client_conn = 0", "[limits]\nmax_client_con = 5", "[limitz]\n", "[mode]\ndefault = \"automatic\"", "[limits\n", "x = ", "[log]\nlevel = 3",
          "[learning]\nflush_interval = \"5 parsecs\"", "[console]\nadmin_users = \"bob\"", "[cache]\nredis_deadline = \"2h\"", "\x00", "[upstream]\nurl = \"mysql://x\"",
          "[mode]\ndefault = \"off\"\n[mode]\ndefault = \"auto\""]
-WRONG_RULE = ["mode = \"automatic\"", "mode = 3", "match = { databse = \"x\" }", "match = \"x\"", "cache = { mode = \"bounded\" }", "limits = { max_predicted = \"soon\" }",
+WRONG_RULE = ["mode = \"automatic\"", "mode = 3", "match = { databse = \"x\" }", "match = \"x\"", "cache = { mode = \"bonded\" }", "limits = { max_predicted = \"soon\" }",
               "lane = 5", "mode =", "canary = { share = 2.0 }", "nonsense = true", "steer = { budget = \"200%\" }"]
 
 
