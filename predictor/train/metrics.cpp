@@ -32,18 +32,21 @@ double conformal_half_width(std::vector<double> log_errors, double share) {
 }
 
 double template_half_width(const std::vector<std::vector<double>>& by_template, double share) {
-  std::vector<double> widths;
-  for (std::vector<double> errors : by_template) {
-    if (errors.empty()) continue;
-    std::sort(errors.begin(), errors.end());
-    widths.push_back(errors[std::min(errors.size() - 1, static_cast<std::size_t>(share * double(errors.size())))]);
+  std::vector<std::pair<double, double>> errors;  // error, share of its template
+  std::size_t templates = 0;
+  for (const std::vector<double>& list : by_template) {
+    templates += !list.empty();
+    for (const double error : list) errors.emplace_back(error, 1.0 / double(list.size()));
   }
-  if (widths.empty()) return 3.0;
-  std::sort(widths.begin(), widths.end());
-  const auto n = widths.size();
-  const auto rank = static_cast<std::size_t>(std::ceil(share * double(n + 1)));
-  const double width = rank <= n ? widths[rank - 1] : widths.back() * (1 + 2.0 / double(n));
-  return std::clamp(width, 0.01, 8.0);
+  if (errors.empty()) return 3.0;
+  std::sort(errors.begin(), errors.end());
+  const double wanted = share * double(templates + 1);
+  double inside = 0;
+  for (const auto& [error, weight] : errors) {
+    inside += weight;
+    if (inside >= wanted - 1e-9) return std::clamp(error, 0.01, 8.0);
+  }
+  return std::clamp(errors.back().first * (1 + 2.0 / double(templates)), 0.01, 8.0);
 }
 
 }  // namespace pgsteer::predictor

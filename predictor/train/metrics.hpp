@@ -18,8 +18,8 @@ QErrors q_errors(std::vector<double> log_errors);
 /// finite-sample correction). With fewer than ten rows: at least 1.0, i.e. a factor e.
 double conformal_half_width(std::vector<double> log_errors, double share);
 
-/// The same for templates never seen: the unit of evidence is the template, not the row. From the errors of each
-/// held-out template; with fewer than nine templates the widest one, and more the fewer there are.
+/// The same for templates never seen: every held-out template counts once, whatever its number of rows, and one more is
+/// supposed to be missed altogether. With fewer than nine templates wider than the widest, the more so the fewer there are.
 double template_half_width(const std::vector<std::vector<double>>& by_template, double share);
 
 }  // namespace pgsteer::predictor

@@ -1,9 +1,11 @@
 // From feedback to a registered model, in three stages on one thread:
-//   1. fit on the oldest rows; the next rows stop it and calibrate the interval
+//   1. fit on the oldest rows; the next rows stop it and calibrate the interval; four fits, each without a quarter of the
+//      templates, calibrate the interval of statements never seen
 //   2. refit on everything older than the test rows -> the figures that are reported, and the comparison
 //   3. refit on all rows with the same number of trees -> what is registered (the newest rows and the held-out
 //      templates would be lost to production otherwise)
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -13,6 +15,9 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "predictor/context.hpp"
+#include "predictor/hash.hpp"
+#include "predictor/models/base.hpp"
 #include "predictor/models/booster.hpp"
 #include "predictor/models/meta.hpp"
 #include "predictor/predictor.hpp"
@@ -30,43 +35,58 @@ using SteadyClock = std::chrono::steady_clock;
 constexpr std::size_t max_training_rows = 200'000;
 constexpr double test_share = 0.15;
 constexpr float censored_weight = 0.5f;    // a time-out says "at least": half a vote for its lower bound
-constexpr double history_dropout = 0.15;   // rows trained as if seen for the first time, for new templates and restarts
+constexpr double first_sights = 60'000;    // rows trained a second time as if never seen before, for new templates and restarts
+constexpr std::size_t folds = 4;
+constexpr std::size_t min_class_rows = 100, min_class_templates = 12;
 constexpr std::size_t min_compared_rows = 30;
 constexpr double interval_share = 0.9;
+constexpr double needed_win = 1.645;       // standard errors: one-sided 5 %
 
 /// The rows of some parts as XGBoost wants them.
 struct Matrix {
   std::vector<float> values, target, weight;
   std::vector<std::size_t> index;  ///< into the dataset
   TrainingRows view() const { return {values, target, weight, index.size()}; }
+  void add(const Matrix& other) {
+    const auto join = [](auto& list, const auto& more) { list.insert(list.end(), more.begin(), more.end()); };
+    join(values, other.values);
+    join(target, other.target);
+    join(weight, other.weight);
+    join(index, other.index);
+  }
 };
 
 bool first_sight(Part part) { return part == Part::unseen_calibrate || part == Part::unseen_test; }
 
-void append(Matrix& out, const Dataset& data, std::size_t i, bool forget) {
+void append(Matrix& out, const Dataset& data, const Base& base, std::size_t i, bool forget) {
   out.values.insert(out.values.end(), data.row(i), data.row(i) + data.width);
-  if (forget) forget_history(out.values.data() + out.values.size() - data.width);
-  out.target.push_back(data.log_ms[i]);
+  float* row = out.values.data() + out.values.size() - data.width;
+  if (forget) forget_history(row);
+  out.target.push_back(static_cast<float>(double(data.log_ms[i]) - base(row)));
   out.weight.push_back(data.censored[i] ? censored_weight : 1.0f);
   out.index.push_back(i);
 }
 
-/// Rows to train on, with history dropped from a seeded share of them.
-Matrix to_train(const Dataset& data, std::uint64_t seed, auto&& wanted) {
+/// Rows to train on: each as it was, and (a seeded share, where there are many) once more without its past.
+Matrix to_train(const Dataset& data, const Base& base, std::uint64_t seed, auto&& wanted) {
   Matrix out;
   std::mt19937_64 random(seed);
+  static const auto count = static_cast<std::size_t>(std::max(0, feature_index("history_count")));
+  const double share = first_sights / double(std::max<std::size_t>(data.rows(), 1));
   for (std::size_t i = 0; i < data.rows(); ++i) {
-    const bool forget = double(random() >> 11) * 0x1p-53 < history_dropout;  // drawn for every row: same for all stages
-    if (wanted(data.parts[i])) append(out, data, i, forget);
+    const bool again = double(random() >> 11) * 0x1p-53 < share;  // drawn for every row: same for all stages
+    if (!wanted(i)) continue;
+    append(out, data, base, i, false);
+    if (again && data.row(i)[count] > 0) append(out, data, base, i, true);
   }
   return out;
 }
 
 /// Rows to judge on: exactly as they would be asked.
-Matrix to_judge(const Dataset& data, Part part) {
+Matrix to_judge(const Dataset& data, const Base& base, Part part) {
   Matrix out;
   for (std::size_t i = 0; i < data.rows(); ++i)
-    if (data.parts[i] == part && !data.censored[i]) append(out, data, i, first_sight(part));
+    if (data.parts[i] == part && !data.censored[i]) append(out, data, base, i, first_sight(part));
   return out;
 }
 
@@ -84,9 +104,10 @@ class Training {
     if (!registry_.lock(&result_.message) || !load()) return result_;
     find_parent();
     split(data_, options_.seed, test_share_against_parent());
-    judge_stop_ = to_judge(data_, Part::stop);
-    judge_seen_ = to_judge(data_, Part::test_seen);
-    judge_unseen_ = to_judge(data_, Part::unseen_test);
+    find_base();
+    judge_stop_ = to_judge(data_, base_, Part::stop);
+    judge_seen_ = to_judge(data_, base_, Part::test_seen);
+    judge_unseen_ = to_judge(data_, base_, Part::unseen_test);
     if (!stage_one() || !stage_two()) return result_;
     fit_baselines();
     if (!worth_registering()) return result_;
@@ -114,6 +135,18 @@ class Training {
       return stop(fmt::format("not registered: {} usable rows of feature schema {}, {} needed", usable, hex64(feature_schema()),
                               std::max(options_.min_rows, 20)));
     return true;
+  }
+
+  /// The plan's prices, from the oldest rows alone.
+  void find_base() {
+    std::vector<const float*> rows;
+    std::vector<float> log_ms;
+    for (std::size_t i = 0; i < data_.rows(); ++i) {
+      if (data_.parts[i] != Part::fit || data_.censored[i]) continue;
+      rows.push_back(data_.row(i));
+      log_ms.push_back(data_.log_ms[i]);
+    }
+    base_ = fit_base(rows, log_ms);
   }
 
   void find_parent() {
@@ -158,36 +191,78 @@ class Training {
   }
 
   bool stage_one() {
-    const Matrix train = to_train(data_, options_.seed, [](Part p) { return p == Part::fit; });
+    const Matrix train = to_train(data_, base_, options_.seed, [this](std::size_t i) { return data_.parts[i] == Part::fit; });
     if (train.index.empty() || judge_stop_.index.empty()) return stop("not registered: too few rows outside the held-out templates");
-    const BoostResult made = train_stage(train, &judge_stop_, std::clamp(options_.max_trees, 1, 2000), 0.02, 0.3);
+    const BoostResult made = train_stage(train, &judge_stop_, std::clamp(options_.max_trees, 1, 2000), 0.02, 0.2);
     if (!made.error.empty()) return stop(made.error);
     trees_ = made.trees;
-    const Matrix seen = to_judge(data_, Part::calibrate), unseen = to_judge(data_, Part::unseen_calibrate);
+    const Matrix seen = to_judge(data_, base_, Part::calibrate);
     std::vector<float> predicted;
     if (!predict(made.model, seen, predicted)) return false;
-    interval_ = conformal_half_width(errors_of(predicted, seen), interval_share);
-    if (!predict(made.model, unseen, predicted)) return false;
-    add_unseen(unseen, errors_of(predicted, unseen));
-    interval_unseen_ = unseen_interval();
+    const std::vector<double> errors = errors_of(predicted, seen);
+    interval_ = conformal_half_width(errors, interval_share);
+    std::array<std::vector<double>, statement_classes> by_class;
+    for (std::size_t i = 0; i < errors.size(); ++i) by_class[class_of(seen.index[i])].push_back(errors[i]);
+    for (std::size_t c = 0; c < statement_classes; ++c)
+      if (by_class[c].size() >= min_class_rows) seen_by_class_[c] = conformal_half_width(by_class[c], interval_share);
+    return cross_calibrate();
+  }
+
+  std::size_t class_of(std::size_t row) const { return static_cast<std::size_t>(class_of_row(data_.row(row))); }
+
+  /// The intervals of statements never seen, from every template's errors under a model that was not trained on it.
+  bool cross_calibrate() {
+    const auto fold_of = [this](std::size_t i) { return StableHash().add(data_.fingerprints[data_.templates[i]]).add("fold").value() % folds; };
+    const double share = first_sights / 2 / double(std::max<std::size_t>(data_.rows(), 1));
+    std::array<Matrix, folds> parts;
+    std::mt19937_64 random(options_.seed);
+    for (std::size_t i = 0; i < data_.rows(); ++i) {
+      const bool taken = double(random() >> 11) * 0x1p-53 < share;
+      const Part part = data_.parts[i];
+      if (!taken || data_.censored[i] || part == Part::test_seen || part == Part::unseen_test || part == Part::later) continue;
+      append(parts[fold_of(i)], data_, base_, i, true);
+    }
+    for (std::size_t fold = 0; fold < folds; ++fold) {
+      Matrix others;
+      for (std::size_t other = 0; other < folds; ++other)
+        if (other != fold) others.add(parts[other]);
+      if (others.index.empty() || parts[fold].index.empty()) continue;
+      const double from = 0.2 + 0.05 * double(fold);
+      const BoostResult made = train_stage(others, nullptr, trees_, from, from + 0.05);
+      std::vector<float> predicted;
+      if (!made.error.empty()) return stop(made.error);
+      if (!predict(made.model, parts[fold], predicted)) return false;
+      add_unseen(parts[fold], errors_of(predicted, parts[fold]));
+    }
+    interval_unseen_ = unseen_interval(&unseen_by_class_);
     return true;
   }
 
   void add_unseen(const Matrix& rows, const std::vector<double>& errors) {
-    for (std::size_t i = 0; i < errors.size(); ++i) unseen_by_template_[data_.templates[rows.index[i]]].push_back(errors[i]);
+    for (std::size_t i = 0; i < errors.size(); ++i) unseen_by_template_[{class_of(rows.index[i]), data_.templates[rows.index[i]]}].push_back(errors[i]);
   }
 
-  /// Never narrower than for known templates.
-  double unseen_interval() const {
+  /// Of all, and by class where there are templates enough.
+  double unseen_interval(std::array<double, statement_classes>* by_class) const {
     std::vector<std::vector<double>> lists;
-    for (const auto& [id, errors] : unseen_by_template_) lists.push_back(errors);
-    return std::max(interval_ * 1.2, template_half_width(lists, interval_share));
+    std::array<std::vector<std::vector<double>>, statement_classes> classes;
+    for (const auto& [key, errors] : unseen_by_template_) {
+      lists.push_back(errors);
+      classes[key.first].push_back(errors);
+    }
+    for (std::size_t c = 0; c < statement_classes; ++c)
+      (*by_class)[c] = classes[c].size() >= min_class_templates ? template_half_width(classes[c], interval_share) : 0;
+    return std::max(interval_, template_half_width(lists, interval_share));
   }
 
   bool stage_two() {
-    const Matrix train = to_train(data_, options_.seed, [](Part p) { return p == Part::fit || p == Part::stop || p == Part::calibrate; });
-    result_.rows_train = static_cast<std::int64_t>(train.index.size());
-    const BoostResult made = train_stage(train, nullptr, trees_, 0.3, 0.6);
+    const auto older = [this](std::size_t i) {
+      const Part p = data_.parts[i];
+      return p == Part::fit || p == Part::stop || p == Part::calibrate;
+    };
+    const Matrix train = to_train(data_, base_, options_.seed, older);
+    for (std::size_t i = 0; i < data_.rows(); ++i) result_.rows_train += older(i);
+    const BoostResult made = train_stage(train, nullptr, trees_, 0.4, 0.65);
     if (!made.error.empty()) return stop(made.error);
     std::vector<float> predicted;
     if (!predict(made.model, judge_seen_, predicted)) return false;
@@ -206,14 +281,21 @@ class Training {
     result_.seen_p90_q = seen.p90;
     result_.unseen_median_q = unseen.median;
     result_.unseen_p90_q = unseen.p90;
-    const auto covered = [](const std::vector<double>& errors, double half) {
-      return std::count_if(errors.begin(), errors.end(), [half](double error) { return error <= half; });
+    const auto covered = [this](const std::vector<double>& errors, const Matrix& rows, const auto& by_class, double half) {
+      std::ptrdiff_t inside = 0;
+      for (std::size_t i = 0; i < errors.size(); ++i) {
+        const double own = by_class[class_of(rows.index[i])];
+        inside += errors[i] <= (own > 0 ? own : half);
+      }
+      return inside;
     };
+    const auto in_seen = covered(seen_errors_, judge_seen_, seen_by_class_, interval_);
+    const auto in_unseen = covered(unseen_errors_, judge_unseen_, unseen_by_class_, interval_unseen_);
     const std::size_t all = seen.rows + unseen.rows;
-    if (all > 0) result_.coverage = double(covered(seen_errors_, interval_) + covered(unseen_errors_, interval_unseen_)) / double(all);
+    if (all > 0) result_.coverage = double(in_seen + in_unseen) / double(all);
     const auto share = [](std::ptrdiff_t n, std::size_t of) { return of ? Json(double(n) / double(of)) : Json(); };
-    coverage_["seen"] = share(covered(seen_errors_, interval_), seen.rows);
-    coverage_["unseen"] = share(covered(unseen_errors_, interval_unseen_), unseen.rows);
+    coverage_["seen"] = share(in_seen, seen.rows);
+    coverage_["unseen"] = share(in_unseen, unseen.rows);
   }
 
   void fit_baselines() {
@@ -243,16 +325,39 @@ class Training {
     }
   }
 
+  /// How many standard errors the mean gain is above nothing. Rows of a template err together: it counts as one witness, so
+  /// that a hot statement cannot promote a model by itself.
+  static double win(const std::map<std::uint32_t, std::vector<double>>& by_template) {
+    double sum = 0, rows = 0, squares = 0;
+    for (const auto& [id, list] : by_template) {
+      for (const double gain : list) sum += gain;
+      rows += double(list.size());
+    }
+    const double mean = rows > 0 ? sum / rows : 0;
+    for (const auto& [id, list] : by_template) {
+      double off = 0;
+      for (const double gain : list) off += gain - mean;
+      squares += off * off;
+    }
+    const double templates = double(by_template.size());
+    if (templates < 2) return mean > 0 ? std::sqrt(rows) * mean : 0;
+    const double error = std::sqrt(squares * templates / (templates - 1)) / rows;
+    return error > 0 ? mean / error : mean > 0 ? 1e9 : 0;
+  }
+
   /// Against the current version, on the test rows newer than what it was made from.
   bool worth_registering() {
     result_.message = summary();
     if (!parent_) return true;
     const std::vector<float> old = parent_->predict(judge_seen_.values, judge_seen_.index.size());
     std::vector<double> mine, theirs;
+    std::map<std::uint32_t, std::vector<double>> differences;
     for (std::size_t i = 0; i < old.size(); ++i) {
       if (data_.unix_us[judge_seen_.index[i]] <= parent_meta_.to_unix_us) continue;
+      const double current = std::abs(double(old[i]) - double(data_.log_ms[judge_seen_.index[i]]));
+      differences[data_.templates[judge_seen_.index[i]]].push_back(current - seen_errors_[i]);
       mine.push_back(seen_errors_[i]);
-      theirs.push_back(std::abs(double(old[i]) - double(judge_seen_.target[i])));
+      theirs.push_back(current);
     }
     const QErrors new_errors = q_errors(mine), old_errors = q_errors(theirs);
     compared_ = {{"version", parent_version_}, {"rows", mine.size()}, {"mean_log_new", new_errors.mean_log}, {"mean_log_current", old_errors.mean_log},
@@ -261,9 +366,9 @@ class Training {
     if (mine.size() < min_compared_rows)
       return stop(fmt::format("not registered: {} test rows are newer than the data of {}, {} needed to compare; {}", mine.size(), parent_version_,
                               min_compared_rows, summary()));
-    if (!(new_errors.mean_log < old_errors.mean_log))
-      return stop(fmt::format("not registered: {} is as good on the {} newest rows (mean log error {:.3f} against {:.3f}); {}", parent_version_,
-                              mine.size(), old_errors.mean_log, new_errors.mean_log, summary()));
+    if (const double z = win(differences); !(z > needed_win))
+      return stop(fmt::format("not registered: no sound win over {} on the {} newest rows (mean log error {:.3f} against {:.3f}, z {:.1f}, {:.2f} needed); {}",
+                              parent_version_, mine.size(), old_errors.mean_log, new_errors.mean_log, z, needed_win, summary()));
     return true;
   }
 
@@ -274,9 +379,26 @@ class Training {
   }
 
   bool stage_three() {
-    const Matrix train = to_train(data_, options_.seed, [](Part) { return true; });
-    final_ = train_stage(train, nullptr, trees_, 0.6, 0.97);
+    const Matrix train = to_train(data_, base_, options_.seed, [](std::size_t) { return true; });
+    final_ = train_stage(train, nullptr, trees_, 0.65, 0.97);
     return final_.error.empty() || stop(final_.error);
+  }
+
+  /// Least and greatest of each feature; of what changes by itself (age, load, time, number of runs) nothing.
+  std::vector<std::pair<float, float>> ranges() const {
+    std::vector<std::pair<float, float>> out(data_.width, {1.0f, -1.0f});
+    for (std::size_t column = 0; column < data_.width; ++column) {
+      float low = std::numeric_limits<float>::max(), high = std::numeric_limits<float>::lowest();
+      for (std::size_t i = 0; i < data_.rows(); ++i) {
+        const float value = data_.row(i)[column];
+        if (!std::isnan(value)) low = std::min(low, value), high = std::max(high, value);
+      }
+      const std::string& name = feature_names()[column];
+      const bool drifts = name.starts_with("history_") || name.starts_with("load_") || name.starts_with("time_");
+      out[column] = drifts || low > high ? std::pair(std::numeric_limits<float>::lowest(), std::numeric_limits<float>::max())
+                                         : std::pair(low - 0.05f * std::abs(low), high + 0.05f * std::abs(high));
+    }
+    return out;
   }
 
   std::string metrics() const;
@@ -293,7 +415,9 @@ class Training {
   std::string parent_version_, parent_note_;
   int trees_ = 0;
   double interval_ = 0, interval_unseen_ = 0;
-  std::map<std::uint32_t, std::vector<double>> unseen_by_template_;
+  Base base_;
+  std::array<double, statement_classes> seen_by_class_{}, unseen_by_class_{};
+  std::map<std::pair<std::size_t, std::uint32_t>, std::vector<double>> unseen_by_template_;  ///< (class, template) -> errors
   std::vector<double> seen_errors_, unseen_errors_, baseline_seen_, baseline_unseen_, template_median_;
   Json coverage_ = Json::object(), compared_;
   BoostResult final_;
@@ -356,7 +480,10 @@ void Training::publish() {
   meta.to_unix_us = data_.unix_us.back();
   meta.interval_log = interval_;
   add_unseen(judge_unseen_, unseen_errors_);  // the figures are made: now the test templates may give evidence too
-  meta.interval_unseen_log = unseen_interval();
+  meta.interval_unseen_log = unseen_interval(&meta.unseen_by_class);
+  meta.seen_by_class = seen_by_class_;
+  meta.base = base_;
+  meta.ranges = ranges();
   meta.objective = BoostOptions{}.objective;
   meta.masked = data_.masked;
   meta.model_bytes = final_.model.size();
@@ -364,7 +491,7 @@ void Training::publish() {
   const auto loads = [](const std::string& directory, std::string* error) { return Model::load(directory, error) != nullptr; };
   std::string error;
   if (!registry_.publish(meta.version, {{"model.ubj", final_.model}, {"meta.json", to_json(meta)}, {"metrics.json", metrics()}}, loads, &error) ||
-      !registry_.make_current(meta.version, &error)) {
+      !(registry_.pinned().empty() ? registry_.make_current(meta.version, &error) : true)) {
     stop("not registered: " + error);
     return;
   }

@@ -199,13 +199,13 @@ TEST_CASE("a model that is missing, cut, changed or foreign is refused with the 
   refused_as(flipped, meta, "hash differs");
   refused_as(bytes, "", "not a JSON object");
   refused_as(bytes, meta.substr(0, meta.size() / 2), "not a JSON object");
-  refused_as(bytes, "{}", "expected format 1");
+  refused_as(bytes, "{}", "expected format 2");
   Json changed = Json::parse(meta);
   changed["feature_schema"] = "00000000deadbeef";
   refused_as(bytes, changed.dump(), "feature schema 00000000deadbeef");
   changed = Json::parse(meta);
-  changed["format"] = 2;
-  refused_as(bytes, changed.dump(), "found 2");
+  changed["format"] = 3;
+  refused_as(bytes, changed.dump(), "found 3");
   changed = Json::parse(meta);
   changed["interval_log"] = -1;
   refused_as(bytes, changed.dump(), "interval");
@@ -317,7 +317,7 @@ TEST_CASE("the model leads where it has something to say, the history where it i
       covered += std::log(with.ms_low) <= log_ms && log_ms <= std::log(with.ms_high);
       ++n;
     }
-    t.history.add(std::exp(log_ms), 1, 100);
+    t.history.add(std::exp(log_ms), 1, 100, &plan);
     calibration.add(plan.total_cost, sql::StatementKind::select, std::exp(log_ms));
   }
   MESSAGE("mean log error " << log_error / n << " with the model, " << cold_error / n << " without; coverage " << double(covered) / n);
