@@ -27,14 +27,15 @@ std::string rebound(std::string_view message, std::string_view statement) {
 
 bool Session::worth_holding(const Plan& plan) const {
   if (plan.analysis->why_not != sql::WhyNot::none || plan.analysis->kind != sql::StatementKind::select) return false;
-  return plan.decision.cache == policies::CacheDirective::look_up || plan.decision.candidate != 0 ||
+  // Chance is drawn once for an execution, so what it can decide is held whatever the draw.
+  return plan.redraw || plan.decision.cache == policies::CacheDirective::look_up || plan.decision.candidate != 0 ||
          (facts_.settings_uncertain && could_act(plan));
 }
 
 bool Session::try_hold(char type, std::string_view message) {
   if (worker_.snapshot().panic) return false;
   if (!held_.active()) {
-    if (group_open_ || !undisturbed() || (type != 'P' && type != 'B')) return false;
+    if (group_open_ || !at_rest() || (type != 'P' && type != 'B')) return false;
   }
   const bool bound = !held_.bind.empty();
   switch (type) {
@@ -51,7 +52,7 @@ bool Session::try_hold(char type, std::string_view message) {
       prepared->parameter_types = parse->parameter_types;
       prepared->plan = std::move(plan);
       prepared->stamp = now;
-      note_names(*prepared);
+      prepared->parsed_epoch = worker_.hub.catalog_epoch.load();
       held_.parse = held_.statement = std::move(prepared);
       held_.requests.push_back(Request::parse);
       break;
@@ -107,7 +108,7 @@ void Session::release_held() {
   std::shared_ptr<Exec> exec;
   if (held.execute) {
     track_writes(held.statement->plan.get(), held.statement->stamp == stamp());
-    exec = make_exec(held.statement->plan, held.statement->text);
+    exec = make_exec(as_it_came(held.statement->plan), held.statement->text);
     exec->prepared = held.statement;
     exec->execution.parameter_types = held.statement->parameter_types;
     exec->execution.bind = protocol::read_bind(body_of(held.bind))->parameters;
@@ -127,12 +128,12 @@ void Session::release_held() {
 
 Awaitable<void> Session::resolve_held(std::string_view sync) {
   const auto arrival = Clock::now();
-  if (held_.execute && facts_.settings_uncertain && could_act(*held_.statement->plan) && undisturbed()) {
+  if (held_.execute && facts_.settings_uncertain && could_act(*held_.statement->plan) && at_rest()) {
     co_await refresh_settings();
     if (closing_) co_return;
   }
   std::unique_ptr<Fill> fill;
-  auto plan = refreshed_plan(*held_.statement);
+  auto plan = held_.statement->stamp == stamp() ? held_.statement->plan : refreshed_plan(*held_.statement);
   if (held_.execute && undisturbed() && plan->decision.cache == policies::CacheDirective::look_up) {
     const auto bind = protocol::read_bind(body_of(held_.bind));
     auto found = co_await look_up(plan, held_.statement->text, held_.statement->parameter_types, bind->parameters,
@@ -142,12 +143,7 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
     // still read by the old ones: after DDL the server has the first word.
     const auto version = plan->knowledge ? plan->knowledge->cache.catalog_version : 0;
     if (held_.parse || !held_.statement->unsent.empty()) held_.statement->catalog_version = version;
-    // A prepared statement keeps the relations it was resolved to; the cache goes by the text. Both are the same only
-    // while neither the catalog nor the search_path has changed since its Parse.
-    const auto* catalog = worker_.snapshot().catalog(facts_.database);
-    const bool same_names = held_.parse || !held_.statement->unsent.empty() ||
-                            (catalog && held_.statement->parsed_catalog_version == catalog->version &&
-                             held_.statement->parsed_search_path == facts_.search_path);
+    const bool same_names = held_.parse || bound_as_today(*held_.statement);
     if (!same_names) found.fill = nullptr;
     if (found.entry && same_names && held_.statement->catalog_version == version) {
       answer_held_from(*found.entry);
@@ -161,7 +157,9 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
     }
     fill = std::move(found.fill);
   }
-  const bool change = held_.execute && plan->decision.candidate != 0 && undisturbed();
+  // Inside a block a setting could only be taken back together with the client's portal.
+  const bool change = held_.execute && plan->decision.candidate != 0 &&
+                      (undisturbed() || (at_rest() && plan->chosen().kind != rewriter::CandidateKind::settings));
   if (!change && !fill) {
     release_held();
     if (expect(Request::sync, {nullptr, unit_, nullptr})) unit_ = nullptr;
@@ -218,6 +216,17 @@ std::string Session::variant(const std::string& text, const std::vector<std::uin
   return name;
 }
 
+/// SAVEPOINT and its kin as a statement of ours, by a portal of ours: the client's unnamed one stays as it is.
+void Session::send_hidden(const std::shared_ptr<Exec>& exec, std::string_view what) {
+  const std::string name = variant(std::string(what) + " " + std::string(kSavepoint), {}, exec);
+  expect(Request::bind, {exec, nullptr, nullptr}, true);
+  protocol::append_bind_text(to_server_, name, {}, kSavepoint);
+  expect(Request::execute, {exec, nullptr, nullptr}, true);
+  protocol::append_execute(to_server_, kSavepoint);
+  expect(Request::close, {exec, nullptr, nullptr}, true);
+  protocol::append_close_portal(to_server_, kSavepoint);
+}
+
 void Session::send_held_changed(std::shared_ptr<Exec> exec, std::string_view sync) {
   Held held = std::exchange(held_, {});
   if (!unit_) unit_ = std::make_shared<Unit>();
@@ -240,7 +249,10 @@ void Session::send_held_changed(std::shared_ptr<Exec> exec, std::string_view syn
   portals_[""] = {held.statement, {}};
   if (change) {
     exec->fallback_armed = true;
+    exec->catalog_epoch = worker_.snapshot().catalog_epoch;
     exec->position_shift = -1;
+    exec->savepoint = in_block();
+    if (exec->savepoint) send_hidden(exec, "SAVEPOINT");
     // Without the Parse: it is the client's own, and has succeeded whenever a fallback is due.
     exec->original = std::string(rest) + std::string(sync);
     for (const auto request : held.requests) {
@@ -276,6 +288,7 @@ void Session::send_held_changed(std::shared_ptr<Exec> exec, std::string_view syn
     }
   }
   forward(rest);
+  if (exec->savepoint) send_hidden(exec, "RELEASE SAVEPOINT");
   if (expect(Request::sync, {exec, unit_, nullptr})) unit_ = nullptr;
   group_open_ = false;
   forward(sync);

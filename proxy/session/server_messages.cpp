@@ -46,7 +46,7 @@ Exec* Session::plain_rows() {
   const auto* head = ready_ ? tracker_.head() : nullptr;
   if (!head || head->hidden || (head->kind != Request::execute && head->kind != Request::query)) return nullptr;
   Exec* exec = head->context.exec.get();
-  return exec && !exec->fill && !exec->fallback_armed && exec->execution.first_byte_ns != 0 ? exec : nullptr;
+  return exec && !exec->fill && !exec->fallback_armed && !exec->distrusted && exec->execution.first_byte_ns != 0 ? exec : nullptr;
 }
 
 /// Reads whole messages and parts of large ones; what is relayed in a row is copied at once. Bounded by the read buffer.
@@ -120,6 +120,7 @@ Session::Fate Session::on_login_message(char type, std::string_view message) {
     notify();
     status_ = body.empty() ? 'I' : body[0];
     publish("idle");
+    worker_.hub.set_client(info_);  // with the server's process now: SHOW SERVERS and SHOW POOLS count by it
   } else if (type == 'S') {
     protocol::Reader r(body);
     const auto name = r.cstring();
@@ -203,10 +204,12 @@ Session::Fate Session::on_reply(char type, std::string_view message, bool whole,
       --exec->hidden_completes;
       return Fate::swallow;
     }
+    if (std::exchange(exec->answered, true) && exec->savepoint) return Fate::swallow;
     const auto tag = body_of(message).substr(0, body_of(message).find('\0'));
     if (execution.rows == 0) execution.rows = tag_rows(tag);
     if (tag == "ROLLBACK" && result.context.unit) WriteTracker::rolled_back(*result.context.unit);
   }
+  if (exec->distrusted) return Fate::swallow;
   if (exec->fill && !exec->fill->spoiled) {
     cache::Entry& entry = *exec->fill->entry;
     if (type == 'T') entry.row_description = message;
@@ -223,6 +226,13 @@ Session::Fate Session::on_reply(char type, std::string_view message, bool whole,
       return Fate::swallow;
     }
     exec->fallback_armed = false;
+    if (proof_void(*exec)) {
+      exec->distrusted = exec->fallback_due = true;
+      exec->held_back.clear();
+      fallback_ = exec;
+      worker_.counters.fallbacks.add();
+      return Fate::swallow;
+    }
     to_client_ += std::exchange(exec->held_back, {});
   }
   if (result.kind == Request::execute && result.meaning == Meaning::finished) on_finished(*exec);
@@ -233,6 +243,7 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
   const auto body = body_of(message);
   const auto sqlstate = protocol::error_field(body, 'C');
   worker_.counters.errors.add();
+  worker_.meters.error(sqlstate);
   for (const auto& dropped : result.dropped) {
     if (const auto& prepared = dropped.context.prepared) {
       std::erase_if(parsing_, [&](const auto& entry) { return entry.second == prepared; });
@@ -261,8 +272,13 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
   if (!exec) return ours ? Fate::swallow : Fate::relay;
   exec->execution.sqlstate = sqlstate;
   exec->execution.cancelled = sqlstate == "57014";
+  if (exec->distrusted && concerns_the_text(sqlstate)) return Fate::swallow;
+  if (std::exchange(exec->distrusted, false)) {  // cancelled, shut down: that is the client's to know
+    exec->fallback_due = false;
+    fallback_ = nullptr;
+  }
   if (exec->fill) exec->fill->spoiled = true;
-  if (exec->fallback_armed && status_ == 'I' && concerns_the_text(sqlstate)) {
+  if (exec->fallback_armed && (status_ == 'I' || exec->savepoint) && concerns_the_text(sqlstate)) {
     exec->fallback_armed = false;
     exec->fallback_due = true;
     exec->held_back.clear();
@@ -323,6 +339,13 @@ Session::Fate Session::on_ready(char status, const Tracker::Result& result) {
   return result.hidden ? Fate::swallow : Fate::relay;
 }
 
+/// A rewrite rests on constraints as they were when it was planned. Its first row shows that the server has taken the statement's
+/// snapshot and locks; unless DDL was announced before that, what it read is what was proved.
+bool Session::proof_void(const Exec& exec) const {
+  if (exec.plan->chosen().kind != rewriter::CandidateKind::rewritten) return false;
+  return worker_.hub.pending_ddl.load() != 0 || worker_.hub.catalog_epoch.load() != exec.catalog_epoch;
+}
+
 void Session::send_original(Exec& failed) {
   auto plan = std::make_shared<Plan>(*failed.plan);
   plan->decision.candidate = 0;
@@ -331,6 +354,7 @@ void Session::send_original(Exec& failed) {
   auto again = make_exec(std::move(plan), failed.execution.text);
   again->execution.arrival = failed.execution.arrival;
   again->execution.sent_ns = since(failed.execution.arrival);
+  if (failed.savepoint && !failed.execution.sqlstate.empty()) roll_back_to_savepoint(failed);
   auto unit = std::make_shared<Unit>();
   writes_.before_opaque(*unit);
   for (const auto request : failed.original_requests) {
@@ -338,6 +362,19 @@ void Session::send_original(Exec& failed) {
     expect(request, {request == Request::parse ? nullptr : again, last ? unit : nullptr, nullptr});
   }
   to_server_ += failed.original;
+}
+
+/// As if the failed attempt had not been: the transaction goes on where it was.
+void Session::roll_back_to_savepoint(const Exec& failed) {
+  if (failed.original_requests.front() == Request::query) {
+    expect(Request::query, {nullptr, std::make_shared<Unit>(), nullptr}, true);
+    const std::string name(kSavepoint);
+    return protocol::append_query(to_server_, "ROLLBACK TO SAVEPOINT " + name + "; RELEASE SAVEPOINT " + name);
+  }
+  send_hidden(nullptr, "ROLLBACK TO SAVEPOINT");
+  send_hidden(nullptr, "RELEASE SAVEPOINT");
+  expect(Request::sync, {nullptr, std::make_shared<Unit>(), nullptr}, true);
+  protocol::append_empty(to_server_, 'S');
 }
 
 void Session::on_finished(Exec& exec) {
@@ -402,6 +439,22 @@ void Session::apply_settings(const Plan& plan) {
   if (plan.changes_settings_unseen) doubt_settings();
 }
 
+void Session::meter(const Exec& exec, std::uint64_t server_ns) {
+  if (exec.fallback_due) return;  // counted when the original has answered
+  using Action = Meters::Action;
+  using Ending = Meters::Ending;
+  const auto kind = exec.plan ? exec.plan->chosen().kind : rewriter::CandidateKind::as_is;
+  const auto action = kind == rewriter::CandidateKind::as_is       ? Action::pass
+                      : kind == rewriter::CandidateKind::rewritten ? Action::rewritten
+                                                                   : Action::hinted;
+  const auto ending = exec.execution.cancelled             ? Ending::cancelled
+                      : !exec.execution.sqlstate.empty() ? Ending::error
+                                                         : Ending::ok;
+  worker_.meters.count(exec.plan ? exec.plan->analysis->kind : sql::StatementKind::unparsed, action, ending);
+  worker_.meters.from_server.record(server_ns);
+  worker_.meters.overhead.record(exec.execution.proxy_ns);
+}
+
 void Session::report(Exec& exec) {
   if (exec.reported) return;
   exec.reported = true;
@@ -411,6 +464,7 @@ void Session::report(Exec& exec) {
   worker_.counters.server_ns.add(server_ns);
   worker_.counters.proxy_ns.add(exec.execution.proxy_ns);
   worker_.observe_latency(static_cast<double>(server_ns) / 1e6);
+  meter(exec, server_ns);
   if (!exec.plan || exec.plan->decision.mode == policies::Mode::off) return;
   Outcome outcome;
   outcome.plan = exec.plan;

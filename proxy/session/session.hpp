@@ -51,6 +51,9 @@ class InFlight {
   int* count_ = nullptr;
 };
 
+/// What a changed statement runs behind inside the client's transaction block, so that it can be tried and taken back.
+inline constexpr std::string_view kSavepoint = "_pgsteer_";
+
 struct Prepared;
 
 /// What a plan made for this session depends on besides its text and parameter types.
@@ -70,11 +73,15 @@ struct Exec {
   std::shared_ptr<const Plan> plan;  ///< null when the statement could not be looked at
   Execution execution;
   std::unique_ptr<Fill> fill;
-  int hidden_completes = 0;      ///< CommandCompletes of our own SET LOCAL prefix, still to be swallowed
+  int hidden_completes = 0;      ///< CommandCompletes of our own SAVEPOINT and SET LOCAL prefix, still to be swallowed
+  bool savepoint = false;        ///< runs behind one of ours, inside the client's transaction block
+  bool answered = false;         ///< its CommandComplete was seen: what follows in the same string is ours
   int position_shift = 0;        ///< characters we put before the text; < 0: positions mean nothing to the client
   bool reported = false;
   // A changed statement that the server refuses before any row is sent again as it came (DESIGN.md 6):
   bool fallback_armed = false, fallback_due = false;
+  std::uint64_t catalog_epoch = 0;  ///< that its rewrite was proved under
+  bool distrusted = false;          ///< DDL came in between: the answer is thrown away and the original sent
   std::string held_back;         ///< replies kept from the client until it is clear that no fallback is needed
   std::string original;          ///< bytes to send then
   std::vector<protocol::Request> original_requests;
@@ -86,8 +93,7 @@ struct Prepared {
   std::vector<std::uint32_t> parameter_types;
   std::shared_ptr<const Plan> plan;
   PlanStamp stamp;  ///< when `plan` was made
-  std::uint64_t parsed_catalog_version = 0;  ///< and parsed_search_path: what its names were resolved by, 0 = unknown
-  std::string parsed_search_path;
+  std::uint64_t parsed_epoch = 0;  ///< Hub::catalog_epoch when it was parsed: DDL since then shows
   std::uint64_t catalog_version = 0;  ///< under which the server was last seen to run it: its columns may change with DDL
   std::string unsent;  ///< the Parse message, while only the cache has answered: the server has not seen it
   bool local = false;  ///< EXPLAIN (PGSTEER): answered here
@@ -158,16 +164,21 @@ class Session : public std::enable_shared_from_this<Session> {
   std::shared_ptr<const Plan> make_plan(std::string_view text, std::span<const std::uint32_t> types, bool extended);
   /// The plan of a statement that was not looked at: as it came, may write anything.
   std::shared_ptr<const Plan> opaque_plan(sql::WhyNot why_not = sql::WhyNot::too_long) const;
+  static std::shared_ptr<const Plan> as_it_came(std::shared_ptr<const Plan> plan);
   std::shared_ptr<const Plan> refreshed_plan(Prepared& prepared);
   std::shared_ptr<Exec> make_exec(std::shared_ptr<const Plan> plan, std::string_view text);
   void track_writes(const Plan* plan, bool fresh);
   PlanStamp stamp() const;
+  bool catalog_moving() const;
   std::shared_ptr<const Plan> extended_plan(std::string_view text, std::span<const std::uint32_t> types,
                                             const PlanStamp& now);
   bool standard_strings();
   bool could_act(const Plan& plan) const;
   bool bytes_only() const { return !tracking_ || worker_.snapshot().panic; }
-  bool undisturbed() const { return tracker_.empty() && status_ == 'I' && !tracker_.skipping(); }
+  bool undisturbed() const { return at_rest() && status_ == 'I'; }
+  /// Nothing is under way and the server would run what it is sent: idle, or inside a transaction block that has not failed.
+  bool at_rest() const { return tracker_.empty() && !tracker_.skipping() && status_ != 'E'; }
+  bool in_block() const { return status_ == 'T'; }
 
   // --- simple_query.cpp ---
   bool query_at_once(std::string_view message);
@@ -189,7 +200,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void forget(const protocol::TargetMessage& target, const std::shared_ptr<Prepared>& statement);
   std::shared_ptr<Prepared> find_prepared(std::string_view name);
   std::shared_ptr<Prepared> target_statement(const protocol::TargetMessage& target);
-  void note_names(Prepared& prepared) const;
+  bool bound_as_today(const Prepared& prepared) const;
   void send_unsent(const std::shared_ptr<Prepared>& prepared);
   void forget_unnamed();                       ///< a simple query destroys the unnamed statement
   void drop_stale_unnamed(std::string_view name);
@@ -209,6 +220,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool try_hold(char type, std::string_view message);  ///< true: the message was taken into the group
   void release_held();                                  ///< forward the group as it came
   Awaitable<void> resolve_held(std::string_view sync);
+  void send_hidden(const std::shared_ptr<Exec>& exec, std::string_view what);
   void send_held_changed(std::shared_ptr<Exec> exec, std::string_view sync);
   void answer_held_from(const cache::Entry& entry);
   void prepare_behind(const std::shared_ptr<Prepared>& prepared);
@@ -243,7 +255,10 @@ class Session : public std::enable_shared_from_this<Session> {
   void doubt_settings();
   void doubt_objects();
   void report(Exec& exec);
+  void meter(const Exec& exec, std::uint64_t server_ns);
+  bool proof_void(const Exec& exec) const;
   void send_original(Exec& exec);
+  void roll_back_to_savepoint(const Exec& failed);
   std::uint64_t since(Clock::time_point start) const;
 
   Worker& worker_;
@@ -277,6 +292,10 @@ class Session : public std::enable_shared_from_this<Session> {
   std::map<std::string, std::string> variants_;  ///< text of a changed statement + types -> server-side name
   std::uint64_t variant_number_ = 0;
   Held held_;
+  struct {
+    std::shared_ptr<const Plan> plan;
+    Clock::time_point arrival;
+  } begun_query_;                                ///< by query_at_once(), for on_query()
   std::shared_ptr<Exec> fallback_;               ///< failed, its original is to be sent at ReadyForQuery
   std::vector<std::string> settings_reply_;
 

@@ -19,31 +19,29 @@ std::string_view query_text(std::string_view message) {
 
 }  // namespace
 
-/// False when the answer may be here, or when the session's settings must be asked for first.
+/// False when the answer may be here, or when the session's settings must be asked for first: on_query() goes on with the plan.
 bool Session::query_at_once(std::string_view message) {
   const auto arrival = Clock::now();
-  const std::string_view text = query_text(message);
-  auto plan = make_plan(text, {}, false);
+  auto plan = make_plan(query_text(message), {}, false);
+  if (!tracker_.skipping()) forget_unnamed();
   const bool settings_wanted = facts_.settings_uncertain && could_act(*plan);
   if (plan->analysis->flags.explain_pgsteer || settings_wanted || plan->decision.candidate != 0 ||
       plan->decision.cache == policies::CacheDirective::look_up) {
+    begun_query_ = {std::move(plan), arrival};
     return false;
   }
-  if (!tracker_.skipping()) forget_unnamed();
   run_query(std::move(plan), message, arrival, nullptr);
   return true;
 }
 
 Awaitable<void> Session::on_query(std::string_view message) {
-  const auto arrival = Clock::now();
+  auto [plan, arrival] = std::exchange(begun_query_, {});
   const std::string_view text = query_text(message);
-  if (!tracker_.skipping()) forget_unnamed();
-  auto plan = make_plan(text, {}, false);
   if (plan->analysis->flags.explain_pgsteer && !worker_.snapshot().panic) {
     co_await answer_locally(text, true);
     co_return;
   }
-  if (could_act(*plan) && facts_.settings_uncertain && undisturbed()) {
+  if (could_act(*plan) && facts_.settings_uncertain && at_rest()) {
     co_await refresh_settings();
     if (closing_) co_return;
     plan = make_plan(text, {}, false);
@@ -88,35 +86,44 @@ std::shared_ptr<Exec> Session::run_query(std::shared_ptr<const Plan> plan, std::
 
 void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
   const rewriter::Candidate& chosen = exec->plan->chosen();
-  const bool change = chosen.kind != rewriter::CandidateKind::as_is && undisturbed();
+  const bool change = chosen.kind != rewriter::CandidateKind::as_is && at_rest();
   exec->execution.sent_ns = since(exec->execution.arrival);
   exec->execution.proxy_ns = exec->execution.sent_ns;
   if (expect(Request::query, {exec, unit_, nullptr})) unit_ = nullptr;
   if (!change) {
-    if (chosen.kind != rewriter::CandidateKind::as_is) {
-      auto plain = std::make_shared<Plan>(*exec->plan);
-      plain->decision.candidate = 0;
-      plain->decision.reason = policies::ReasonCode::pipeline;
-      exec->plan = std::move(plain);
-    }
+    exec->plan = as_it_came(std::move(exec->plan));
     forward(message);
     return;
   }
   const std::string_view text = query_text(message);
+  std::string_view body = chosen.text.empty() ? text : std::string_view(chosen.text);
   std::string changed;
+  exec->savepoint = in_block();
+  if (exec->savepoint) {
+    if (chosen.kind == rewriter::CandidateKind::hinted) {  // pg_hint_plan reads the first comment of the whole string
+      const auto hint = body.find("*/") + 2;
+      changed = body.substr(0, hint);
+      body.remove_prefix(hint);
+    }
+    changed += "SAVEPOINT " + std::string(kSavepoint) + "; ";
+    ++exec->hidden_completes;
+  }
   for (const auto& setting : chosen.settings) {
     if (chosen.kind == rewriter::CandidateKind::hinted) break;  // the settings are in the hint
     changed += "SET LOCAL " + setting.name + " = '" + setting.value + "'; ";
     ++exec->hidden_completes;
   }
-  const std::string_view body = chosen.text.empty() ? text : std::string_view(chosen.text);
   if (body.ends_with(text)) {
     exec->position_shift = static_cast<int>(changed.size() + body.size() - text.size());  // what we add is ASCII
   } else {
     exec->position_shift = -1;
   }
   changed += body;
+  if (exec->savepoint) {  // on a line of its own: the text may end with a comment. Rolling back takes the settings back.
+    changed += "\n; ROLLBACK TO SAVEPOINT " + std::string(kSavepoint) + "; RELEASE SAVEPOINT " + std::string(kSavepoint);
+  }
   exec->fallback_armed = true;
+  exec->catalog_epoch = worker_.snapshot().catalog_epoch;
   exec->original = message;
   exec->original_requests = {Request::query};
   (chosen.kind == rewriter::CandidateKind::rewritten ? worker_.counters.rewritten : worker_.counters.steered).add();
@@ -125,7 +132,10 @@ void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
 
 Awaitable<void> Session::refresh_settings() {
   std::string sql = "SELECT current_user, session_user, current_setting('search_path'), "
-      "pg_catalog.pg_my_temp_schema(), extract(epoch from pg_catalog.pg_postmaster_start_time())";
+      "pg_catalog.pg_my_temp_schema(), "
+      // The first tells a restart, the second a recovery after a crash, which the postmaster outlives.
+      "pg_catalog.concat(extract(epoch from pg_catalog.pg_postmaster_start_time()), ' ', "
+      "extract(epoch from pg_catalog.pg_stat_get_bgwriter_stat_reset_time()))";
   for (const auto name : cache::key_settings()) {
     sql += ", current_setting('" + std::string(name) + "', true)";
   }
@@ -156,7 +166,7 @@ Awaitable<void> Session::answer_locally(std::string_view text, bool simple) {
   const auto outer = worker_.pipeline.analyse(copy);
   const std::string inner = outer->explained;
   auto plan = make_plan(inner, {}, !simple);
-  if (could_act(*plan) && facts_.settings_uncertain && undisturbed()) {
+  if (could_act(*plan) && facts_.settings_uncertain && at_rest()) {
     co_await refresh_settings();
     if (closing_) co_return;
     plan = make_plan(inner, {}, !simple);

@@ -84,8 +84,9 @@ TEST_CASE("what keeps the arm away (no rewrite at hand)") {
       {"arm not listed", [](Case& c) { c.policy.steer.arms = {"another"}; }, ReasonCode::no_candidate},
       {"for update", [](Case& c) { c.analysis.flags.locking_clause = true; }, ReasonCode::no_candidate},
       {"an update", [](Case& c) { c.analysis.kind = sql::StatementKind::update; }, ReasonCode::no_candidate},
-      {"settings in a block",
+      {"settings in a block, extended protocol",
        [](Case& c) {
+         c.query.extended = true;
          c.candidates[1].kind = rewriter::CandidateKind::settings;
          c.query.transaction = sql::TransactionStatus::in_block;
        },
@@ -125,6 +126,14 @@ TEST_CASE("what keeps the arm away (no rewrite at hand)") {
   }
 }
 
+TEST_CASE("inside a block planner settings act in the simple protocol, behind a savepoint") {
+  Case c;
+  c.candidates.erase(c.candidates.begin() + 1);
+  c.candidates[1].kind = rewriter::CandidateKind::settings;
+  c.query.transaction = sql::TransactionStatus::in_block;
+  CHECK(c.run().candidate == 1);
+}
+
 TEST_CASE("when a rewrite acts, and why not (no arm at hand)") {
   const struct {
     std::string name;
@@ -154,6 +163,8 @@ TEST_CASE("when a rewrite acts, and why not (no arm at hand)") {
        },
        0, ReasonCode::gain_too_small},
       {"gate says no", [](Case& c) { c.knowledge.rewrites[0].approved = false; }, 0, ReasonCode::gain_too_small},
+      {"too short for the planner's word", [](Case& c) { c.estimates[0].ms = 0.4; }, 0, ReasonCode::below_floor},
+      {"short, but measured", [](Case& c) { c.estimates[0].ms = 0.4; c.evidence().label = c.rewrite_label(); }, 1, ReasonCode::rewrite_measured},
       {"approved but other columns", [](Case& c) { c.knowledge.rewrites[0].columns_equal = false; }, 0,
        ReasonCode::regression_seen},
       {"pinned but other columns",
