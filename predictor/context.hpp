@@ -33,6 +33,9 @@ void extract_row(const FeatureInput& input, const CatalogContext& context, float
 /// statement_class() of the statement that a row of features came from.
 StatementClass class_of_row(const float* row);
 
+/// Executions that a row of features has behind it; 0 when its history is hidden.
+double executions_behind(const float* row);
+
 /// Unit of a feature, as the table gives it.
 std::string_view feature_unit(std::size_t index);
 

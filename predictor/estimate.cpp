@@ -144,8 +144,8 @@ std::vector<Estimate> estimate(std::span<const FeatureInput> inputs, const Model
     const bool usable = i < predicted.size() && std::isfinite(predicted[i]) && predicted[i] >= min_log_ms && predicted[i] <= max_log_ms;
     if (model && !usable && model_failures) ++*model_failures;
     if (usable) {
-      const bool seen = inputs[i].history && inputs[i].history->count > 0;
-      const double half = model->half_width(statement_class(*inputs[i].analysis), seen);
+      const double executions = inputs[i].history ? double(inputs[i].history->count) : 0;
+      const double half = model->half_width(statement_class(*inputs[i].analysis), executions);
       opinion = {predicted[i], std::max(half / z90, 0.02), EstimateSource::model};
     }
     out.push_back(one(inputs[i], contexts[context_of[i]], calibration, usable ? &opinion : nullptr));

@@ -49,8 +49,7 @@ std::string value_of(const std::string& unit, double value) {
 }  // namespace
 
 double half_width(const Model& model, std::span<const float> row) {
-  static const auto count = static_cast<std::size_t>(std::max(0, feature_index("history_count")));
-  return model.half_width(class_of_row(row.data()), row[count] > 0);
+  return model.half_width(class_of_row(row.data()), executions_behind(row.data()));
 }
 
 std::vector<std::string> explain_estimate(std::span<const float> row, const Model& model, std::size_t n) {

@@ -236,6 +236,11 @@ std::uint64_t feature_schema() {
   return schema;
 }
 
+double executions_behind(const float* row) {
+  static const auto count = static_cast<std::size_t>(std::max(0, feature_index("history_count")));
+  return row[count] > 0 ? std::expm1(double(row[count])) : 0;
+}
+
 std::string_view feature_unit(std::size_t index) { return index < feature_count ? table[index].unit : ""; }
 
 int feature_index(std::string_view name) {

@@ -30,8 +30,9 @@ class Model {
   double interval_log() const;
   /// The same for statements without history (templates not trained on).
   double interval_unseen_log() const;
-  /// The same by class of statement, where there was evidence enough, else the one of all.
-  double half_width(StatementClass c, bool seen) const;
+  /// The same by class of statement, where there was evidence enough, else the one of all; wider while fewer than
+  /// `young_executions` are behind it.
+  double half_width(StatementClass c, double executions) const;
   /// True when predict() walks flattened trees, checked at load to equal XGBoost bit for bit on probe rows.
   bool flattened() const;
   /// True when several features of the row lie outside of all that the model was trained on.
@@ -49,6 +50,8 @@ class Model {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+inline constexpr double young_executions = 8;
 
 /// Half-width of the interval of a row of features.
 double half_width(const Model& model, std::span<const float> row);

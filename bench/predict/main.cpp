@@ -65,7 +65,7 @@ int costs() {
   meta.version = "bench";
   meta.schema = feature_schema();
   meta.features = feature_names().size();
-  meta.interval_log = meta.interval_unseen_log = 0.5;
+  meta.interval_log = meta.interval_young_log = meta.interval_unseen_log = 0.5;
   meta.model_bytes = made.model.size();
   meta.model_hash = model_hash(made.model);
   FILE* file = std::fopen((dir.path() + "/model.ubj").c_str(), "wb");

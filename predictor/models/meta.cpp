@@ -17,7 +17,7 @@ namespace pgsteer::predictor {
 namespace {
 
 using Json = nlohmann::json;
-constexpr int format_version = 2;  // 2: base and intervals by class
+constexpr int format_version = 2;  // 2: base, intervals by class and of the young
 
 bool parse_hex(const std::string& text, std::uint64_t& out) {
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), out, 16);
@@ -43,6 +43,7 @@ std::string to_json(const ModelMeta& meta) {
   out["rows"] = meta.rows;
   out["data"] = {{"from_unix_us", meta.from_unix_us}, {"to_unix_us", meta.to_unix_us}};
   out["interval_log"] = meta.interval_log;
+  out["interval_young_log"] = meta.interval_young_log;
   out["interval_unseen_log"] = meta.interval_unseen_log;
   for (std::size_t c = 0; c < statement_classes; ++c) {
     const std::string name(to_string(static_cast<StatementClass>(c)));
@@ -81,6 +82,7 @@ bool from_json(std::string_view text, ModelMeta* meta, std::string* error) {
     meta->from_unix_us = json.at("data").at("from_unix_us").get<std::int64_t>();
     meta->to_unix_us = json.at("data").at("to_unix_us").get<std::int64_t>();
     meta->interval_log = json.at("interval_log").get<double>();
+    meta->interval_young_log = json.at("interval_young_log").get<double>();
     meta->interval_unseen_log = json.at("interval_unseen_log").get<double>();
     for (std::size_t c = 0; c < statement_classes; ++c) {
       const Json& half = json.at("intervals").at(std::string(to_string(static_cast<StatementClass>(c))));
@@ -108,7 +110,7 @@ bool from_json(std::string_view text, ModelMeta* meta, std::string* error) {
   }
   const auto sane = [](double half) { return std::isfinite(half) && half >= 0 && half <= 20; };
   const auto all_sane = [&sane](const auto& list) { return std::all_of(list.begin(), list.end(), sane); };
-  if (!sane(meta->interval_log) || !sane(meta->interval_unseen_log) || !all_sane(meta->seen_by_class) || !all_sane(meta->unseen_by_class)) {
+  if (!sane(meta->interval_log) || !sane(meta->interval_young_log) || !sane(meta->interval_unseen_log) || !all_sane(meta->seen_by_class) || !all_sane(meta->unseen_by_class)) {
     *error = "meta.json: the interval is not between 0 and 20";
     return false;
   }

@@ -16,7 +16,7 @@ struct ModelMeta {
   std::uint64_t schema = 0, seed = 0;
   std::size_t features = 0, trees = 0;
   std::int64_t rows = 0, from_unix_us = 0, to_unix_us = 0;
-  double interval_log = 0, interval_unseen_log = 0;
+  double interval_log = 0, interval_young_log = 0, interval_unseen_log = 0;
   /// Half-widths by StatementClass, of statements with a past and without; 0: not enough evidence, take the one of all.
   std::array<double, statement_classes> seen_by_class{}, unseen_by_class{};
   Base base;

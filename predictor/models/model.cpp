@@ -103,10 +103,12 @@ const std::string& Model::version() const { return impl_->meta.version; }
 std::uint64_t Model::schema() const { return impl_->meta.schema; }
 double Model::interval_log() const { return impl_->meta.interval_log; }
 double Model::interval_unseen_log() const { return impl_->meta.interval_unseen_log; }
-double Model::half_width(StatementClass c, bool seen) const {
-  const auto index = static_cast<std::size_t>(c);
-  const double half = (seen ? impl_->meta.seen_by_class : impl_->meta.unseen_by_class)[index];
-  return half > 0 ? half : seen ? impl_->meta.interval_log : impl_->meta.interval_unseen_log;
+double Model::half_width(StatementClass c, double executions) const {
+  const ModelMeta& meta = impl_->meta;
+  const bool seen = executions > 0;
+  double half = (seen ? meta.seen_by_class : meta.unseen_by_class)[static_cast<std::size_t>(c)];
+  if (half <= 0) half = seen ? meta.interval_log : meta.interval_unseen_log;
+  return seen && executions < young_executions ? std::max(half, meta.interval_young_log) : half;
 }
 bool Model::flattened() const { return impl_->flat_exact; }
 const std::string& Model::parent() const { return impl_->meta.parent; }

@@ -49,4 +49,22 @@ double template_half_width(const std::vector<std::vector<double>>& by_template, 
   return std::clamp(errors.back().first * (1 + 2.0 / double(templates)), 0.01, 8.0);
 }
 
+double standard_errors_won(const std::map<std::uint32_t, std::vector<double>>& by_template) {
+  double sum = 0, rows = 0, squares = 0;
+  for (const auto& [id, list] : by_template) {
+    for (const double gain : list) sum += gain;
+    rows += double(list.size());
+  }
+  const double mean = rows > 0 ? sum / rows : 0;
+  for (const auto& [id, list] : by_template) {
+    double off = 0;
+    for (const double gain : list) off += gain - mean;
+    squares += off * off;
+  }
+  const double templates = double(by_template.size());
+  if (templates < 2) return mean > 0 ? std::sqrt(rows) * mean : 0;
+  const double error = std::sqrt(squares * templates / (templates - 1)) / rows;
+  return error > 0 ? mean / error : mean > 0 ? 1e9 : 0;
+}
+
 }  // namespace pgsteer::predictor

@@ -160,6 +160,9 @@ TEST_CASE("prediction: shapes, batches, threads") {
   CHECK(model->predict({}, 0).empty());
   const auto all = model->predict(rows, 64);
   REQUIRE(all.size() == 64);
+  ModelMeta meta;
+  REQUIRE(from_json(content(trained() + "/meta.json"), &meta, &error));
+  REQUIRE(meta.base.bind(&error));
   std::vector<std::thread> threads;
   std::vector<int> mismatches(4);
   for (std::size_t t = 0; t < mismatches.size(); ++t)
@@ -171,7 +174,8 @@ TEST_CASE("prediction: shapes, batches, threads") {
         for (std::size_t i = 0; i < 64; ++i) {
           float one = 0;
           mismatches[t] += model->predict(std::span(rows).subspan(i * width, width), 1)[0] != all[i];
-          mismatches[t] += !booster->predict(rows.data() + i * width, 1, &one, &reason) || one != all[i];
+          mismatches[t] += !booster->predict(rows.data() + i * width, 1, &one, &reason) ||
+                           one + static_cast<float>(meta.base(rows.data() + i * width)) != all[i];
         }
     });
   for (auto& thread : threads) thread.join();
