@@ -62,8 +62,7 @@ void call(const std::vector<std::function<void()>>& wakes) {
 }
 }  // namespace
 
-void LanePlace::give_back() {
-  if (!lane_) return;
+void LanePlace::leave() {
   const auto lane = std::exchange(lane_, nullptr);
   std::vector<std::function<void()>> wakes;
   {

@@ -29,11 +29,14 @@ class LanePlace {
     return *this;
   }
   ~LanePlace() { give_back(); }
-  void give_back();
+  void give_back() {
+    if (lane_) leave();
+  }
   explicit operator bool() const { return lane_ != nullptr; }
 
  private:
   friend class Lanes;
+  void leave();
   struct Running {
     Clock::time_point since;
     bool overdue = false;  ///< longer than the lane is for: it no longer takes a place from others

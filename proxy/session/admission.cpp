@@ -304,7 +304,8 @@ Awaitable<void> Session::on_restrained_execute(std::string_view message) {
   bool waited = false;
   const bool admitted = co_await admit(statement->plan, &waited);
   if (closing_) co_return;
-  if (admitted) execute_now(message);
+  const auto portal = portals_.find(execute->portal);  // a rollback may have closed it meanwhile
+  if (admitted) execute_now(message, portal == portals_.end() ? nullptr : &portal->second);
   else if (refusal_) refuse_execute();
 }
 

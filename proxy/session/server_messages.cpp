@@ -304,7 +304,7 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
 Session::Fate Session::on_ready(char status, const Tracker::Result& result) {
   status_ = status;
   if (touched_ && status == 'I') {
-    touched_ = std::any_of(tracker_.queue().begin(), tracker_.queue().end(), [](const auto& expected) {
+    touched_ = !tracker_.empty() && std::any_of(tracker_.queue().begin(), tracker_.queue().end(), [](const auto& expected) {
       return expected.kind == Request::execute || expected.kind == Request::query || expected.kind == Request::function_call;
     });
   }

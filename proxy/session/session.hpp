@@ -199,7 +199,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool on_bind(std::string_view message);
   bool on_describe(std::string_view message);
   bool on_execute(std::string_view message);
-  void execute_now(std::string_view message);
+  void execute_now(std::string_view message, Portal* portal);  ///< null: of no portal that is known
   bool on_close(std::string_view message);
   Awaitable<void> answer_here(char type, std::string_view message);
   void forget(const protocol::TargetMessage& target, const std::shared_ptr<Prepared>& statement);
