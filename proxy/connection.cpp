@@ -148,6 +148,9 @@ asio::awaitable<void> serve_connection(Worker& worker, Socket client, std::strin
   if (outcome.index() == 1 || !std::get<0>(outcome)) co_return;
   auto [startup, packet] = std::move(*std::get<0>(outcome));
   if (startup.kind == protocol::FirstPacket::cancel_request) {
+    protocol::Reader request(std::string_view(packet).substr(8));  // behind length and code
+    const auto pid = request.int32(), key = request.int32();
+    if (request.ok() && worker.hub.on_cancel) worker.hub.on_cancel(static_cast<int>(pid), key);
     co_await forward_cancel(worker, std::move(packet));
     co_return;
   }

@@ -71,7 +71,7 @@ bool Session::on_client_message(char type, std::string_view message) {
   if (bytes_only()) unmarked_work();
   publish("active");
   if (try_hold(type, message)) return true;
-  if (type == 'S' && held_.active()) return false;
+  if (held_.active() && (type == 'S' || (held_.execute && restrained(*held_.statement->plan)))) return false;
   release_held();
   switch (type) {
     case 'Q':
@@ -110,6 +110,12 @@ bool Session::on_client_message(char type, std::string_view message) {
 }
 
 Awaitable<void> Session::finish_client_message(char type, std::string_view message) {
+  if (held_.active() && type != 'S') {
+    co_await release_restrained();
+    if (closing_) co_return;
+    if (!on_client_message(type, message)) co_await finish_client_message(type, message);
+    co_return;
+  }
   if (type == 'S') co_await resolve_held(message);
   else if (type == 'Q') co_await on_query(message);
   else co_await answer_here(type, message);
