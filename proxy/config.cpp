@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "policies/toml_value.hpp"
+#include "proxy/auth/auth_file.hpp"
 #include "proxy/config_settings.hpp"
 
 extern char** environ;
@@ -57,6 +58,7 @@ struct Loader {
   void read_environment();
   void read_overrides(const std::vector<std::string>& overrides);
   void check();
+  void check_login();
   void resolve_paths();
   std::string place(std::string_view key) const;
 };
@@ -199,6 +201,27 @@ void Loader::check() {
           fmt::format("policies.directory: expected a directory, got '{}'", directory));
 }
 
+/// Who may log in here, and whether pooling has what it needs.
+void Loader::check_login() {
+  const auto& auth = config.auth;
+  if (!auth.file.empty()) {
+    std::string why = secret_fault(auth.file);
+    if (why.empty()) config.users = AuthFile::load(auth.file, &why);
+    if (!why.empty()) fault(place("auth.file"), "auth.file: " + why);
+  }
+  if (auth.mode == "terminate" && auth.method != "trust" && auth.file.empty())
+    fault(place("auth.file"), fmt::format("auth.file: expected a file of users for auth.method = \"{}\", got none", auth.method));
+  const auto& pool = config.pool;
+  if (auth.mode == "relay" && (pool.mode == "transaction" || !pool.transaction.empty()))
+    fault(place(pool.mode == "transaction" ? "pool.mode" : "pool.transaction"),
+          "pool.mode: transaction pooling needs auth.mode = \"terminate\": a server connection belongs to the client that logged in on it");
+  for (const auto* patterns : {&pool.transaction, &pool.session})
+    for (const auto& pattern : *patterns)
+      if (pattern.find('/') == std::string::npos)
+        fault(place(patterns == &pool.transaction ? "pool.transaction" : "pool.session"),
+              fmt::format("pool: expected patterns such as \"shop/*\" (database/user), got '{}'", pattern));
+}
+
 void Loader::resolve_paths() {
   std::error_code ignored;
   if (config.policies.directory.empty() && !config.config_file.empty()) {
@@ -221,6 +244,7 @@ std::shared_ptr<const Config> Config::load(const std::string& file, const std::v
   loader.read_environment();
   loader.read_overrides(overrides);
   loader.check();
+  loader.check_login();
   if (!loader.errors.empty()) {
     if (errors) errors->insert(errors->end(), loader.errors.begin(), loader.errors.end());
     return nullptr;

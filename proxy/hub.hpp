@@ -18,6 +18,7 @@ namespace pgsteer::proxy {
 struct ClientInfo {
   std::uint64_t id = 0;
   std::string user, database, application, address, state;  ///< state: login, idle, active, idle in transaction
+  std::string pool_mode;
   std::string pinned;                                       ///< reason the session owns its server connection
   std::int64_t connected_unix_us = 0, request_unix_us = 0;
   int server_pid = 0;
@@ -96,10 +97,14 @@ class Hub {
   std::optional<std::string> reload();
   std::vector<std::string> overrides;  ///< --set and friends of the command line, applied again on reload
   std::function<void(int exit_code)> on_shutdown;   ///< set by main
+  /// Set by the server: cancels what the session with this key of ours does; `done` is called from some thread when no late
+  /// cancellation can follow any more.
+  std::function<void(std::uint64_t key, std::function<void()> done)> on_cancel;
   std::function<void(std::uint64_t id)> on_kill;    ///< set by the server: closes a client
   std::atomic<bool> paused{false};
   std::int64_t started_unix_us = 0;
 
+  class Pools* pools = nullptr;      ///< set by the server; always there while sessions are
   class Learner* learner = nullptr;  ///< set by main; null when learning is off
 
  private:

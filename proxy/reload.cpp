@@ -52,6 +52,7 @@ ReloadResult load_again(const Config& current, const std::vector<std::string>& o
   auto merged = std::make_shared<Config>(*result.config);
   merged->listen = current.listen;
   merged->threads = current.threads;
+  merged->auth.mode = current.auth.mode;
   merged->state_dir = current.state_dir;
   merged->cache.memory_bytes = current.cache.memory_bytes;
   merged->cache.redis_url = current.cache.redis_url;

@@ -34,6 +34,12 @@ Awaitable<void> Session::on_client_bytes() {
     if (protocol::violates_protocol(*header)) {
       // The server ends the connection at the sight of it, in its own words; nothing behind it will be read.
       worker_.counters.protocol_errors.fetch_add(1, std::memory_order_relaxed);
+      if (pooled()) {
+        // In the server's words, for the next client will want its connection: it closes without one over a wrong length.
+        if (!protocol::known_client_type(header->type)) fatal("08P01", "invalid frontend message type " + std::to_string(static_cast<unsigned char>(header->type)));
+        client_lost();
+        co_return;
+      }
       lose_tracking("a message no server accepts");
       continue;
     }
@@ -48,8 +54,9 @@ Awaitable<void> Session::on_client_bytes() {
         co_await on_client_message(header->type, message);
       }
     } else {
-      if (ready_) on_large_client_message(header->type, rest);
-      forward(rest);
+      if (ready_ && lending_.pool && !server_ && !co_await attach()) co_return;
+      const std::string renamed = ready_ ? on_large_client_message(header->type, rest) : std::string();
+      forward(renamed.empty() ? rest : renamed);
       client_passing_ = header->total() - rest.size();
       at = client_size_;
     }
@@ -64,6 +71,23 @@ bool Session::expect(Request kind, Context context, bool hidden) {
   return tracker_.expect(kind, hidden, std::move(context));
 }
 
+namespace {
+
+/// The beginning of a Bind for another statement: the length in its header moves with the name.
+std::string renamed_bind(std::string_view beginning, std::string_view portal, std::string_view name, std::string_view new_name) {
+  const auto length = protocol::peek_header(beginning)->length;
+  std::string out = "B";
+  protocol::append_int32(out, static_cast<std::uint32_t>(length + new_name.size() - name.size()));
+  out.append(portal).push_back('\0');
+  out.append(new_name).push_back('\0');
+  return out.append(beginning.substr(protocol::kHeaderBytes + portal.size() + 1 + name.size() + 1));
+}
+
+/// Between two transactions a server would answer these without doing anything, or not at all: late COPY messages are ignored.
+bool needs_server(char type) { return type != 'S' && type != 'H' && type != 'X' && type != 'd' && type != 'c' && type != 'f'; }
+
+}  // namespace
+
 Awaitable<void> Session::on_client_message(char type, std::string_view message) {
   if (!unit_) unit_ = std::make_shared<Unit>();
   if (bytes_only()) unmarked_work();
@@ -73,6 +97,13 @@ Awaitable<void> Session::on_client_message(char type, std::string_view message) 
     co_await resolve_held(message);
     co_return;
   }
+  if (!server_ && !needs_server(type)) {
+    if (type == 'S') protocol::append_ready(to_client_, 'I');
+    leaving_ = leaving_ || type == 'X';
+    co_return;
+  }
+  // A simple query may be answered without one.
+  if ((type != 'Q' || held_.active()) && !server_ && !co_await attach()) co_return;
   release_held();
   switch (type) {
     case 'Q':
@@ -110,6 +141,7 @@ Awaitable<void> Session::on_client_message(char type, std::string_view message) 
       co_return;
     case 'F':
       writes_.before_opaque(*unit_);
+      note_residue(nullptr);
       facts_.settings_uncertain = true;
       if (expect(Request::function_call, {nullptr, unit_, nullptr})) unit_ = nullptr;
       forward(message);
@@ -120,7 +152,8 @@ Awaitable<void> Session::on_client_message(char type, std::string_view message) 
       co_return;
     case 'X':
       leaving_ = true;
-      forward(message);
+      if (!lending_.pool) forward(message);
+      else if (group_open_ || tracker_.in_copy()) client_lost();
       co_return;
     case 'd': case 'H':
       forward(message);
@@ -133,13 +166,14 @@ Awaitable<void> Session::on_client_message(char type, std::string_view message) 
   group_open_ = true;
 }
 
-void Session::on_large_client_message(char type, std::string_view beginning) {
+std::string Session::on_large_client_message(char type, std::string_view beginning) {
   if (!unit_) unit_ = std::make_shared<Unit>();
   release_held();
   const auto body = beginning.substr(protocol::kHeaderBytes);
   switch (type) {
     case 'Q':
       writes_.before_opaque(*unit_);
+      note_residue(nullptr);
       facts_.settings_uncertain = true;
       worker_.counters.not_analysed.fetch_add(1, std::memory_order_relaxed);
       forget_unnamed();
@@ -151,6 +185,8 @@ void Session::on_large_client_message(char type, std::string_view beginning) {
       auto prepared = std::make_shared<Prepared>();
       prepared->name = r.cstring();
       prepared->plan = opaque_plan();
+      prepared->unkept = true;
+      if (prepared->name.empty() && server_) server_->unnamed = prepared;
       worker_.counters.not_analysed.fetch_add(1, std::memory_order_relaxed);
       if (expect(Request::parse, {nullptr, nullptr, prepared})) parsing_[prepared->name] = prepared;
       if (prepared->name.empty()) unnamed_stale_ = false;
@@ -162,17 +198,25 @@ void Session::on_large_client_message(char type, std::string_view beginning) {
       const auto portal = r.cstring();
       const auto name = r.cstring();
       const auto statement = find_prepared(name);
-      if (!r.ok()) return lose_tracking("Bind: names do not fit the first 64 KiB");
-      if (statement && statement->local) return lose_tracking("Bind: oversized for EXPLAIN (PGSTEER)");
+      if (!r.ok()) {
+        lose_tracking("Bind: names do not fit the first 64 KiB");
+        break;
+      }
+      if (statement && statement->local) {
+        lose_tracking("Bind: oversized for EXPLAIN (PGSTEER)");
+        break;
+      }
       if (statement) send_unsent(statement);
       else drop_stale_unnamed(name);
       portals_[std::string(portal)] = {statement, {}};
       expect(Request::bind, {});
       group_open_ = true;
+      if (pooled() && statement && statement->statement) return renamed_bind(beginning, portal, name, statement->statement->server_name());
       break;
     }
     case 'F':
       writes_.before_opaque(*unit_);
+      note_residue(nullptr);
       if (expect(Request::function_call, {nullptr, unit_, nullptr})) unit_ = nullptr;
       break;
     case 'd':
@@ -180,6 +224,7 @@ void Session::on_large_client_message(char type, std::string_view beginning) {
     default:
       lose_tracking("oversized message of a type that is always small");
   }
+  return {};
 }
 
 }  // namespace pgsteer::proxy

@@ -100,9 +100,13 @@ std::shared_ptr<Exec> Session::make_exec(std::shared_ptr<const Plan> plan, std::
 }
 
 void Session::track_writes(const Plan* plan) {
-  if (worker_.snapshot().panic) return unmarked_work();
+  if (worker_.snapshot().panic) {
+    note_residue(nullptr);
+    return unmarked_work();
+  }
   if (!plan || plan->analysis->why_not == sql::WhyNot::too_long ||
       plan->analysis->why_not == sql::WhyNot::nonstandard_strings) {
+    note_residue(nullptr);
     return writes_.before_opaque(*unit_);
   }
   if (may_change_catalog(*plan->analysis)) writes_.before_ddl(*unit_);
@@ -112,6 +116,7 @@ void Session::track_writes(const Plan* plan) {
   const bool certain = hub.pending_ddl.load() == 0 && hub.catalog_epoch.load() == worker_.snapshot().catalog_epoch;
   writes_.before_forward(*unit_, *plan->analysis, certain ? worker_.snapshot().catalog(facts_.database) : nullptr, facts_,
                          plan->knowledge ? &plan->knowledge->cache : nullptr, in_block);
+  note_residue(plan);
 }
 
 bool Session::could_act(const Plan& plan) const {

@@ -38,12 +38,9 @@ void Session::on_parse(std::string_view message) {
   if (!prepared->name.empty()) {
     if (const auto old = prepared_.find(prepared->name); old != prepared_.end()) send_unsent(old->second);
   }
-  // While the server skips to Sync it does not see this one.
-  if (expect(Request::parse, {nullptr, nullptr, prepared})) {
-    parsing_[prepared->name] = prepared;
-    if (prepared->name.empty()) unnamed_stale_ = false;
-  }
-  forward(message);
+  if (prepared->name.empty() && !tracker_.skipping()) unnamed_stale_ = false;
+  on_statement_names(*prepared->plan, prepared->text, false);
+  forward_parse(prepared, message);
 }
 
 Awaitable<void> Session::on_bind(std::string_view message) {
@@ -57,7 +54,7 @@ Awaitable<void> Session::on_bind(std::string_view message) {
   }
   if (statement) {
     send_unsent(statement);
-    refreshed_plan(*statement);
+    on_statement_names(*refreshed_plan(*statement), statement->text, false);
   } else if (bind) {
     drop_stale_unnamed(bind->statement);
   }
@@ -69,7 +66,7 @@ Awaitable<void> Session::on_bind(std::string_view message) {
     }
   }
   expect(Request::bind, {});
-  forward(message);
+  forward_bind(statement, message);
   group_open_ = true;
 }
 
@@ -94,7 +91,7 @@ Awaitable<void> Session::on_describe(std::string_view message) {
     else drop_stale_unnamed(target->name);
   }
   expect(of_statement ? Request::describe_statement : Request::describe_portal, {});
-  forward(message);
+  forward_target(of_statement ? statement : nullptr, 'D', message);
   group_open_ = true;
 }
 
@@ -136,7 +133,7 @@ Awaitable<void> Session::on_close(std::string_view message) {
     co_return;
   }
   expect(Request::close, {});
-  forward(message);
+  forward_target(statement, 'C', message);
   group_open_ = true;
 }
 
@@ -153,6 +150,7 @@ std::shared_ptr<Prepared> Session::find_prepared(std::string_view name) {
 }
 
 void Session::send_unsent(const std::shared_ptr<Prepared>& prepared) {
+  ensure_prepared(prepared);
   if (prepared->unsent.empty()) return;
   if (!expect(Request::parse, {nullptr, nullptr, prepared}, true)) return;
   forward(prepared->unsent);
@@ -185,8 +183,9 @@ void Session::forget_dropped_by(const Plan& plan, std::string_view text) {
     return std::search(text.begin(), text.end(), word.begin(), word.end(), same) != text.end();
   };
   if (!contains("deallocate") && !contains("discard")) return;
+  if (server_) server_->statements.clear();  // taught again when it is needed
+  if (pooled()) return;  // the residue will tell which are gone
   prepared_.clear();
-  variants_.clear();
   for (auto& [name, prepared] : parsing_) prepared->dropped = true;
   parsing_.clear();
 }

@@ -124,10 +124,9 @@ Session::Fate Session::on_server_message(char type, std::string_view message, bo
     case Meaning::asynchronous:
       if (type == 'S' && whole) {
         protocol::Reader r(body_of(message));
-        const auto name = lower(r.cstring());
-        facts_.settings[name] = r.cstring();
-        if (name == "application_name") facts_.application = facts_.settings[name];
-        ++facts_.version;
+        const auto name = r.cstring(), value = r.cstring();
+        if (lending_.pool && !tracker_.head()) residue_unknown_ = true;  // nobody had asked for a change
+        return parameter_changed(name, value) ? Fate::relay : Fate::swallow;
       } else if (type == 'N' && tracker_.head() && tracker_.head()->context.exec) {
         Exec& exec = *tracker_.head()->context.exec;
         if (exec.fill) exec.fill->spoiled = true;
@@ -149,16 +148,18 @@ Session::Fate Session::on_server_message(char type, std::string_view message, bo
   }
   if (type == 'Z') return on_ready(body_of(message).empty() ? 'I' : body_of(message)[0], result);
   if (result.hidden) {
-    on_hidden(type, message);
+    on_hidden(type, message, result.context);
     return Fate::swallow;
   }
   return on_reply(type, message, whole, result);
 }
 
-void Session::on_hidden(char type, std::string_view message) {
+void Session::on_hidden(char type, std::string_view message, const Context& context) {
   if (type != 'D') return;
   const auto row = protocol::read_data_row(body_of(message));
   if (!row) return;
+  if (context.purpose == Purpose::residue) return residue_.row(*row);
+  if (context.purpose != Purpose::settings) return;
   settings_reply_.clear();
   for (const auto& value : *row) settings_reply_.emplace_back(value.value_or(""));
 }
@@ -217,10 +218,14 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
   const auto body = body_of(message);
   const auto sqlstate = protocol::error_field(body, 'C');
   worker_.counters.errors.fetch_add(1, std::memory_order_relaxed);
+  if (result.context.purpose == Purpose::replay) replay_error_ = message;
+  if (result.context.purpose == Purpose::residue) residue_.row({});  // unreadable: nobody else gets this server
   for (const auto& dropped : result.dropped) {
+    if (dropped.context.statement && server_) server_->statements.failed(*dropped.context.statement);
+    if (dropped.kind == Request::parse && server_ && !dropped.context.statement) server_->unnamed = nullptr;
     if (const auto& prepared = dropped.context.prepared) {
       std::erase_if(parsing_, [&](const auto& entry) { return entry.second == prepared; });
-      if (dropped.hidden) {  // what was answered from the cache is still not prepared
+      if (dropped.hidden && !pooled()) {  // what was answered from the cache is still not prepared
         prepared->unsent.clear();
         protocol::append_parse(prepared->unsent, prepared->name, prepared->text, prepared->parameter_types);
       }
@@ -254,8 +259,6 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
     spdlog::warn("session={} event=fallback fingerprint={} candidate={} sqlstate={}", info_.id,
                  exec->plan->analysis->fingerprint_hex, exec->plan->chosen().label(), sqlstate);
     worker_.counters.fallbacks.fetch_add(1, std::memory_order_relaxed);
-    // A statement of ours that did not parse must not be taken for prepared.
-    variants_.clear();
     return Fate::swallow;
   }
   exec->fallback_armed = false;
@@ -300,6 +303,7 @@ Session::Fate Session::on_ready(char status, const Tracker::Result& result) {
     fallback_ = nullptr;
     return Fate::swallow;
   }
+  if (result.context.purpose == Purpose::residue) on_residue();
   if (tracker_.empty()) {
     publish(status == 'I' ? "idle" : "idle in transaction");
     notify();
@@ -356,8 +360,7 @@ void Session::apply_settings(const sql::Analysis& analysis) {
   switch (analysis.kind) {
     case StatementKind::discard:
     case StatementKind::deallocate:
-      prepared_.clear();
-      variants_.clear();
+      forget_statements(analysis);
       uncertain();
       break;
     case StatementKind::multiple:
@@ -385,6 +388,19 @@ void Session::apply_settings(const sql::Analysis& analysis) {
       if (group && group->any_user_defined) uncertain();  // declared stable, it may set something all the same
     }
   }
+}
+
+/// DISCARD and DEALLOCATE were done.
+void Session::forget_statements(const sql::Analysis& analysis) {
+  const bool one = analysis.kind == sql::StatementKind::deallocate && !analysis.name.empty();
+  if (pooled() && analysis.kind == sql::StatementKind::discard && lower(analysis.normalized).find("all") == std::string::npos) return;
+  if (one && pooled()) {
+    prepared_.erase(analysis.name);
+    if (server_) server_->own_names.erase(analysis.name);
+    return;
+  }
+  prepared_.clear();
+  if (!one && server_) server_->statements.clear();
 }
 
 void Session::report(Exec& exec) {

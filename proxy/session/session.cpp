@@ -29,11 +29,12 @@ void give_back(std::string& buffer, bool idle) {
 }
 }  // namespace
 
-Session::Session(Worker& worker, Socket client, Socket server, protocol::Startup startup, std::string startup_packet,
-                 std::string client_address)
+Session::Session(Worker& worker, Stream client, std::unique_ptr<ServerConnection> server, Lending lending,
+                 protocol::Startup startup, std::string startup_packet, std::string client_address)
     : worker_(worker),
       client_(std::move(client)),
       server_(std::move(server)),
+      lending_(std::move(lending)),
       startup_(std::move(startup)),
       startup_packet_(std::move(startup_packet)),
       writes_(worker.hub, startup_.database),
@@ -60,7 +61,19 @@ Session::Session(Worker& worker, Socket client, Socket server, protocol::Startup
   info_.application = startup_.application;
   info_.address = std::move(client_address);
   info_.connected_unix_us = unix_us();
-  info_.pinned = "one server connection per client";
+  info_.pinned = pooled() ? "" : "one server connection per client";
+  info_.pool_mode = pooled() ? "transaction" : "session";
+  if (lending_.pool) {
+    ready_ = true;
+    const std::string random = protocol::random_bytes(4);
+    cancel_key_ = (info_.id & 0x7fffffff) << 32;
+    for (const unsigned char byte : random) cancel_key_ = (cancel_key_ & 0xffffffff00000000) | ((cancel_key_ << 8 | byte) & 0xffffffff);
+    auto state = std::make_shared<SessionState>();
+    for (const auto& [name, value] : startup_.settings) {
+      if (name != "pgsteer.mode") state->settings[name] = value;
+    }
+    state_ = std::move(state);
+  }
 }
 
 Session::~Session() {
@@ -79,9 +92,11 @@ Awaitable<void> Session::run() {
   info_.live_state = std::make_shared<std::atomic<const char*>>("login");
   worker_.hub.set_client(info_);
   worker_.hub.catalog_wanted(facts_.database);
+  if (lending_.pool) startup_packet_.clear();
   to_server_ = std::move(startup_packet_);
-  start_login_deadline();
+  if (!ready_) start_login_deadline();
   asio::co_spawn(worker_.loop, server_loop(self), asio::detached);
+  if (lending_.pool && !co_await greet()) co_return;
   co_await client_loop(self);
 }
 
@@ -108,12 +123,12 @@ bool Session::marked() const {
 /// file proves that the backend is gone, so that the outcome is visible) before the mark is released.
 void Session::client_lost() {
   if (closing_ || client_gone_) return;
-  if (!marked()) return finish();
+  if (!marked() || !server_) return finish();
   client_gone_ = true;
   to_client_.clear();
   boost::system::error_code ignored;
   client_.shutdown(Socket::shutdown_both, ignored);
-  server_.shutdown(Socket::shutdown_send, ignored);
+  server_->stream.shutdown(Socket::shutdown_send, ignored);
 }
 
 void Session::finish() {
@@ -123,7 +138,12 @@ void Session::finish() {
   boost::system::error_code ignored;
   client_.shutdown(Socket::shutdown_both, ignored);
   client_.close(ignored);
-  server_.close(ignored);
+  if (waiter_) worker_.hub.pools->withdraw(waiter_);
+  if (server_ && pooled() && at_rest() && !residue_unknown_ && pin_.empty()) {
+    server_->stream.cancel();
+    worker_.hub.pools->give_back(std::move(server_));
+  }
+  server_.reset();
   notify();
   if (unmarked_) {
     unmarked_ = false;
@@ -131,6 +151,7 @@ void Session::finish() {
     worker_.hub.unmarked_sessions.fetch_sub(1);
   }
   worker_.sessions.erase(info_.id);
+  if (cancel_key_) worker_.cancel_keys.erase(cancel_key_);
   worker_.hub.drop_client(info_.id);
   worker_.counters.client_disconnects.fetch_add(1, std::memory_order_relaxed);
 }
@@ -216,10 +237,15 @@ Awaitable<void> Session::drain_to_client() {
 Awaitable<void> Session::flush_to_server([[maybe_unused]] std::shared_ptr<Session> self) { co_await drain_to_server(); }
 
 Awaitable<void> Session::drain_to_server() {
+  if (to_server_.empty()) {
+    give_back(to_server_, tracker_.empty());
+    co_return;
+  }
+  if (!server_ && !co_await attach()) co_return;
   ++writing_to_server_;
   while (!closing_ && !to_server_.empty()) {
     boost::system::error_code ec;
-    const std::size_t n = server_.write_some(asio::buffer(to_server_), ec);
+    const std::size_t n = server_->stream.write_some(asio::buffer(to_server_), ec);
     if (n > 0) {
       worker_.counters.bytes_in.fetch_add(n, std::memory_order_relaxed);
       to_server_.erase(0, n);
@@ -230,7 +256,7 @@ Awaitable<void> Session::drain_to_server() {
       to_server_.clear();
       break;
     }
-    const auto [wait_error] = co_await server_.async_wait(Socket::wait_write, as_result);
+    const auto [wait_error] = co_await server_->stream.async_wait(Socket::wait_write, as_result);
     if (wait_error) break;
   }
   --writing_to_server_;
@@ -242,8 +268,10 @@ Awaitable<void> Session::client_loop([[maybe_unused]] std::shared_ptr<Session> s
   boost::system::error_code ec;
   while (!closing_ && !client_gone_) {
     if (client_size_ == 0) worker_.give_buffer(std::move(client_buffer_));
-    const auto [wait_error] = co_await client_.async_wait(Socket::wait_read, as_result);
-    if (wait_error || closing_) break;
+    if (!client_.pending()) {
+      const auto [wait_error] = co_await client_.async_wait(Socket::wait_read, as_result);
+      if (wait_error || closing_) break;
+    }
     if (!client_buffer_) client_buffer_ = worker_.take_buffer();
     const std::size_t n =
         client_.read_some(asio::buffer(client_buffer_.get() + client_size_, kBufferBytes - client_size_), ec);
@@ -254,15 +282,27 @@ Awaitable<void> Session::client_loop([[maybe_unused]] std::shared_ptr<Session> s
       asio::steady_timer pause(worker_.loop, std::chrono::milliseconds(20));
       co_await pause.async_wait(as_result);
     }
+    client_busy_ = true;
     co_await on_client_bytes();
+    client_busy_ = false;
+    if (lending_.pool) {
+      last_activity_ = Clock::now();
+      settle();
+      if (leaving_) co_return;  // what it asked for is still awaited
+    }
   }
   if (closing_) co_return;
-  if (ec == asio::error::eof) {
+  if (lending_.pool && ec == asio::error::eof) {
+    leaving_ = true;
+    // Without its Sync the server would keep answers to itself; nobody is there to send one.
+    if (group_open_ || tracker_.in_copy() || client_size_ > 0 || client_passing_ > 0) client_lost();
+    else settle();
+  } else if (ec == asio::error::eof) {
     // The client has said all it will, and may still be reading: the server finishes what it was asked, meets the end of
     // its input as it would directly, and its end is ours.
     boost::system::error_code ignored;
     leaving_ = true;
-    server_.shutdown(Socket::shutdown_send, ignored);
+    server_->stream.shutdown(Socket::shutdown_send, ignored);
   } else {
     client_lost();
   }
@@ -277,12 +317,22 @@ Awaitable<void> Session::login_gate() {
 Awaitable<void> Session::server_loop(std::shared_ptr<Session> self) {
   while (!closing_) {
     if (server_size_ == 0) worker_.give_buffer(std::move(server_buffer_));
-    const auto [wait_error] = co_await server_.async_wait(Socket::wait_read, as_result);
-    if (wait_error || closing_) break;
+    if (!server_) {
+      // No deadline: the session attaches a server, or ends; both wake us.
+      co_await event_.async_wait(as_result);
+      continue;
+    }
+    const ServerConnection* const mine = server_.get();
+    if (!server_->stream.pending()) {
+      const auto [wait_error] = co_await server_->stream.async_wait(Socket::wait_read, as_result);
+      if (closing_) break;
+      if (server_.get() != mine || (lending_.pool && wait_error == asio::error::operation_aborted)) continue;
+      if (wait_error) break;
+    }
     if (!server_buffer_) server_buffer_ = worker_.take_buffer();
     boost::system::error_code ec;
     const std::size_t n =
-        server_.read_some(asio::buffer(server_buffer_.get() + server_size_, kBufferBytes - server_size_), ec);
+        server_->stream.read_some(asio::buffer(server_buffer_.get() + server_size_, kBufferBytes - server_size_), ec);
     if (ec == asio::error::would_block || ec == asio::error::try_again) continue;
     if (ec) break;
     server_size_ += n;
@@ -292,6 +342,7 @@ Awaitable<void> Session::server_loop(std::shared_ptr<Session> self) {
     if (!to_server_.empty() && writing_to_server_ == 0) {
       asio::co_spawn(worker_.loop, flush_to_server(self), asio::detached);
     }
+    if (lending_.pool) settle();
   }
   if (closing_) co_return;
   if (!tracker_.empty()) spdlog::info("session={} event=server_gone in_flight={}", info_.id, tracker_.size());

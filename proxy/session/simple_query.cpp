@@ -29,6 +29,7 @@ Awaitable<void> Session::on_query(std::string_view message) {
     co_return;
   }
   if (could_act(*plan) && facts_.settings_uncertain && undisturbed()) {
+    if (!co_await attach()) co_return;
     co_await refresh_settings();
     if (closing_) co_return;
     plan = make_plan(text, {}, false);
@@ -51,15 +52,22 @@ Awaitable<void> Session::on_query(std::string_view message) {
     }
     fill = std::move(found.fill);
   }
+  if (!server_ && !co_await attach()) co_return;
+  on_statement_names(*plan, text, true);
   forget_dropped_by(*plan, text);
   unnamed_stale_ = false;
+  server_->unnamed = nullptr;
   auto exec = make_exec(plan, text);
   exec->execution.arrival = arrival;
   exec->fill = std::move(fill);
   track_writes(plan.get());
   send_query(exec, message);
-  if (exec->fallback_armed) {
+  if (exec->fallback_armed || names_probed_) {
     co_await drain_to_server();
+    co_await quiet();
+  }
+  if (names_probed_ && status_ == 'I' && server_ && !closing_) {
+    ask_residue();
     co_await quiet();
   }
 }
@@ -109,7 +117,9 @@ Awaitable<void> Session::refresh_settings() {
     sql += ", current_setting('" + std::string(name) + "', true)";
   }
   settings_reply_.clear();
-  expect(Request::query, {nullptr, std::make_shared<Unit>(), nullptr}, true);
+  Context context{nullptr, std::make_shared<Unit>(), nullptr};
+  context.purpose = Purpose::settings;
+  expect(Request::query, std::move(context), true);
   protocol::append_query(to_server_, sql);
   co_await drain_to_server();
   co_await quiet();
@@ -136,6 +146,7 @@ Awaitable<void> Session::answer_locally(std::string_view text, bool simple) {
   const std::string inner = outer->explained;
   auto plan = make_plan(inner, {}, !simple);
   if (could_act(*plan) && facts_.settings_uncertain && undisturbed()) {
+    if (!co_await attach()) co_return;
     co_await refresh_settings();
     if (closing_) co_return;
     plan = make_plan(inner, {}, !simple);

@@ -1,0 +1,330 @@
+// Sessions whose server is lent for a transaction: taking one, setting it up, finding out what was left on it, handing it back.
+#include <spdlog/spdlog.h>
+
+#include <array>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "proxy/auth/server_login.hpp"
+#include "proxy/session/session.hpp"
+
+namespace pgsteer::proxy {
+
+namespace asio = boost::asio;
+using protocol::Request;
+constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
+
+namespace {
+
+/// A connection that was idle for less was seen alive a moment ago: looking again would cost a system call in every transaction.
+constexpr auto kTrusted = std::chrono::milliseconds(10);
+
+/// The settings a client came with, as a key.
+std::string startup_key(const SessionState& state) {
+  std::string key;
+  for (const auto& [name, value] : state.settings) key.append(name).append(1, '\0').append(value).append(1, '\0');
+  return key;
+}
+
+/// An ErrorResponse that ends the session: the same one as FATAL.
+std::string as_fatal(std::string_view message) {
+  const auto body = message.substr(protocol::kHeaderBytes);
+  std::string out;
+  protocol::append_error(out, {.severity = "FATAL", .sqlstate = std::string(protocol::error_field(body, 'C')),
+                               .message = std::string(protocol::error_field(body, 'M')),
+                               .detail = std::string(protocol::error_field(body, 'D')),
+                               .hint = std::string(protocol::error_field(body, 'H'))});
+  return out;
+}
+
+/// Built-in functions that may be called without a catalog at hand: they leave nothing behind.
+bool surely_harmless(std::string_view name) {
+  constexpr std::array<std::string_view, 24> kNames{
+      "abs",   "array_agg", "avg",   "coalesce",   "concat",     "count",      "date_trunc",      "generate_series", "length", "lower",
+      "max",   "md5",       "min",   "now",        "nullif",     "pg_sleep",   "random",          "repeat",          "round",  "string_agg",
+      "substr", "sum",      "to_char", "upper"};
+  return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
+}
+
+/// Built-in functions that change the session itself.
+bool touches_session(std::string_view name) {
+  return name == "set_config" || (name.starts_with("pg_") && name.find("advisory") != name.npos && name.find("xact") == name.npos) ||
+         name.starts_with("dblink");
+}
+
+}  // namespace
+
+Awaitable<bool> Session::greet() {
+  Pools& pools = *worker_.hub.pools;
+  const std::string key = startup_key(*state_);
+  auto known = pooled() ? pools.welcome(*lending_.pool, key) : std::nullopt;
+  if (!known) {
+    // What the client asked for is set on a server, so that a wrong value is refused now and the values reported are the real ones.
+    client_busy_ = true;
+    if (!co_await attach()) co_return false;
+    if (!state_->settings.empty()) {
+      ask_residue();
+      co_await quiet();
+      if (closing_) co_return false;
+    }
+    client_busy_ = false;
+    known = Welcome{server_->reported, state_};
+    if (pooled() && pin_.empty()) pools.set_welcome(*lending_.pool, key, *known);
+    info_.server_pid = static_cast<int>(server_->pid);
+  }
+  state_ = known->state;
+  view_ = known->reported;
+  protocol::Message(to_client_, 'R').int32(0);
+  for (const auto& [name, value] : view_.values()) {
+    protocol::append_parameter_status(to_client_, name, value);
+    parameter_changed(name, value);
+  }
+  protocol::Message(to_client_, 'K').int32(static_cast<std::uint32_t>(cancel_key_ >> 32)).int32(static_cast<std::uint32_t>(cancel_key_));
+  worker_.cancel_keys[cancel_key_] = weak_from_this();
+  protocol::append_ready(to_client_, 'I');
+  greeted_ = true;
+  publish("idle");
+  co_await drain_to_client();
+  settle();
+  co_return !closing_;
+}
+
+Awaitable<bool> Session::attach() {
+  if (server_) co_return true;
+  if (!lending_.pool || closing_) co_return false;
+  Pools& pools = *worker_.hub.pools;
+  while (!server_) {
+    waiter_ = std::make_shared<Waiter>(worker_, lending_.pool, [weak = weak_from_this()] {
+      if (const auto session = weak.lock()) session->notify();
+    });
+    pools.acquire(waiter_);
+    if (!waiter_->served()) {
+      publish("waiting");
+      // No deadline here: query_wait_timeout is the pool's, and wakes us.
+      while (!waiter_->served() && !closing_) co_await event_.async_wait(as_result);
+    }
+    if (closing_) co_return false;  // finish() has withdrawn the waiter
+    const auto waiter = std::exchange(waiter_, nullptr);
+    ServerRefusal refusal;
+    if (waiter->timed_out) {
+      protocol::append_error(refusal.message, {.severity = "FATAL", .sqlstate = "53300",
+                                               .message = "no server connection became free within pool.query_wait_timeout",
+                                               .detail = {}, .hint = {}});
+    } else if (waiter->server) {
+      if (Clock::now() - waiter->server->idle_since > kTrusted && !waiter->server->alive()) continue;
+      server_ = std::move(waiter->server);
+    } else {
+      server_ = co_await open_server(worker_, lending_.pool, std::move(waiter->slot), &refusal);
+      if (closing_ && server_) pools.give_back(std::move(server_));
+      if (closing_) co_return false;
+    }
+    if (!server_) {
+      to_client_ += as_fatal(refusal.message);
+      co_await drain_to_client();
+      finish();
+      co_return false;
+    }
+  }
+  status_ = 'I';
+  unnamed_stale_ = server_->unnamed != nullptr;
+  notify();  // the server loop
+  co_return co_await adopt();
+}
+
+Awaitable<bool> Session::adopt() {
+  if (server_->state != state_ && !(*server_->state == *state_)) {
+    for (const auto& text : difference(*server_->state, *state_)) {
+      Context context{nullptr, std::make_shared<Unit>(), nullptr};
+      context.purpose = Purpose::replay;
+      expect(Request::query, std::move(context), true);
+      protocol::append_query(to_server_, text);
+    }
+    replay_error_.clear();
+    server_->unnamed = nullptr;
+    server_->own_names.clear();
+    co_await drain_to_server();
+    co_await quiet();
+    if (closing_) co_return false;
+    if (!replay_error_.empty()) {
+      spdlog::warn("session={} event=state_not_restored sqlstate={}", info_.id,
+                   protocol::error_field(std::string_view(replay_error_).substr(protocol::kHeaderBytes), 'C'));
+      residue_unknown_ = true;  // half of it may be set: nobody else gets this server
+      to_client_ += as_fatal(replay_error_);
+      co_await drain_to_client();
+      finish();
+      co_return false;
+    }
+  }
+  server_->state = state_;
+  // A reload of the server's configuration may have changed what this client was told by another connection.
+  if (greeted_ && !(server_->reported == view_)) {
+    for (const auto& [name, value] : server_->reported.values()) {
+      if (parameter_changed(name, value)) protocol::append_parameter_status(to_client_, name, value);
+    }
+  }
+  co_return true;
+}
+
+bool Session::parameter_changed(std::string_view name, std::string_view value) {
+  std::string folded(name);
+  std::transform(folded.begin(), folded.end(), folded.begin(), [](unsigned char c) { return std::tolower(c); });
+  auto& known = facts_.settings[folded];
+  if (known != value) {
+    known = value;
+    ++facts_.version;
+  }
+  if (folded == "application_name") facts_.application = value;
+  if (!lending_.pool) return true;
+  const std::string key(name);
+  if (server_) server_->reported.set(key, std::string(value));
+  if (!greeted_) return false;
+  if (const auto* seen = view_.find(key); seen && *seen == value) return false;
+  view_.set(key, std::string(value));
+  return true;
+}
+
+bool Session::at_rest() const {
+  return server_ && status_ == 'I' && tracker_.empty() && !tracker_.skipping() && !tracker_.in_copy() && !tracker_.uncertain() &&
+         tracking_ && to_server_.empty() && writing_to_server_ == 0 && server_size_ == 0 && server_passing_ == 0 &&
+         client_passing_ == 0 && !group_open_ && !held_.active() && cancels_ == 0 && !fallback_ && !client_gone_;
+}
+
+void Session::settle() {
+  if (closing_ || client_busy_) return;
+  if (leaving_ && tracker_.empty() && to_client_.empty() && to_server_.empty() && writing_to_server_ == 0) return finish();
+  if (!pooled() || !at_rest()) return;
+  if (residue_unknown_) return ask_residue();
+  constexpr const char* kUnkept = "a prepared statement above 64 kB";
+  const bool unkept = std::any_of(prepared_.begin(), prepared_.end(), [](const auto& entry) { return entry.second->unkept; });
+  if (pin_.empty() && unkept) pin(kUnkept);
+  else if (pin_ == kUnkept && !unkept) pin("");
+  if (!pin_.empty()) return;
+  server_->stream.cancel();  // the server loop's wait, when it is not the server loop that brought us here
+  publish("idle");
+  worker_.hub.pools->give_back(std::move(server_));
+}
+
+void Session::pin(const std::string& reason) {
+  if (reason == info_.pinned) return;
+  pin_ = info_.pinned = reason;
+  info_.server_pid = reason.empty() || !server_ ? 0 : static_cast<int>(server_->pid);
+  worker_.hub.set_client(info_);
+  if (!reason.empty()) spdlog::info("session={} event=pinned reason=\"{}\"", info_.id, reason);
+}
+
+void Session::ask_residue() {
+  residue_unknown_ = false;
+  residue_ = {};
+  Context context{nullptr, std::make_shared<Unit>(), nullptr};
+  context.purpose = Purpose::residue;
+  if (!expect(Request::query, std::move(context), true)) return;
+  protocol::append_query(to_server_, residue_query(lending_.pool->user));
+  server_->unnamed = nullptr;
+  flush_soon();
+}
+
+/// The server has answered; nothing after the question is in the answer.
+void Session::on_residue() {
+  Residue residue = residue_.take();
+  auto now = std::make_shared<const SessionState>(std::move(residue.state));
+  auto on_server = now;
+  if (!residue.leftovers.empty()) {
+    // Names of the client's own, prepared for one EXECUTE or DEALLOCATE: the next difference takes them away.
+    auto more = *now;
+    for (const auto& name : residue.leftovers) more.prepared[name] = "";
+    on_server = std::make_shared<const SessionState>(std::move(more));
+  }
+  if (std::exchange(names_probed_, false)) {
+    std::erase_if(prepared_, [&](const auto& entry) {
+      return !entry.first.empty() && std::find(residue.leftovers.begin(), residue.leftovers.end(), entry.first) == residue.leftovers.end();
+    });
+  }
+  state_ = now;
+  if (server_) {
+    server_->state = on_server;
+    server_->own_names = {residue.leftovers.begin(), residue.leftovers.end()};
+  }
+  if (residue.pinned != pin_) pin(residue.pinned);
+}
+
+void Session::flush_soon() {
+  if (writing_to_server_ == 0) asio::co_spawn(worker_.loop, flush_to_server(shared_from_this()), asio::detached);
+}
+
+void Session::note_residue(const Plan* plan) {
+  if (!pooled() || residue_unknown_) return;
+  residue_unknown_ = true;
+  if (!plan || plan->analysis->why_not != sql::WhyNot::none || worker_.snapshot().panic) return;
+  const sql::Analysis& analysis = *plan->analysis;
+  using sql::StatementKind;
+  switch (analysis.kind) {
+    case StatementKind::set:
+      for (const auto& change : analysis.settings) {
+        if (!change.local && !change.name.starts_with("pgsteer.")) return;
+      }
+      if (analysis.settings.empty()) return;
+      break;
+    case StatementKind::unparsed: case StatementKind::multiple: case StatementKind::prepare: case StatementKind::execute:
+    case StatementKind::deallocate: case StatementKind::discard: case StatementKind::declare_cursor: case StatementKind::listen:
+    case StatementKind::call: case StatementKind::do_block:
+      return;
+    case StatementKind::ddl: case StatementKind::close_cursor:
+      if (!pin_.empty() || analysis.flags.creates_temporary || analysis.tables.empty()) return;
+      break;
+    case StatementKind::begin: case StatementKind::commit: case StatementKind::rollback: case StatementKind::savepoint:
+    case StatementKind::show: case StatementKind::fetch: case StatementKind::lock: case StatementKind::empty:
+      residue_unknown_ = false;
+      return;
+    default:
+      break;
+  }
+  if (analysis.flags.creates_temporary || analysis.flags.explain_analyze) return;
+  const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database);
+  for (const auto& use : analysis.functions) {
+    if (touches_session(use.name)) return;
+    const auto* group = catalog ? catalog->function(use.schema, use.name) : nullptr;
+    if (group ? group->any_user_defined : !surely_harmless(use.name)) return;
+  }
+  const bool writes = analysis.kind == StatementKind::insert || analysis.kind == StatementKind::update ||
+                      analysis.kind == StatementKind::delete_ || analysis.kind == StatementKind::merge ||
+                      analysis.kind == StatementKind::copy_from || analysis.flags.data_modifying_cte;
+  if (writes && (!catalog || (unit_ && unit_->opaque))) return;  // a trigger may do anything
+  residue_unknown_ = false;
+}
+
+Awaitable<void> Session::cancel() {
+  if (!server_ || tracker_.empty()) co_return;
+  // Until the server has closed the cancel connection it may still be about to send the signal.
+  ++cancels_;
+  const auto self = shared_from_this();
+  co_await cancel_server(worker_, server_->pid, server_->key);
+  --cancels_;
+  settle();
+}
+
+void Session::check_timeouts(Clock::time_point now) {
+  if (!lending_.pool || closing_ || !server_ || !greeted_) return;
+  const auto& limits = worker_.snapshot().config->pool;
+  const auto over = [&](std::chrono::milliseconds limit, Clock::time_point since) {
+    return limit.count() > 0 && since != Clock::time_point() && now - since > limit;
+  };
+  const bool busy = !tracker_.empty();
+  if (status_ == 'I' && !busy) transaction_start_ = {};
+  else if (transaction_start_ == Clock::time_point()) transaction_start_ = now;
+  if (!busy) query_start_ = {};
+  else if (query_start_ == Clock::time_point()) query_start_ = now;
+  const char* why = nullptr;
+  if (over(limits.query_timeout, query_start_)) why = "query timeout";
+  else if (over(limits.transaction_timeout, transaction_start_)) why = "transaction timeout";
+  else if (!busy && status_ != 'I' && over(limits.idle_transaction_timeout, last_activity_)) why = "idle transaction timeout";
+  if (!why) return;
+  spdlog::info("session={} event=timed_out reason=\"{}\"", info_.id, why);
+  // What is under way at the server is stopped, so that it does not outlive its client there.
+  if (busy) asio::co_spawn(worker_.loop, cancel_server(worker_, server_->pid, server_->key), asio::detached);
+  fatal(busy ? "57014" : "25P03", why);
+  client_lost();
+}
+
+}  // namespace pgsteer::proxy
