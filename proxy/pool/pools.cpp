@@ -17,8 +17,9 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
-/// A connection goes to the first waiter of its own worker, which costs nothing, unless one elsewhere has been waiting so much longer.
-constexpr auto kLocality = std::chrono::milliseconds(2);
+/// A connection goes to the first waiter of its own worker, which costs nothing, unless one elsewhere has been waiting twice as long and
+/// so much more: moving it costs two threads a wake-up each, which under load is more than a transaction.
+constexpr auto kLocality = std::chrono::milliseconds(3);
 
 bool expired(const ServerConnection& server, Clock::time_point now, std::chrono::milliseconds limit, Clock::time_point since) {
   return limit.count() > 0 && now - since > limit && server.pool;
@@ -133,13 +134,16 @@ void Pools::hand(std::unique_ptr<ServerConnection> server, std::shared_ptr<Waite
 }
 
 /// Idle connections of the waiter's own worker first, the one used last first: its caches are warm, and the others may grow old.
-bool Pools::take_idle(Pool& pool, const std::shared_ptr<Waiter>& waiter, bool on_return) {
+bool Pools::take_idle(Pool& pool, const std::shared_ptr<Waiter>& waiter, bool may_open) {
   if (pool.idle.empty()) return false;
   auto best = std::find_if(pool.idle.rbegin(), pool.idle.rend(), [&](const auto& s) { return s->worker == &waiter->worker; });
-  if (best == pool.idle.rend()) best = pool.idle.rbegin();
+  if (best == pool.idle.rend()) {
+    if (may_open) return false;  // one more of its own is cheaper in the long run than one that goes to and fro
+    best = pool.idle.rbegin();
+  }
   auto server = std::move(*best);
   pool.idle.erase(std::next(best).base());
-  if (on_return && server->worker == &waiter->worker) waiter->server = std::move(server);
+  if (server->worker == &waiter->worker) waiter->server = std::move(server);
   else hand(std::move(server), waiter);
   return true;
 }
@@ -149,8 +153,9 @@ void Pools::acquire(const std::shared_ptr<Waiter>& waiter) {
   const Lock lock(mutex_);
   Pool& pool = *waiter->pool;
   if (pool.waiters.empty()) {
-    if (take_idle(pool, waiter, true)) return;
-    if (may_open(pool, *settings, false)) {
+    const bool room = may_open(pool, *settings, false);
+    if (take_idle(pool, waiter, room)) return;
+    if (room) {
       ++pool.open;
       waiter->slot = Slot(*this, waiter->pool);
       return;
@@ -180,10 +185,9 @@ void Pools::give_back(std::unique_ptr<ServerConnection> server) {
     return;
   }
   auto next = waiters.begin();
-  if (server->idle_since - (*next)->since < kLocality) {
-    const auto near = std::find_if(waiters.begin(), waiters.end(), [&](const auto& w) { return &w->worker == server->worker; });
-    if (near != waiters.end()) next = near;
-  }
+  const auto near = std::find_if(waiters.begin(), waiters.end(), [&](const auto& w) { return &w->worker == server->worker; });
+  const auto waited = [&](const auto& w) { return server->idle_since - w->since; };
+  if (near != waiters.end() && waited(*next) <= 2 * waited(*near) + kLocality) next = near;
   auto waiter = *next;
   waiters.erase(next);
   hand(std::move(server), std::move(waiter));

@@ -93,7 +93,7 @@ class Pools {
  private:
   using Lock = std::unique_lock<std::mutex>;
   bool may_open(const Pool& pool, const Config& config, bool reserve) const;
-  bool take_idle(Pool& pool, const std::shared_ptr<Waiter>& waiter, bool on_return);
+  bool take_idle(Pool& pool, const std::shared_ptr<Waiter>& waiter, bool may_open);
   void serve_waiters(const Config& config);
   bool make_room(const Pool& wanting, const Config& config);
   void hand(std::unique_ptr<ServerConnection> server, std::shared_ptr<Waiter> waiter);
