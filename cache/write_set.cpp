@@ -110,9 +110,17 @@ class Closure {
   bool opaque_ = false, cascaded_ = false, old_families_added_ = false;
 };
 
-bool name_is_certain(const sql::TableUse& use, const sql::SessionFacts& session) {
-  if (session.catalog_uncertain) return false;
-  return !use.schema.empty() || !(session.has_temporary_objects || session.settings_uncertain);
+/// What a name may mean in this session; nothing when it may be a relation that the picture does not hold. Without the
+/// session's search_path it is one of those that bear the name, as long as no temporary object can hide them.
+std::vector<const sql::Relation*> meanings(const sql::TableUse& use, const sql::Catalog& catalog,
+                                           const sql::SessionFacts& session) {
+  if (session.catalog_uncertain) return {};
+  if (use.schema.empty()) {
+    if (session.has_temporary_objects || session.objects_uncertain) return {};
+    if (session.settings_uncertain) return catalog.named(use.name);
+  }
+  const sql::Relation* relation = resolve(use, catalog, session);
+  return relation == nullptr ? std::vector<const sql::Relation*>() : std::vector{relation};
 }
 
 /// Functions and views that the statement calls or reads may themselves write.
@@ -130,9 +138,9 @@ bool may_write_by_calling(const sql::Analysis& analysis, const sql::Catalog* cat
   if (judged) return false;
   return std::any_of(analysis.tables.begin(), analysis.tables.end(), [&](const sql::TableUse& use) {
     if (use.written || is_system_relation(use)) return false;
-    if (catalog == nullptr || !name_is_certain(use, session)) return true;
-    const sql::Relation* relation = resolve(use, *catalog, session);
-    return relation == nullptr || relation->kind == 'v';
+    if (catalog == nullptr) return true;
+    const auto relations = meanings(use, *catalog, session);
+    return relations.empty() || std::any_of(relations.begin(), relations.end(), [](auto* r) { return r->kind == 'v'; });
   });
 }
 
@@ -153,9 +161,12 @@ WriteSet targets_of(const sql::Analysis& analysis, const sql::Catalog* catalog, 
   std::vector<const sql::Relation*> targets;
   for (const auto& use : analysis.tables) {
     if (!use.written) continue;
-    const sql::Relation* relation = name_is_certain(use, session) ? resolve(use, *catalog, session) : nullptr;
-    if (relation == nullptr || relation->oid < first_user_oid) return everything();
-    targets.push_back(relation);
+    const auto relations = meanings(use, *catalog, session);
+    if (relations.empty()) return everything();
+    for (const sql::Relation* relation : relations) {
+      if (relation->oid < first_user_oid) return everything();
+      targets.push_back(relation);
+    }
   }
   if (targets.empty()) return everything();
   const auto close = [&](Cascades cascades) {

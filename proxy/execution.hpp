@@ -26,6 +26,9 @@ struct Plan {
   policies::Effective policy;
   std::shared_ptr<const policies::Knowledge> knowledge;  ///< may be null
   std::uint64_t snapshot_version = 0;
+  cache::WriteSet writes;    ///< by the catalog of that snapshot and what was known of the session
+  bool changes_settings_unseen = false;  ///< by a function it calls
+  bool redraw = false;       ///< chance has a say in the decision: it is taken anew for every execution
   const rewriter::Candidate& chosen() const { return candidates[decision.candidate]; }
 };
 

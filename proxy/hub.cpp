@@ -24,6 +24,7 @@ struct Hub::Impl {
 
   mutable std::mutex feedback_mutex;
   std::vector<Outcome> outcomes;
+  Counter feedback_dropped;
   std::set<std::string> catalog_requests;
 
   std::array<Counters, kMaxThreads> counters;
@@ -74,7 +75,7 @@ void Hub::subscribe(Subscriber subscriber) {
 void Hub::report(Outcome&& outcome) {
   const std::lock_guard lock(impl_->feedback_mutex);
   if (impl_->outcomes.size() >= kMaxQueuedOutcomes) {
-    impl_->counters[0].feedback_dropped.fetch_add(1, std::memory_order_relaxed);
+    impl_->feedback_dropped.add();
     return;
   }
   impl_->outcomes.push_back(std::move(outcome));
@@ -84,6 +85,7 @@ std::vector<Outcome> Hub::drain() {
   std::vector<Outcome> taken;
   const std::lock_guard lock(impl_->feedback_mutex);
   taken.swap(impl_->outcomes);
+  impl_->outcomes.reserve(taken.size() + taken.size() / 4);  // the loops append under this lock: seldom grow there
   return taken;
 }
 
@@ -115,7 +117,8 @@ Counters& Hub::thread_counters(int thread) { return impl_->counters[static_cast<
 
 Totals Hub::totals() const {
   Totals t;
-  const auto get = [](const std::atomic<std::uint64_t>& value) { return value.load(std::memory_order_relaxed); };
+  t.feedback_dropped = impl_->feedback_dropped.value();
+  const auto get = [](const Counter& counter) { return counter.value(); };
   for (const auto& c : impl_->counters) {
     t.client_connections += get(c.client_connections);
     t.client_disconnects += get(c.client_disconnects);
@@ -135,7 +138,6 @@ Totals Hub::totals() const {
     t.cache_stores += get(c.cache_stores);
     t.fallbacks += get(c.fallbacks);
     t.tracking_lost += get(c.tracking_lost);
-    t.feedback_dropped += get(c.feedback_dropped);
     t.protocol_errors += get(c.protocol_errors);
     t.model_failures += get(c.model_failures);
   }

@@ -26,12 +26,22 @@ struct ClientInfo {
   std::shared_ptr<std::atomic<const char*>> live_state;  ///< set by the session as it goes; clients() copies it to `state`
 };
 
-/// Monotonic counters of one thread; summed by readers (relaxed atomics, one writer each).
-struct Counters {
-  std::atomic<std::uint64_t> client_connections{0}, client_disconnects{0}, transactions{0}, queries{0}, bytes_in{0},
-      bytes_out{0}, errors{0}, server_ns{0}, proxy_ns{0}, wait_ns{0}, not_analysed{0}, rewritten{0}, steered{0},
-      cache_hits{0}, cache_misses{0}, cache_stores{0}, fallbacks{0}, tracking_lost{0}, feedback_dropped{0},
-      protocol_errors{0}, model_failures{0};
+/// A number that one thread counts up and any may read: a plain store, not a locked instruction.
+class Counter {
+ public:
+  void add(std::uint64_t n = 1) { value_.store(value() + n, std::memory_order_relaxed); }
+  std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+/// Counters of one thread; summed by readers.
+struct alignas(64) Counters {
+  Counter client_connections, client_disconnects, transactions, queries, bytes_in,
+      bytes_out, errors, server_ns, proxy_ns, wait_ns, not_analysed, rewritten, steered,
+      cache_hits, cache_misses, cache_stores, fallbacks, tracking_lost, protocol_errors,
+      model_failures;
 };
 struct Totals {
   std::uint64_t client_connections = 0, client_disconnects = 0, transactions = 0, queries = 0, bytes_in = 0,

@@ -14,19 +14,18 @@ namespace pgsteer::proxy {
 namespace {
 
 /// Everything but the text that a remembered plan depends on.
-std::string identity_of(const sql::Query& query, const Circumstances& now) {
+void write_identity(std::string& id, const sql::Query& query, const Circumstances& now) {
   const sql::SessionFacts& s = *query.session;
-  std::string id;
+  id.clear();
   for (const std::string* part : {&s.database, &s.user, &s.application, &s.client_address, &s.search_path}) {
     id.append(*part).push_back('\0');
   }
   id.push_back(static_cast<char>(query.transaction));
   id.push_back(query.extended ? 'e' : 's');
   id.push_back(static_cast<char>('0' + (s.settings_uncertain ? 1 : 0) + (s.has_temporary_objects ? 2 : 0) +
-                                 (s.catalog_uncertain ? 4 : 0)));
+                                 (s.catalog_uncertain ? 4 : 0) + (s.objects_uncertain ? 8 : 0)));
   id.push_back(now.session_mode ? static_cast<char>('a' + static_cast<int>(*now.session_mode)) : '-');
   for (const auto type : query.parameter_types) id.append(reinterpret_cast<const char*>(&type), sizeof type);
-  return id;
 }
 
 cache::Reason judge_cache(const sql::Query& query, const sql::Analysis& analysis, const sql::Catalog* catalog,
@@ -106,6 +105,14 @@ std::vector<rewriter::Candidate> collect_candidates(const sql::Query& query, con
   return candidates;
 }
 
+/// A function of the user's, even one declared stable, may set something; set_config may have computed arguments.
+bool calls_user_code(const sql::Analysis& analysis, const sql::Catalog* catalog) {
+  return std::any_of(analysis.functions.begin(), analysis.functions.end(), [&](const auto& use) {
+    const auto* group = catalog ? catalog->function(use.schema, use.name) : nullptr;
+    return use.name == "set_config" || !group || group->any_user_defined;
+  });
+}
+
 bool random_matters(const Plan& plan) {
   if (plan.decision.mode == policies::Mode::canary) {
     return plan.candidates.size() > 1 || plan.policy.cache.mode != cache::Consistency::off;
@@ -133,6 +140,7 @@ struct Pipeline::Memory {
   std::list<Item> order;  ///< most recent first
   std::unordered_map<std::uint64_t, std::list<Item>::iterator> index;
   std::size_t max_items;
+  std::string identity;  ///< of the query at hand; a member for its capacity
 };
 
 Pipeline::Pipeline(const Config& config)
@@ -146,7 +154,8 @@ Pipeline::~Pipeline() = default;
 
 std::shared_ptr<const Plan> Pipeline::plan(const sql::Query& query, const Snapshot& snapshot,
                                            const Circumstances& now) {
-  const std::string identity = identity_of(query, now);
+  std::string& identity = memory_->identity;
+  write_identity(identity, query, now);
   auto analysis = analyses_.get(query.text);
   const std::uint64_t identity_hash = XXH3_64bits_withSeed(identity.data(), identity.size(), 1);
   const std::uint64_t shared_hash = identity_hash ^ (reinterpret_cast<std::uintptr_t>(analysis.get()) * 0x9E3779B97F4A7C15ull);
@@ -163,7 +172,7 @@ std::shared_ptr<const Plan> Pipeline::plan(const sql::Query& query, const Snapsh
     auto& item = *found->second;
     if (item.text == query.text && item.identity == identity && item.plan->snapshot_version == snapshot.version) {
       memory_->order.splice(memory_->order.begin(), memory_->order, found->second);
-      if (!random_matters(*item.plan)) return item.plan;
+      if (!item.plan->redraw) return item.plan;
       auto again = std::make_shared<Plan>(*item.plan);
       decide_again(*again, query, snapshot, now);
       return again;
@@ -172,7 +181,7 @@ std::shared_ptr<const Plan> Pipeline::plan(const sql::Query& query, const Snapsh
     memory_->index.erase(found);
   }
   auto made = make(query, std::move(analysis), snapshot, now);
-  if (made->candidates.size() == 1 && !random_matters(*made)) {
+  if (made->candidates.size() == 1 && !made->redraw) {
     if (memory_->shared.size() >= memory_->max_items) memory_->shared.clear();
     memory_->shared[shared_hash] = {made->analysis, identity, made};
     return made;
@@ -229,6 +238,9 @@ std::shared_ptr<const Plan> Pipeline::make(const sql::Query& query, std::shared_
 
   // 5. Decide.
   decide_again(*plan, query, snapshot, now);
+  plan->redraw = random_matters(*plan);
+  plan->changes_settings_unseen = calls_user_code(*plan->analysis, catalog);
+  plan->writes = cache::write_set(*plan->analysis, catalog, session, plan->knowledge ? &plan->knowledge->cache : nullptr);
 
   // 6. The plan is the value; the session turns it into bytes.
   return plan;

@@ -19,14 +19,22 @@ Circumstances Worker::circumstances(std::optional<policies::Mode> session_mode) 
   Circumstances now;
   now.load.in_flight = in_flight;
   now.load.recent_p95_ms = recent_p95_ms;
-  const std::time_t seconds = std::time(nullptr);
-  std::tm utc{};
-  ::gmtime_r(&seconds, &utc);
-  now.hour_of_day = utc.tm_hour + utc.tm_min / 60.0;
-  now.day_of_week = utc.tm_wday;
+  const std::int64_t seconds = std::time(nullptr);
+  if (seconds >= calendar_until_ || seconds < calendar_until_ - 60) read_calendar(seconds);
+  now.hour_of_day = hour_of_day_;
+  now.day_of_week = day_of_week_;
   now.random = random_();
   now.session_mode = session_mode;
   return now;
+}
+
+void Worker::read_calendar(std::int64_t unix_seconds) {
+  const std::time_t seconds = unix_seconds;
+  std::tm utc{};
+  ::gmtime_r(&seconds, &utc);
+  hour_of_day_ = utc.tm_hour + utc.tm_min / 60.0;
+  day_of_week_ = utc.tm_wday;
+  calendar_until_ = unix_seconds - utc.tm_sec + 60;
 }
 
 void Worker::observe_latency(double milliseconds) {

@@ -27,7 +27,7 @@ class Worker {
  public:
   Hub& hub;
   const int index;
-  boost::asio::io_context loop{1};
+  boost::asio::io_context loop{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO};  ///< its sockets and timers: this thread only; posting: any
   Counters& counters;
   Pipeline pipeline;
   std::shared_ptr<cache::RedisStore> redis;  ///< null without redis_url
@@ -46,7 +46,11 @@ class Worker {
   void give_buffer(std::unique_ptr<char[]> buffer);
 
  private:
+  void read_calendar(std::int64_t unix_seconds);
   std::shared_ptr<const Snapshot> snapshot_;
+  std::int64_t calendar_until_ = 0;  ///< unix seconds: the hour and day below hold until then
+  double hour_of_day_ = 0;
+  int day_of_week_ = 0;
   std::mt19937_64 random_;
 };
 

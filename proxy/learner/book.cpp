@@ -28,9 +28,12 @@ bool counts_as_statement(sql::StatementKind kind) {
 
 }  // namespace
 
-Book::Statement* Book::statement_of(const Plan& plan) {
+Book::Statement* Book::statement_of(const std::shared_ptr<const Plan>& shared) {
+  if (Statement** known = memo_.find(shared)) return *known;
+  const Plan& plan = *shared;
   const sql::Analysis& analysis = *plan.analysis;
-  if (!counts_as_statement(analysis.kind)) return nullptr;
+  users_[plan.database] = plan.user;
+  if (!counts_as_statement(analysis.kind)) return memo_.put(shared, nullptr);
   Key key{analysis.shape, plan.database, plan.search_path};
   auto found = statements_.find(key);
   if (found == statements_.end()) {
@@ -49,7 +52,7 @@ Book::Statement* Book::statement_of(const Plan& plan) {
   statement.application = plan.application;
   statement.policy = plan.policy;
   statement.mode = plan.decision.mode;
-  return &statement;
+  return memo_.put(shared, &statement);
 }
 
 constexpr std::uint64_t kWellKnown = 512;  ///< executions
@@ -58,8 +61,7 @@ double Book::record(const Outcome& outcome) {
   const Plan& plan = *outcome.plan;
   const Execution& execution = outcome.execution;
   const std::lock_guard lock(mutex_);
-  users_[plan.database] = plan.user;
-  Statement* statement = statement_of(plan);
+  Statement* statement = statement_of(outcome.plan);
   if (!statement) return 0;
   const double expected = expected_default(statement->knowledge);
   if (execution.source != Source::server) return expected;
@@ -179,6 +181,7 @@ void Book::publish(bool everything) {
 
 // The cheapest tenth goes: it costs most to keep and least to learn again.
 void Book::evict() {
+  memo_.clear();  // it points into what goes
   std::vector<std::pair<double, Key>> order;
   for (const auto& [key, statement] : statements_)
     if (!statement.probing && !statement.exploring) order.emplace_back(statement.total_ms, key);

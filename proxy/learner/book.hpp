@@ -13,6 +13,7 @@
 #include "proxy/learner/audit.hpp"
 #include "proxy/learner/learner.hpp"
 #include "proxy/learner/pins.hpp"
+#include "proxy/learner/plan_memo.hpp"
 
 namespace pgsteer::proxy::learning {
 
@@ -118,7 +119,7 @@ class Book {
   };
   using Key = policies::KnowledgeKey;
 
-  Statement* statement_of(const Plan& plan);
+  Statement* statement_of(const std::shared_ptr<const Plan>& plan);
   void learn_default(Statement& statement, const Plan& plan, const Execution& execution, double ms);
   void learn_served(Statement& statement, const Plan& plan, const Execution& execution, double ms, double expected);
   void remember(Statement& statement, const Execution& execution);
@@ -135,6 +136,7 @@ class Book {
   Audit& audit_;
   mutable std::mutex mutex_;
   std::unordered_map<Key, Statement, policies::KnowledgeKeyHash> statements_;
+  PlanMemo<Statement*> memo_;
   policies::KnowledgeMap published_;
   predictor::Calibration calibration_;
   std::map<std::string, Pin> pins_;

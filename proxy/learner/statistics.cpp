@@ -13,27 +13,23 @@ double milliseconds(const Execution& execution) {
   return static_cast<double>(execution.last_byte_ns - std::min(execution.sent_ns, execution.last_byte_ns)) / 1e6;
 }
 
-DecisionRecord decision_record(const Outcome& outcome, std::int64_t unix_us) {
-  const Plan& plan = *outcome.plan;
-  DecisionRecord record;
-  record.unix_us = unix_us;
-  record.database = plan.database;
-  record.user = plan.user;
-  record.fingerprint = plan.analysis->fingerprint_hex;
-  record.mode = policies::to_string(plan.decision.mode);
-  record.rule = plan.decision.rule;
-  record.action = from_cache(outcome.execution.source) ? "cache" : plan.chosen().label();
-  record.reason = policies::to_string(plan.decision.reason);
-  record.detail = plan.decision.detail;
-  record.source = to_string(outcome.execution.source);
-  record.probability = plan.decision.probability;
-  record.rows = outcome.execution.rows;
-  record.actual_ms = milliseconds(outcome.execution);
+/// What every execution of the plan says alike.
+std::shared_ptr<const DecisionRecord> decision_record(const Plan& plan) {
+  auto record = std::make_shared<DecisionRecord>();
+  record->database = plan.database;
+  record->user = plan.user;
+  record->fingerprint = plan.analysis->fingerprint_hex;
+  record->mode = policies::to_string(plan.decision.mode);
+  record->rule = plan.decision.rule;
+  record->action = plan.chosen().label();
+  record->reason = policies::to_string(plan.decision.reason);
+  record->detail = plan.decision.detail;
+  record->probability = plan.decision.probability;
   if (plan.decision.candidate < plan.estimates.size()) {
     const auto& estimate = plan.estimates[plan.decision.candidate];
-    record.predicted_ms = estimate.ms;
-    record.low_ms = estimate.ms_low;
-    record.high_ms = estimate.ms_high;
+    record->predicted_ms = estimate.ms;
+    record->low_ms = estimate.ms_low;
+    record->high_ms = estimate.ms_high;
   }
   return record;
 }
@@ -48,25 +44,33 @@ void describe_cacheability(const Plan& plan, QueryStatistics& row) {
 
 }  // namespace
 
-void Statistics::record(const Outcome& outcome, std::int64_t unix_us, double expected_ms) {
-  const Plan& plan = *outcome.plan;
-  const Execution& execution = outcome.execution;
-  const std::lock_guard lock(mutex_);
-  DecisionRecord decision = decision_record(outcome, unix_us);
-  Entry& entry = entries_[{plan.database, plan.analysis->fingerprint_hex}];
+Statistics::Known& Statistics::known(const std::shared_ptr<const Plan>& plan) {
+  if (Known* found = memo_.find(plan)) return *found;
+  if (entries_.size() > kMaxQueries) evict();
+  Entry& entry = entries_[{plan->database, plan->analysis->fingerprint_hex}];
   QueryStatistics& row = entry.totals;
   if (row.calls == 0) {
-    row.fingerprint = plan.analysis->fingerprint_hex;
-    row.normalized = plan.analysis->normalized;
-    row.database = plan.database;
-    row.kind = sql::to_string(plan.analysis->kind);
+    row.fingerprint = plan->analysis->fingerprint_hex;
+    row.normalized = plan->analysis->normalized;
+    row.database = plan->database;
+    row.kind = sql::to_string(plan->analysis->kind);
   }
-  const double ms = decision.actual_ms;
+  describe_cacheability(*plan, row);
+  return memo_.put(plan, {&entry, decision_record(*plan)});
+}
+
+void Statistics::record(const Outcome& outcome, std::int64_t unix_us, double expected_ms) {
+  const Execution& execution = outcome.execution;
+  const std::lock_guard lock(mutex_);
+  const Known& plan = known(outcome.plan);
+  Entry& entry = *plan.entry;
+  QueryStatistics& row = entry.totals;
+  const double ms = milliseconds(execution);
   ++row.calls;
   row.errors += execution.sqlstate.empty() ? 0 : 1;
   row.rows += static_cast<std::uint64_t>(std::max<std::int64_t>(0, execution.rows));
   row.total_ms += ms;
-  const auto kind = plan.chosen().kind;
+  const auto kind = outcome.plan->chosen().kind;
   const bool cached = from_cache(execution.source);
   row.cache_hits += cached ? 1 : 0;
   row.rewritten += !cached && kind == rewriter::CandidateKind::rewritten ? 1 : 0;
@@ -75,20 +79,20 @@ void Statistics::record(const Outcome& outcome, std::int64_t unix_us, double exp
   if (expected_ms > 0 && execution.sqlstate.empty() && (cached || kind != rewriter::CandidateKind::as_is))
     row.saved_ms += expected_ms - ms;
   entry.microseconds.add(ms * 1000);
-  if (!cached && execution.sqlstate.empty() && decision.predicted_ms > 0 && ms > 0) {
-    row.predicted_ms = decision.predicted_ms;
-    entry.q_error_permille.add(1000 * std::max(decision.predicted_ms / ms, ms / decision.predicted_ms));
+  const double predicted = plan.decision->predicted_ms;
+  if (!cached && execution.sqlstate.empty() && predicted > 0 && ms > 0) {
+    row.predicted_ms = predicted;
+    entry.q_error_permille.add(1000 * std::max(predicted / ms, ms / predicted));
   }
-  row.action = decision.action;
-  describe_cacheability(plan, row);
-  decision.id = next_id_++;
-  decisions_.push_back(std::move(decision));
+  entry.last = plan.decision;
+  entry.last_cached = cached;
+  decisions_.push_back({plan.decision, next_id_++, unix_us, execution.rows, ms, execution.source});
   if (decisions_.size() > kMaxDecisions) decisions_.pop_front();
-  if (entries_.size() > kMaxQueries) evict();
 }
 
 // Drops the tenth that costs least, so that the walk is paid once per many new statements.
 void Statistics::evict() {
+  memo_.clear();  // it points into what goes
   std::vector<double> totals;
   for (const auto& [key, entry] : entries_) totals.push_back(entry.totals.total_ms);
   const auto tenth = totals.begin() + static_cast<std::ptrdiff_t>(totals.size() / 10);
@@ -116,6 +120,7 @@ std::vector<QueryStatistics> Statistics::queries() const {
       row.p50_ms = entry.microseconds.quantile(0.50) / 1000;
       row.p95_ms = entry.microseconds.quantile(0.95) / 1000;
       row.p99_ms = entry.microseconds.quantile(0.99) / 1000;
+      row.action = entry.last_cached ? "cache" : entry.last->action;
       row.q_error_p50 = entry.q_error_permille.quantile(0.50) / 1000;
       rows.push_back(std::move(row));
     }
@@ -126,8 +131,18 @@ std::vector<QueryStatistics> Statistics::queries() const {
 
 std::vector<DecisionRecord> Statistics::decisions(std::size_t limit) const {
   const std::lock_guard lock(mutex_);
-  const auto count = std::min(limit, decisions_.size());
-  return {decisions_.rbegin(), decisions_.rbegin() + static_cast<std::ptrdiff_t>(count)};
+  std::vector<DecisionRecord> records;
+  records.reserve(std::min(limit, decisions_.size()));
+  for (auto at = decisions_.rbegin(); at != decisions_.rend() && records.size() < limit; ++at) {
+    DecisionRecord& record = records.emplace_back(*at->decision);
+    record.id = at->id;
+    record.unix_us = at->unix_us;
+    record.rows = at->rows;
+    record.actual_ms = at->actual_ms;
+    record.source = to_string(at->source);
+    if (from_cache(at->source)) record.action = "cache";
+  }
+  return records;
 }
 
 bool Statistics::knows(const std::string& fingerprint) const {

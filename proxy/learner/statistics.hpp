@@ -7,6 +7,7 @@
 
 #include "proxy/learner/histogram.hpp"
 #include "proxy/learner/learner.hpp"
+#include "proxy/learner/plan_memo.hpp"
 
 namespace pgsteer::proxy::learning {
 
@@ -23,13 +24,29 @@ class Statistics {
 
  private:
   struct Entry {
-    QueryStatistics totals;
+    QueryStatistics totals;  ///< without what quantiles and the last plan say: queries() adds it
     Histogram microseconds, q_error_permille;
+    std::shared_ptr<const DecisionRecord> last;
+    bool last_cached = false;
   };
+  /// What all executions of one plan share.
+  struct Known {
+    Entry* entry = nullptr;
+    std::shared_ptr<const DecisionRecord> decision;  ///< without what differs from one execution to the next
+  };
+  struct Decision {
+    std::shared_ptr<const DecisionRecord> decision;
+    std::uint64_t id = 0;
+    std::int64_t unix_us = 0, rows = 0;
+    double actual_ms = 0;
+    Source source = Source::server;
+  };
+  Known& known(const std::shared_ptr<const Plan>& plan);
   void evict();
   mutable std::mutex mutex_;
   std::map<std::pair<std::string, std::string>, Entry> entries_;  ///< by database, fingerprint
-  std::deque<DecisionRecord> decisions_;
+  PlanMemo<Known> memo_;
+  std::deque<Decision> decisions_;
   std::uint64_t next_id_ = 1;
 };
 

@@ -165,6 +165,16 @@ void Pools::acquire(const std::shared_ptr<Waiter>& waiter) {
   if (pool.idle.empty()) make_room(pool, *settings);
 }
 
+std::unique_ptr<ServerConnection> Pools::take_near(Worker& worker, Pool& pool) {
+  const Lock lock(mutex_);
+  if (!pool.waiters.empty()) return nullptr;
+  const auto best = std::find_if(pool.idle.rbegin(), pool.idle.rend(), [&](const auto& s) { return s->worker == &worker; });
+  if (best == pool.idle.rend()) return nullptr;
+  auto server = std::move(*best);
+  pool.idle.erase(std::next(best).base());
+  return server;
+}
+
 void Pools::withdraw(const std::shared_ptr<Waiter>& waiter) {
   waiter->abandoned = true;
   {

@@ -67,6 +67,8 @@ class Pools {
 
   /// Serves the waiter at once (it holds a server or a slot on return) or queues it.
   void acquire(const std::shared_ptr<Waiter>& waiter);
+  /// An idle connection of this worker's own, if nobody has been waiting for one.
+  std::unique_ptr<ServerConnection> take_near(Worker& worker, Pool& pool);
   /// The waiter's session is gone: what it was given goes to the next.
   void withdraw(const std::shared_ptr<Waiter>& waiter);
   /// A connection between two transactions: to whoever has waited longest, else idle.

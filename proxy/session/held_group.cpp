@@ -42,13 +42,16 @@ bool Session::try_hold(char type, std::string_view message) {
       if (held_.active()) return false;
       const auto parse = protocol::read_parse(body_of(message));
       if (!parse || (!parse->name.empty() && find_prepared(parse->name))) return false;
+      const PlanStamp now = stamp();
+      auto plan = extended_plan(parse->text, parse->parameter_types, now);
+      if (plan->analysis->flags.explain_pgsteer || !worth_holding(*plan)) return false;
       auto prepared = std::make_shared<Prepared>();
       prepared->name = parse->name;
       prepared->text = parse->text;
       prepared->parameter_types = parse->parameter_types;
-      prepared->plan = make_plan(prepared->text, prepared->parameter_types, true);
+      prepared->plan = std::move(plan);
+      prepared->stamp = now;
       note_names(*prepared);
-      if (prepared->plan->analysis->flags.explain_pgsteer || !worth_holding(*prepared->plan)) return false;
       held_.parse = held_.statement = std::move(prepared);
       held_.requests.push_back(Request::parse);
       break;
@@ -100,7 +103,7 @@ void Session::release_held() {
   if (held.parse && held.parse->name.empty()) unnamed_stale_ = false;
   std::shared_ptr<Exec> exec;
   if (held.execute) {
-    track_writes(held.statement->plan.get());
+    track_writes(held.statement->plan.get(), held.statement->stamp == stamp());
     exec = make_exec(held.statement->plan, held.statement->text);
     exec->prepared = held.statement;
     exec->execution.parameter_types = held.statement->parameter_types;
@@ -222,7 +225,7 @@ std::string Session::variant(const std::string& text, const std::vector<std::uin
 void Session::send_held_changed(std::shared_ptr<Exec> exec, std::string_view sync) {
   Held held = std::exchange(held_, {});
   if (!unit_) unit_ = std::make_shared<Unit>();
-  track_writes(exec->plan.get());
+  track_writes(exec->plan.get(), false);
   exec->execution.sent_ns = since(exec->execution.arrival);
   exec->execution.proxy_ns = exec->execution.sent_ns;
   const rewriter::Candidate& chosen = exec->plan->chosen();
@@ -249,8 +252,7 @@ void Session::send_held_changed(std::shared_ptr<Exec> exec, std::string_view syn
       if (request != Request::parse) exec->original_requests.push_back(request);
     }
     exec->original_requests.push_back(Request::sync);
-    (chosen.kind == rewriter::CandidateKind::rewritten ? worker_.counters.rewritten : worker_.counters.steered)
-        .fetch_add(1, std::memory_order_relaxed);
+    (chosen.kind == rewriter::CandidateKind::rewritten ? worker_.counters.rewritten : worker_.counters.steered).add();
     if (chosen.kind == rewriter::CandidateKind::settings) {
       // Planner settings for this Sync group only: set_config(…, true) in front of Bind, where planning happens. A custom
       // plan keeps the statement's cached generic plan as it was.

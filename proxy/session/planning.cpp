@@ -1,5 +1,7 @@
 // From a text to a plan, and what a statement is registered as before it is forwarded.
+#include <algorithm>
 #include <cctype>
+#include <utility>
 
 #include "proxy/session/session.hpp"
 
@@ -57,13 +59,20 @@ std::shared_ptr<const Plan> Session::opaque_plan(sql::WhyNot why_not) const {
   return plan;
 }
 
+/// The parser reads standard strings only: with the old ones a text may mean something else.
+bool Session::standard_strings() {
+  if (std::exchange(strings_version_, facts_.version) != facts_.version) {
+    const auto setting = facts_.settings.find("standard_conforming_strings");
+    standard_strings_ = setting == facts_.settings.end() || setting->second == "on";
+  }
+  return standard_strings_;
+}
+
 std::shared_ptr<const Plan> Session::make_plan(std::string_view text, std::span<const std::uint32_t> types,
                                                bool extended) {
   if (worker_.snapshot().panic) return opaque_plan();
-  if (const auto strings = facts_.settings.find("standard_conforming_strings");
-      strings != facts_.settings.end() && strings->second != "on") {
-    // The parser reads standard strings only: with the old ones a text may mean something else.
-    worker_.counters.not_analysed.fetch_add(1, std::memory_order_relaxed);
+  if (!standard_strings()) {
+    worker_.counters.not_analysed.add();
     return opaque_plan(sql::WhyNot::nonstandard_strings);
   }
   const bool stale = worker_.hub.catalog_epoch.load(std::memory_order_acquire) != worker_.snapshot().catalog_epoch;
@@ -76,16 +85,35 @@ std::shared_ptr<const Plan> Session::make_plan(std::string_view text, std::span<
   query.session = &facts_;
   auto plan = worker_.pipeline.plan(query, worker_.snapshot(), worker_.circumstances(session_mode_));
   facts_.catalog_uncertain = uncertain;
-  if (plan->analysis->why_not != sql::WhyNot::none) {
-    worker_.counters.not_analysed.fetch_add(1, std::memory_order_relaxed);
-  }
+  if (plan->analysis->why_not != sql::WhyNot::none) worker_.counters.not_analysed.add();
   return plan;
 }
 
+PlanStamp Session::stamp() const {
+  const bool stale = worker_.hub.catalog_epoch.load(std::memory_order_acquire) != worker_.snapshot().catalog_epoch;
+  return {worker_.snapshot().version, facts_.version, status_, facts_.settings_uncertain, facts_.has_temporary_objects,
+          facts_.catalog_uncertain || stale, facts_.objects_uncertain, session_mode_};
+}
+
 std::shared_ptr<const Plan> Session::refreshed_plan(Prepared& prepared) {
-  if (prepared.text.empty()) return prepared.plan;
-  prepared.plan = make_plan(prepared.text, prepared.parameter_types, true);
+  if (prepared.plan && prepared.text.empty()) return prepared.plan;  // too long to be looked at
+  const PlanStamp now = stamp();
+  if (prepared.plan && prepared.stamp == now && !prepared.plan->redraw) return prepared.plan;
+  prepared.stamp = now;
+  prepared.plan = extended_plan(prepared.text, prepared.parameter_types, now);
   return prepared.plan;
+}
+
+std::shared_ptr<const Plan> Session::extended_plan(std::string_view text, std::span<const std::uint32_t> types,
+                                                   const PlanStamp& now) {
+  const bool same = looked_plan_ && looked_stamp_ == now && !looked_plan_->redraw && looked_text_ == text &&
+                    std::equal(types.begin(), types.end(), looked_types_.begin(), looked_types_.end());
+  if (same) return looked_plan_;
+  looked_plan_ = make_plan(text, types, true);
+  looked_stamp_ = now;
+  looked_text_ = text;
+  looked_types_.assign(types.begin(), types.end());
+  return looked_plan_;
 }
 
 std::shared_ptr<Exec> Session::make_exec(std::shared_ptr<const Plan> plan, std::string_view text) {
@@ -95,11 +123,12 @@ std::shared_ptr<Exec> Session::make_exec(std::shared_ptr<const Plan> plan, std::
   exec->plan = std::move(plan);
   publish("active");
   exec->in_flight = InFlight(worker_.in_flight);
-  worker_.counters.queries.fetch_add(1, std::memory_order_relaxed);
+  worker_.counters.queries.add();
   return exec;
 }
 
-void Session::track_writes(const Plan* plan) {
+/// `fresh`: the plan was made for the session as it is now.
+void Session::track_writes(const Plan* plan, bool fresh) {
   if (worker_.snapshot().panic) {
     note_residue(nullptr);
     return unmarked_work();
@@ -114,8 +143,13 @@ void Session::track_writes(const Plan* plan) {
   // An uncommitted trigger, partition or foreign key of another session is in no picture, and a write may be waiting for it.
   const Hub& hub = worker_.hub;
   const bool certain = hub.pending_ddl.load() == 0 && hub.catalog_epoch.load() == worker_.snapshot().catalog_epoch;
-  writes_.before_forward(*unit_, *plan->analysis, certain ? worker_.snapshot().catalog(facts_.database) : nullptr, facts_,
-                         plan->knowledge ? &plan->knowledge->cache : nullptr, in_block);
+  if (certain && fresh && plan->snapshot_version == worker_.snapshot().version) {
+    writes_.before_forward(*unit_, *plan->analysis, plan->writes, in_block);
+  } else {
+    const auto writes = cache::write_set(*plan->analysis, certain ? worker_.snapshot().catalog(facts_.database) : nullptr,
+                                         facts_, plan->knowledge ? &plan->knowledge->cache : nullptr);
+    writes_.before_forward(*unit_, *plan->analysis, writes, in_block);
+  }
   note_residue(plan);
 }
 

@@ -91,8 +91,27 @@ Awaitable<bool> Session::greet() {
   co_return !closing_;
 }
 
+bool Session::take(std::unique_ptr<ServerConnection> server) {
+  if (Clock::now() - server->idle_since > kTrusted && !server->alive()) return false;
+  server_ = std::move(server);
+  status_ = 'I';
+  unnamed_stale_ = server_->unnamed != nullptr;
+  notify();  // the server loop
+  return true;
+}
+
+bool Session::attach_at_once() {
+  if (!greeted_ || closing_) return false;
+  auto server = worker_.hub.pools->take_near(worker_, *lending_.pool);
+  if (!server || !take(std::move(server))) return false;
+  if (server_->state != state_ && !(*server_->state == *state_)) return false;  // adopt() sets it up
+  server_->state = state_;
+  report_parameters();
+  return true;
+}
+
 Awaitable<bool> Session::attach() {
-  if (server_) co_return true;
+  if (server_) co_return server_->state == state_ || co_await adopt();
   if (!lending_.pool || closing_) co_return false;
   Pools& pools = *worker_.hub.pools;
   while (!server_) {
@@ -113,12 +132,12 @@ Awaitable<bool> Session::attach() {
                                                .message = "no server connection became free within pool.query_wait_timeout",
                                                .detail = {}, .hint = {}});
     } else if (waiter->server) {
-      if (Clock::now() - waiter->server->idle_since > kTrusted && !waiter->server->alive()) continue;
-      server_ = std::move(waiter->server);
+      if (!take(std::move(waiter->server))) continue;
     } else {
-      server_ = co_await open_server(worker_, lending_.pool, std::move(waiter->slot), &refusal);
-      if (closing_ && server_) pools.give_back(std::move(server_));
+      auto made = co_await open_server(worker_, lending_.pool, std::move(waiter->slot), &refusal);
+      if (closing_ && made) pools.give_back(std::move(made));
       if (closing_) co_return false;
+      if (made) take(std::move(made));
     }
     if (!server_) {
       to_client_ += as_fatal(refusal.message);
@@ -127,9 +146,6 @@ Awaitable<bool> Session::attach() {
       co_return false;
     }
   }
-  status_ = 'I';
-  unnamed_stale_ = server_->unnamed != nullptr;
-  notify();  // the server loop
   co_return co_await adopt();
 }
 
@@ -158,13 +174,17 @@ Awaitable<bool> Session::adopt() {
     }
   }
   server_->state = state_;
-  // A reload of the server's configuration may have changed what this client was told by another connection.
-  if (greeted_ && !(server_->reported == view_)) {
-    for (const auto& [name, value] : server_->reported.values()) {
-      if (parameter_changed(name, value)) protocol::append_parameter_status(to_client_, name, value);
-    }
-  }
+  report_parameters();
   co_return true;
+}
+
+/// A reload of the server's configuration may have changed what this client was told by another connection.
+void Session::report_parameters() {
+  if (!greeted_ || server_->reported == view_) return;
+  const auto reported = server_->reported.values();
+  for (const auto& [name, value] : reported) {
+    if (parameter_changed(name, value)) protocol::append_parameter_status(to_client_, name, value);
+  }
 }
 
 bool Session::parameter_changed(std::string_view name, std::string_view value) {

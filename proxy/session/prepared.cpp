@@ -21,7 +21,7 @@ void Session::on_parse(std::string_view message) {
     prepared->name = parse->name;
     prepared->text = parse->text;
     prepared->parameter_types = parse->parameter_types;
-    prepared->plan = make_plan(prepared->text, prepared->parameter_types, true);
+    refreshed_plan(*prepared);
     note_names(*prepared);
     if (prepared->plan->analysis->flags.explain_pgsteer && !worker_.snapshot().panic && tracker_.empty() &&
         !tracker_.skipping()) {
@@ -29,6 +29,7 @@ void Session::on_parse(std::string_view message) {
       prepared_[prepared->name] = prepared;
       if (prepared->name.empty()) unnamed_stale_ = true;
       protocol::append_empty(to_client_, '1');
+      group_open_ = true;
       return;
     }
   } else {
@@ -41,17 +42,13 @@ void Session::on_parse(std::string_view message) {
   if (prepared->name.empty() && !tracker_.skipping()) unnamed_stale_ = false;
   on_statement_names(*prepared->plan, prepared->text, false);
   forward_parse(prepared, message);
+  group_open_ = true;
 }
 
-Awaitable<void> Session::on_bind(std::string_view message) {
+bool Session::on_bind(std::string_view message) {
   const auto bind = protocol::read_bind(message.substr(protocol::kHeaderBytes));
   std::shared_ptr<Prepared> statement = bind ? find_prepared(bind->statement) : nullptr;
-  if (statement && statement->local) {
-    if (!co_await our_turn()) co_return;
-    portals_[std::string(bind->portal)] = {statement, {}};
-    protocol::append_empty(to_client_, '2');
-    co_return;
-  }
+  if (statement && statement->local) return false;
   if (statement) {
     send_unsent(statement);
     on_statement_names(*refreshed_plan(*statement), statement->text, false);
@@ -59,33 +56,32 @@ Awaitable<void> Session::on_bind(std::string_view message) {
     drop_stale_unnamed(bind->statement);
   }
   if (bind) {
-    auto& portal = portals_[std::string(bind->portal)] = {statement, {}};
+    auto& portal = portals_[std::string(bind->portal)];
+    portal.parameters.clear();
     if (statement && statement->plan && statement->plan->analysis->kind == sql::StatementKind::select &&
         bind->parameters.size() <= kMaxKeptParameters) {
       portal.parameters = bind->parameters;
     }
+    portal.statement = statement;
   }
   expect(Request::bind, {});
   forward_bind(statement, message);
   group_open_ = true;
+  return true;
 }
 
-Awaitable<void> Session::on_describe(std::string_view message) {
+/// The statement that a Describe or a Close names, itself or by a portal; null when there is none of that name.
+std::shared_ptr<Prepared> Session::target_statement(const protocol::TargetMessage& target) {
+  if (target.kind == 'S') return find_prepared(target.name);
+  const auto portal = portals_.find(target.name);
+  return portal == portals_.end() ? nullptr : portal->second.statement;
+}
+
+bool Session::on_describe(std::string_view message) {
   const auto target = protocol::read_target(message.substr(protocol::kHeaderBytes));
+  const auto statement = target ? target_statement(*target) : nullptr;
+  if (statement && statement->local) return false;
   const bool of_statement = target && target->kind == 'S';
-  std::shared_ptr<Prepared> statement;
-  if (of_statement) {
-    statement = find_prepared(target->name);
-  } else if (target) {
-    if (const auto portal = portals_.find(target->name); portal != portals_.end()) statement = portal->second.statement;
-  }
-  if (statement && statement->local) {
-    if (!co_await our_turn()) co_return;
-    if (of_statement) protocol::Message(to_client_, 't').int16(0);
-    protocol::append_row_description(to_client_, {{"QUERY PLAN", 25}});
-    co_await drain_to_client();
-    co_return;
-  }
   if (of_statement) {
     if (statement) send_unsent(statement);
     else drop_stale_unnamed(target->name);
@@ -93,48 +89,73 @@ Awaitable<void> Session::on_describe(std::string_view message) {
   expect(of_statement ? Request::describe_statement : Request::describe_portal, {});
   forward_target(of_statement ? statement : nullptr, 'D', message);
   group_open_ = true;
+  return true;
 }
 
-void Session::on_execute(std::string_view message, const Portal& portal) {
-  const auto& statement = portal.statement;
+bool Session::on_execute(std::string_view message) {
+  const auto execute = protocol::read_execute(message.substr(protocol::kHeaderBytes));
+  const auto portal = execute ? portals_.find(execute->portal) : portals_.end();
+  const std::shared_ptr<Prepared> statement = portal == portals_.end() ? nullptr : portal->second.statement;
+  if (statement && statement->local) return false;
   auto plan = statement ? statement->plan : nullptr;
-  track_writes(plan.get());
+  track_writes(plan.get(), statement && statement->stamp == stamp());
   auto exec = make_exec(plan ? plan : opaque_plan(), statement ? statement->text : std::string_view());
-  if (statement && !portal.parameters.empty()) {
+  if (statement && !portal->second.parameters.empty()) {
     exec->execution.parameter_types = statement->parameter_types;
-    exec->execution.bind = portal.parameters;
+    exec->execution.bind = portal->second.parameters;
   }
-  expect(Request::execute, {exec, unit_, nullptr});
+  expect(Request::execute, {std::move(exec), unit_, nullptr});
   forward(message);
+  group_open_ = true;
+  return true;
 }
 
-Awaitable<void> Session::on_close(std::string_view message) {
+bool Session::on_close(std::string_view message) {
   const auto target = protocol::read_target(message.substr(protocol::kHeaderBytes));
-  bool here = false;  // what the server knows nothing of is closed here
-  std::shared_ptr<Prepared> statement;
-  if (target && target->kind == 'S') {
-    statement = find_prepared(target->name);
-    here = statement && (statement->local || !statement->unsent.empty());
-  } else if (target) {
-    const auto portal = portals_.find(target->name);
-    here = portal != portals_.end() && portal->second.statement && portal->second.statement->local;
-  }
-  if (here && !co_await our_turn()) co_return;
-  if (statement) {
-    statement->dropped = true;
-    std::erase_if(prepared_, [&](const auto& entry) { return entry.second == statement; });
-    std::erase_if(parsing_, [&](const auto& entry) { return entry.second == statement; });
-  } else if (target && target->kind == 'P') {
-    if (const auto portal = portals_.find(target->name); portal != portals_.end()) portals_.erase(portal);
-  }
-  if (here) {
-    protocol::append_empty(to_client_, '3');
-    co_await drain_to_client();
-    co_return;
-  }
+  const auto statement = target ? target_statement(*target) : nullptr;
+  if (statement && (statement->local || (target->kind == 'S' && !statement->unsent.empty()))) return false;
+  if (target) forget(*target, statement);
   expect(Request::close, {});
   forward_target(statement, 'C', message);
   group_open_ = true;
+  return true;
+}
+
+void Session::forget(const protocol::TargetMessage& target, const std::shared_ptr<Prepared>& statement) {
+  if (target.kind != 'S') {
+    if (const auto portal = portals_.find(target.name); portal != portals_.end()) portals_.erase(portal);
+    return;
+  }
+  if (!statement) return;
+  statement->dropped = true;
+  std::erase_if(prepared_, [&](const auto& entry) { return entry.second == statement; });
+  std::erase_if(parsing_, [&](const auto& entry) { return entry.second == statement; });
+}
+
+/// What concerns a statement that the server has not seen: EXPLAIN (PGSTEER), or one that only the cache has answered.
+Awaitable<void> Session::answer_here(char type, std::string_view message) {
+  const auto body = message.substr(protocol::kHeaderBytes);
+  if (type == 'E') {
+    const auto statement = portals_.find(protocol::read_execute(body)->portal)->second.statement;
+    co_await answer_locally(statement->text, false);
+    co_return;
+  }
+  if (!co_await our_turn()) co_return;
+  if (type == 'B') {
+    const auto bind = protocol::read_bind(body);
+    portals_[std::string(bind->portal)] = {find_prepared(bind->statement), {}};
+    protocol::append_empty(to_client_, '2');
+    co_return;
+  }
+  const auto target = protocol::read_target(body);
+  if (type == 'D') {
+    if (target->kind == 'S') protocol::Message(to_client_, 't').int16(0);
+    protocol::append_row_description(to_client_, {{"QUERY PLAN", 25}});
+  } else {
+    forget(*target, target_statement(*target));
+    protocol::append_empty(to_client_, '3');
+  }
+  co_await drain_to_client();
 }
 
 void Session::note_names(Prepared& prepared) const {

@@ -41,25 +41,36 @@ std::string_view body_of(std::string_view message) { return message.substr(proto
 
 }  // namespace
 
-Awaitable<void> Session::on_server_bytes() {
-  std::size_t at = 0;
+/// The execution whose rows only need counting on their way; null when somebody wants to see them.
+Exec* Session::plain_rows() {
+  const auto* head = ready_ ? tracker_.head() : nullptr;
+  if (!head || head->hidden || (head->kind != Request::execute && head->kind != Request::query)) return nullptr;
+  Exec* exec = head->context.exec.get();
+  return exec && !exec->fill && !exec->fallback_armed && exec->execution.first_byte_ns != 0 ? exec : nullptr;
+}
+
+/// Reads whole messages and parts of large ones; what is relayed in a row is copied at once. Bounded by the read buffer.
+void Session::on_server_bytes() {
+  std::size_t at = 0, from = 0;  // what lies between is for the client
+  const auto pass_on = [&] {
+    to_client_.append(server_buffer_.get() + from, at - from);
+    from = at;
+  };
   while (at < server_size_ && !closing_) {
     const std::string_view rest(server_buffer_.get() + at, server_size_ - at);
     if (server_passing_ > 0) {
       const std::size_t n = std::min<std::uint64_t>(server_passing_, rest.size());
-      const auto part = rest.substr(0, n);
-      if (passing_fate_ == Fate::relay) to_client_.append(part);
+      at += n;
+      if (passing_fate_ == Fate::swallow) from = at;
       if (passing_exec_) {
         passing_exec_->execution.bytes += static_cast<std::int64_t>(n);
         if (passing_exec_->fill) passing_exec_->fill->spoiled = true;
       }
       server_passing_ -= n;
       if (server_passing_ == 0) passing_exec_ = nullptr;
-      at += n;
       continue;
     }
     if (!tracking_) {
-      to_client_.append(rest);
       at = server_size_;
       continue;
     }
@@ -69,23 +80,28 @@ Awaitable<void> Session::on_server_bytes() {
       spdlog::error("session={} event=server_protocol_error type={} length={}", info_.id, static_cast<int>(header->type),
                     header->length);
       fatal("08P01", "invalid message from server");
-      finish();
-      co_return;
+      return finish();
     }
     const bool fits = header->total() <= kBufferBytes;
     if (fits && rest.size() < header->total()) break;
+    if (Exec* exec = header->type == 'D' && fits ? plain_rows() : nullptr) {
+      ++exec->execution.rows;
+      exec->execution.bytes += static_cast<std::int64_t>(header->total());
+      at += header->total();
+      continue;
+    }
     const auto message = rest.substr(0, std::min<std::uint64_t>(header->total(), rest.size()));
+    pass_on();
     const Fate fate = ready_ ? on_server_message(header->type, message, fits) : on_login_message(header->type, message);
-    if (closing_) co_return;
-    if (fate == Fate::relay) to_client_.append(message);
+    if (closing_) return;
+    at += message.size();
+    if (fate == Fate::swallow) from = at;
     if (!fits) {
       server_passing_ = header->total() - message.size();
       passing_fate_ = fate;
     }
-    at += message.size();
-    if (to_client_.size() > kBufferBytes * 4) co_await drain_to_client();
   }
-  if (closing_) co_return;
+  pass_on();
   if (tracker_.empty()) notify();  // by a Flush too
   std::memmove(server_buffer_.get(), server_buffer_.get() + at, server_size_ - at);
   server_size_ -= at;
@@ -217,7 +233,7 @@ Session::Fate Session::on_reply(char type, std::string_view message, bool whole,
 Session::Fate Session::on_error(std::string_view message, bool whole, const Tracker::Result& result) {
   const auto body = body_of(message);
   const auto sqlstate = protocol::error_field(body, 'C');
-  worker_.counters.errors.fetch_add(1, std::memory_order_relaxed);
+  worker_.counters.errors.add();
   if (result.context.purpose == Purpose::replay) replay_error_ = message;
   if (result.context.purpose == Purpose::residue) residue_.row({});  // unreadable: nobody else gets this server
   for (const auto& dropped : result.dropped) {
@@ -258,7 +274,7 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
     fallback_ = exec;
     spdlog::warn("session={} event=fallback fingerprint={} candidate={} sqlstate={}", info_.id,
                  exec->plan->analysis->fingerprint_hex, exec->plan->chosen().label(), sqlstate);
-    worker_.counters.fallbacks.fetch_add(1, std::memory_order_relaxed);
+    worker_.counters.fallbacks.add();
     return Fate::swallow;
   }
   exec->fallback_armed = false;
@@ -277,15 +293,15 @@ Session::Fate Session::on_ready(char status, const Tracker::Result& result) {
   if (result.context.unit) {
     writes_.on_ready(*result.context.unit, status, tracker_.empty());
     if (result.context.unit->opaque) {
-      facts_.settings_uncertain = settings_changed_in_block_ = true;
-      ++facts_.version;
+      settings_changed_in_block_ = true;
+      doubt_settings();
+      doubt_objects();
     }
   }
   if (status == 'I') {
-    if (!result.hidden) worker_.counters.transactions.fetch_add(1, std::memory_order_relaxed);
+    if (!result.hidden) worker_.counters.transactions.add();
     if (std::exchange(settings_changed_in_block_, false)) {
-      facts_.settings_uncertain = true;  // SET LOCAL has ended, or SET was rolled back
-      ++facts_.version;
+      doubt_settings();  // SET LOCAL has ended, or SET was rolled back
     }
     facts_.catalog_uncertain = false;
     // In panic too: the next message counts again, and an idle session must not keep the cache shut.
@@ -331,21 +347,27 @@ void Session::send_original(Exec& failed) {
 void Session::on_finished(Exec& exec) {
   exec.execution.last_byte_ns = since(exec.execution.arrival);
   if (exec.fallback_due) return;
-  const sql::Analysis& analysis = *exec.plan->analysis;
   if (exec.execution.sqlstate.empty()) {
     if (exec.prepared && exec.plan->knowledge) exec.prepared->catalog_version = exec.plan->knowledge->cache.catalog_version;
     if (exec.fill && !exec.fill->entry->complete.empty()) store(exec);
-    apply_settings(analysis);
+    apply_settings(*exec.plan);
   }
   report(exec);
 }
 
-void Session::apply_settings(const sql::Analysis& analysis) {
+void Session::doubt_settings() {
+  if (std::exchange(facts_.settings_uncertain, true)) return;
+  ++facts_.version;
+}
+
+void Session::doubt_objects() {
+  if (std::exchange(facts_.objects_uncertain, true)) return;
+  ++facts_.version;
+}
+
+void Session::apply_settings(const Plan& plan) {
   using sql::StatementKind;
-  const auto uncertain = [&] {
-    facts_.settings_uncertain = true;
-    ++facts_.version;
-  };
+  const sql::Analysis& analysis = *plan.analysis;
   for (const auto& change : analysis.settings) {
     if (change.name == "pgsteer.mode") {
       session_mode_ = change.value ? policies::parse_mode(*change.value) : std::nullopt;
@@ -353,15 +375,15 @@ void Session::apply_settings(const sql::Analysis& analysis) {
       continue;
     }
     if (status_ == 'T' || change.local) settings_changed_in_block_ = true;
-    uncertain();
+    doubt_settings();
   }
   if (analysis.flags.creates_temporary) facts_.has_temporary_objects = true;
-  if (analysis.flags.explain_analyze) uncertain();
+  if (analysis.flags.explain_analyze) doubt_settings();
   switch (analysis.kind) {
     case StatementKind::discard:
     case StatementKind::deallocate:
       forget_statements(analysis);
-      uncertain();
+      doubt_settings();
       break;
     case StatementKind::multiple:
     case StatementKind::unparsed:
@@ -369,25 +391,18 @@ void Session::apply_settings(const sql::Analysis& analysis) {
     case StatementKind::call:
     case StatementKind::execute:
       settings_changed_in_block_ = true;
-      uncertain();
+      doubt_settings();
+      doubt_objects();
       break;
     case StatementKind::ddl:
       // Its own transaction sees the change now, everybody else at the next ReadyForQuery that says idle.
       facts_.catalog_uncertain = true;
-      uncertain();
+      doubt_settings();
       break;
     default:
       break;
   }
-  for (const auto& use : analysis.functions) {
-    if (use.name == "set_config") uncertain();  // with arguments that are no literals it is not in `settings`
-  }
-  if (const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database)) {
-    for (const auto& use : analysis.functions) {
-      const auto* group = catalog->function(use.schema, use.name);
-      if (group && group->any_user_defined) uncertain();  // declared stable, it may set something all the same
-    }
-  }
+  if (plan.changes_settings_unseen) doubt_settings();
 }
 
 /// DISCARD and DEALLOCATE were done.
@@ -409,13 +424,15 @@ void Session::report(Exec& exec) {
   exec.in_flight.end();
   if (exec.execution.last_byte_ns == 0) exec.execution.last_byte_ns = since(exec.execution.arrival);
   const auto server_ns = exec.execution.last_byte_ns - exec.execution.sent_ns;
-  worker_.counters.server_ns.fetch_add(server_ns, std::memory_order_relaxed);
-  worker_.counters.proxy_ns.fetch_add(exec.execution.proxy_ns, std::memory_order_relaxed);
+  worker_.counters.server_ns.add(server_ns);
+  worker_.counters.proxy_ns.add(exec.execution.proxy_ns);
   worker_.observe_latency(static_cast<double>(server_ns) / 1e6);
   if (!exec.plan || exec.plan->decision.mode == policies::Mode::off) return;
   Outcome outcome;
   outcome.plan = exec.plan;
-  outcome.execution = exec.execution;
+  // The text outlives this only where the original may still have to be sent.
+  if (exec.fallback_due) outcome.execution = exec.execution;
+  else outcome.execution = std::move(exec.execution);
   worker_.hub.report(std::move(outcome));
 }
 

@@ -88,7 +88,7 @@ void Session::publish(const char* state) {
 Awaitable<void> Session::run() {
   auto self = shared_from_this();
   worker_.sessions[info_.id] = self;
-  worker_.counters.client_connections.fetch_add(1, std::memory_order_relaxed);
+  worker_.counters.client_connections.add();
   info_.live_state = std::make_shared<std::atomic<const char*>>("login");
   worker_.hub.set_client(info_);
   worker_.hub.catalog_wanted(facts_.database);
@@ -153,7 +153,7 @@ void Session::finish() {
   worker_.sessions.erase(info_.id);
   if (cancel_key_) worker_.cancel_keys.erase(cancel_key_);
   worker_.hub.drop_client(info_.id);
-  worker_.counters.client_disconnects.fetch_add(1, std::memory_order_relaxed);
+  worker_.counters.client_disconnects.add();
 }
 
 void Session::close(bool with_fatal_error) {
@@ -172,7 +172,7 @@ void Session::fatal(const char* sqlstate, const std::string& message) {
 void Session::lose_tracking(const char* why) {
   if (!tracking_) return;
   spdlog::warn("session={} event=tracking_lost reason=\"{}\"", info_.id, why);
-  worker_.counters.tracking_lost.fetch_add(1, std::memory_order_relaxed);
+  worker_.counters.tracking_lost.add();
   release_held();
   tracking_ = false;
   for (const auto& expected : tracker_.queue()) {
@@ -212,29 +212,53 @@ Awaitable<void> Session::quiet() {
   }
 }
 
-Awaitable<void> Session::drain_to_client() {
+/// Writes as much as the client takes now. False when something is left: wait for it in drain_to_client().
+bool Session::write_to_client() {
   if (client_gone_) to_client_.clear();
-  while (!closing_ && !to_client_.empty()) {
-    boost::system::error_code ec;
-    const std::size_t n = client_.write_some(asio::buffer(to_client_), ec);
-    if (n > 0) {
-      worker_.counters.bytes_out.fetch_add(n, std::memory_order_relaxed);
-      to_client_.erase(0, n);
-      continue;
-    }
-    if (ec != asio::error::would_block && ec != asio::error::try_again) {
-      to_client_.clear();
-      client_lost();
-      co_return;
-    }
+  if (closing_) return true;
+  std::size_t sent = 0;
+  boost::system::error_code ec;
+  while (sent < to_client_.size() && !ec) {
+    sent += client_.write_some(asio::buffer(to_client_.data() + sent, to_client_.size() - sent), ec);
+  }
+  worker_.counters.bytes_out.add(sent);
+  to_client_.erase(0, sent);
+  if (ec && ec != asio::error::would_block && ec != asio::error::try_again) {
+    to_client_.clear();
+    client_lost();
+  }
+  if (!to_client_.empty()) return false;
+  give_back(to_client_, tracker_.empty());
+  return true;
+}
+
+Awaitable<void> Session::drain_to_client() {
+  while (!write_to_client()) {
     // No deadline: a client that does not read holds back only itself; TCP keepalive ends dead ones.
     const auto [wait_error] = co_await client_.async_wait(Socket::wait_write, as_result);
     if (wait_error) co_return;
   }
-  if (to_client_.empty()) give_back(to_client_, tracker_.empty());
 }
 
 Awaitable<void> Session::flush_to_server([[maybe_unused]] std::shared_ptr<Session> self) { co_await drain_to_server(); }
+
+/// Writes as much as the server takes now. False when something is left: wait for it in drain_to_server().
+bool Session::write_to_server() {
+  if (closing_) return true;
+  if (!server_) return to_server_.empty();
+  std::size_t sent = 0;
+  boost::system::error_code ec;
+  while (sent < to_server_.size() && !ec) {
+    sent += server_->stream.write_some(asio::buffer(to_server_.data() + sent, to_server_.size() - sent), ec);
+  }
+  worker_.counters.bytes_in.add(sent);
+  to_server_.erase(0, sent);
+  // The server is gone. What it still had to say (a FATAL error) is read by the server loop, which then ends us.
+  if (ec && ec != asio::error::would_block && ec != asio::error::try_again) to_server_.clear();
+  if (!to_server_.empty()) return false;
+  give_back(to_server_, tracker_.empty());
+  return true;
+}
 
 Awaitable<void> Session::drain_to_server() {
   if (to_server_.empty()) {
@@ -243,24 +267,11 @@ Awaitable<void> Session::drain_to_server() {
   }
   if (!server_ && !co_await attach()) co_return;
   ++writing_to_server_;
-  while (!closing_ && !to_server_.empty()) {
-    boost::system::error_code ec;
-    const std::size_t n = server_->stream.write_some(asio::buffer(to_server_), ec);
-    if (n > 0) {
-      worker_.counters.bytes_in.fetch_add(n, std::memory_order_relaxed);
-      to_server_.erase(0, n);
-      continue;
-    }
-    if (ec != asio::error::would_block && ec != asio::error::try_again) {
-      // The server is gone. What it still had to say (a FATAL error) is read by the server loop, which then ends us.
-      to_server_.clear();
-      break;
-    }
+  while (server_ && !write_to_server()) {
     const auto [wait_error] = co_await server_->stream.async_wait(Socket::wait_write, as_result);
     if (wait_error) break;
   }
   --writing_to_server_;
-  if (to_server_.empty()) give_back(to_server_, tracker_.empty());
 }
 
 Awaitable<void> Session::client_loop([[maybe_unused]] std::shared_ptr<Session> self) {
@@ -336,10 +347,10 @@ Awaitable<void> Session::server_loop(std::shared_ptr<Session> self) {
     if (ec == asio::error::would_block || ec == asio::error::try_again) continue;
     if (ec) break;
     server_size_ += n;
-    co_await on_server_bytes();
-    co_await drain_to_client();
+    on_server_bytes();
+    if (!write_to_client()) co_await drain_to_client();
     // Never waits here: a server that is itself waiting for us to read would wait for ever.
-    if (!to_server_.empty() && writing_to_server_ == 0) {
+    if (writing_to_server_ == 0 && !write_to_server()) {
       asio::co_spawn(worker_.loop, flush_to_server(self), asio::detached);
     }
     if (lending_.pool) settle();

@@ -49,6 +49,16 @@ class InFlight {
 
 struct Prepared;
 
+/// What a plan made for this session depends on besides its text and parameter types.
+struct PlanStamp {
+  std::uint64_t snapshot = 0, facts = 0;
+  char transaction = 0;
+  bool settings_uncertain = false, temporary_objects = false, catalog_uncertain = false,
+       objects_uncertain = false;
+  std::optional<policies::Mode> mode;
+  bool operator==(const PlanStamp&) const = default;
+};
+
 /// One execution under way.
 struct Exec {
   std::shared_ptr<Prepared> prepared;  ///< what a held group bound
@@ -71,7 +81,7 @@ struct Prepared {
   std::string name, text;
   std::vector<std::uint32_t> parameter_types;
   std::shared_ptr<const Plan> plan;
-  std::uint64_t session_version = 0;
+  PlanStamp stamp;  ///< when `plan` was made
   std::uint64_t parsed_catalog_version = 0;  ///< and parsed_search_path: what its names were resolved by, 0 = unknown
   std::string parsed_search_path;
   std::uint64_t catalog_version = 0;  ///< under which the server was last seen to run it: its columns may change with DDL
@@ -138,6 +148,8 @@ class Session : public std::enable_shared_from_this<Session> {
   // --- session.cpp ---
   Awaitable<void> client_loop(std::shared_ptr<Session> self);
   Awaitable<void> server_loop(std::shared_ptr<Session> self);
+  bool write_to_client();
+  bool write_to_server();
   Awaitable<void> drain_to_client();
   Awaitable<void> drain_to_server();
   Awaitable<void> quiet();               ///< until no request is in flight
@@ -158,7 +170,10 @@ class Session : public std::enable_shared_from_this<Session> {
   bool pooled() const { return lending_.mode == PoolMode::transaction; }
   Awaitable<bool> greet();               ///< the login's end, as the server would say it
   Awaitable<bool> attach();              ///< false: no server is to be had, and the session is over
+  bool attach_at_once();                 ///< the same without waiting; false: it takes attach()
+  bool take(std::unique_ptr<ServerConnection> server);  ///< false: it was dead
   Awaitable<bool> adopt();               ///< brings the server to this session's state
+  void report_parameters();
   void settle();                         ///< between two messages: hands the server back if nothing ties it to us
   bool at_rest() const;
   void ask_residue();
@@ -179,7 +194,9 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // --- client_messages.cpp ---
   Awaitable<void> on_client_bytes();
-  Awaitable<void> on_client_message(char type, std::string_view message);
+  bool on_client_message(char type, std::string_view message);
+  bool on_message(char type, std::string_view message);
+  Awaitable<void> finish_client_message(char type, std::string_view message);
   /// What to forward in the place of its beginning; "": as it came.
   std::string on_large_client_message(char type, std::string_view beginning);
   void forward(std::string_view message) { to_server_.append(message); }
@@ -191,24 +208,35 @@ class Session : public std::enable_shared_from_this<Session> {
   std::shared_ptr<const Plan> opaque_plan(sql::WhyNot why_not = sql::WhyNot::too_long) const;
   std::shared_ptr<const Plan> refreshed_plan(Prepared& prepared);
   std::shared_ptr<Exec> make_exec(std::shared_ptr<const Plan> plan, std::string_view text);
-  void track_writes(const Plan* plan);
+  void track_writes(const Plan* plan, bool fresh);
+  PlanStamp stamp() const;
+  std::shared_ptr<const Plan> extended_plan(std::string_view text, std::span<const std::uint32_t> types,
+                                            const PlanStamp& now);
+  bool standard_strings();
   bool could_act(const Plan& plan) const;
   bool bytes_only() const { return !tracking_ || worker_.snapshot().panic; }
   bool undisturbed() const { return tracker_.empty() && status_ == 'I' && !tracker_.skipping(); }
 
   // --- simple_query.cpp ---
+  bool query_at_once(std::string_view message);
   Awaitable<void> on_query(std::string_view message);
+  std::shared_ptr<Exec> run_query(std::shared_ptr<const Plan> plan, std::string_view message, Clock::time_point arrival,
+                 std::unique_ptr<Fill> fill);
   void send_query(std::shared_ptr<Exec> exec, std::string_view message);
   Awaitable<void> answer_locally(std::string_view text, bool simple);
   Awaitable<void> refresh_settings();
 
   // --- prepared.cpp ---
   void on_parse(std::string_view message);
-  Awaitable<void> on_bind(std::string_view message);
-  Awaitable<void> on_describe(std::string_view message);
-  void on_execute(std::string_view message, const Portal& portal);
-  Awaitable<void> on_close(std::string_view message);
+  // False: it concerns a statement that is answered here, by answer_here().
+  bool on_bind(std::string_view message);
+  bool on_describe(std::string_view message);
+  bool on_execute(std::string_view message);
+  bool on_close(std::string_view message);
+  Awaitable<void> answer_here(char type, std::string_view message);
+  void forget(const protocol::TargetMessage& target, const std::shared_ptr<Prepared>& statement);
   std::shared_ptr<Prepared> find_prepared(std::string_view name);
+  std::shared_ptr<Prepared> target_statement(const protocol::TargetMessage& target);
   void note_names(Prepared& prepared) const;
   void send_unsent(const std::shared_ptr<Prepared>& prepared);
   void forget_unnamed();                       ///< a simple query destroys the unnamed statement
@@ -241,7 +269,8 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // --- server_messages.cpp ---
   enum class Fate : unsigned char { relay, swallow };
-  Awaitable<void> on_server_bytes();
+  void on_server_bytes();
+  Exec* plain_rows();
   Fate on_server_message(char type, std::string_view message, bool whole);
   Fate on_login_message(char type, std::string_view message);
   Fate on_reply(char type, std::string_view message, bool whole, const Tracker::Result& result);
@@ -249,8 +278,10 @@ class Session : public std::enable_shared_from_this<Session> {
   Fate on_ready(char status, const Tracker::Result& result);
   void on_hidden(char type, std::string_view message, const Context& context);
   void on_finished(Exec& exec);
-  void apply_settings(const sql::Analysis& analysis);
+  void apply_settings(const Plan& plan);
   void forget_statements(const sql::Analysis& analysis);
+  void doubt_settings();
+  void doubt_objects();
   void report(Exec& exec);
   void send_original(Exec& exec);
   std::uint64_t since(Clock::time_point start) const;
@@ -310,6 +341,12 @@ class Session : public std::enable_shared_from_this<Session> {
   Fate passing_fate_ = Fate::relay;
   std::shared_ptr<Exec> passing_exec_;
   std::string to_client_, to_server_;
+  std::string looked_text_;                       ///< of the last plan for the extended protocol: drivers that send
+  std::vector<std::uint32_t> looked_types_;       ///< Parse for every execution repeat themselves
+  PlanStamp looked_stamp_;
+  std::shared_ptr<const Plan> looked_plan_;
+  std::uint64_t strings_version_ = ~std::uint64_t{0};  ///< facts_.version by which standard_strings_ was read
+  bool standard_strings_ = true;
   boost::asio::steady_timer event_, login_deadline_;
 };
 

@@ -19,6 +19,24 @@ std::string_view query_text(std::string_view message) {
 
 }  // namespace
 
+/// False when the answer may be here, or when the session's settings must be asked for first.
+bool Session::query_at_once(std::string_view message) {
+  const auto arrival = Clock::now();
+  const std::string_view text = query_text(message);
+  auto plan = make_plan(text, {}, false);
+  const bool settings_wanted = facts_.settings_uncertain && could_act(*plan);
+  if (plan->analysis->flags.explain_pgsteer || settings_wanted || plan->decision.candidate != 0 ||
+      plan->decision.cache == policies::CacheDirective::look_up) {
+    return false;
+  }
+  const auto kind = plan->analysis->kind;
+  if (pooled() && (kind == sql::StatementKind::multiple || kind == sql::StatementKind::unparsed || kind == sql::StatementKind::do_block)) return false;
+  if (!server_ && !attach_at_once()) return false;
+  if (!tracker_.skipping()) forget_unnamed();
+  run_query(std::move(plan), message, arrival, nullptr);
+  return true;
+}
+
 Awaitable<void> Session::on_query(std::string_view message) {
   const auto arrival = Clock::now();
   const std::string_view text = query_text(message);
@@ -53,15 +71,7 @@ Awaitable<void> Session::on_query(std::string_view message) {
     fill = std::move(found.fill);
   }
   if (!server_ && !co_await attach()) co_return;
-  on_statement_names(*plan, text, true);
-  forget_dropped_by(*plan, text);
-  unnamed_stale_ = false;
-  server_->unnamed = nullptr;
-  auto exec = make_exec(plan, text);
-  exec->execution.arrival = arrival;
-  exec->fill = std::move(fill);
-  track_writes(plan.get());
-  send_query(exec, message);
+  const auto exec = run_query(std::move(plan), message, arrival, std::move(fill));
   if (exec->fallback_armed || names_probed_) {
     co_await drain_to_server();
     co_await quiet();
@@ -70,6 +80,21 @@ Awaitable<void> Session::on_query(std::string_view message) {
     ask_residue();
     co_await quiet();
   }
+}
+
+std::shared_ptr<Exec> Session::run_query(std::shared_ptr<const Plan> plan, std::string_view message,
+                                         Clock::time_point arrival, std::unique_ptr<Fill> fill) {
+  const std::string_view text = query_text(message);
+  on_statement_names(*plan, text, true);
+  forget_dropped_by(*plan, text);
+  unnamed_stale_ = false;
+  server_->unnamed = nullptr;
+  auto exec = make_exec(plan, text);
+  exec->execution.arrival = arrival;
+  exec->fill = std::move(fill);
+  track_writes(plan.get(), true);
+  send_query(exec, message);
+  return exec;
 }
 
 void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
@@ -105,8 +130,7 @@ void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
   exec->fallback_armed = true;
   exec->original = message;
   exec->original_requests = {Request::query};
-  (chosen.kind == rewriter::CandidateKind::rewritten ? worker_.counters.rewritten : worker_.counters.steered)
-      .fetch_add(1, std::memory_order_relaxed);
+  (chosen.kind == rewriter::CandidateKind::rewritten ? worker_.counters.rewritten : worker_.counters.steered).add();
   protocol::append_query(to_server_, changed);
 }
 
@@ -134,7 +158,7 @@ Awaitable<void> Session::refresh_settings() {
   const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database);
   if (catalog && catalog->default_search_path == facts_.search_path) facts_.search_path.clear();
   for (std::size_t i = 0; i < names.size(); ++i) facts_.settings[std::string(names[i])] = settings_reply_[i + 5];
-  facts_.settings_uncertain = false;
+  facts_.settings_uncertain = facts_.objects_uncertain = false;
   settings_known_ = true;
   ++facts_.version;
 }

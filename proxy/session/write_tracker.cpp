@@ -46,10 +46,8 @@ void WriteTracker::before_ddl(Unit& unit) {
   unit.ddl = ddl_;
 }
 
-void WriteTracker::before_forward(Unit& unit, const sql::Analysis& analysis, const sql::Catalog* catalog,
-                                  const sql::SessionFacts& session, const cache::Judgement* judgement,
+void WriteTracker::before_forward(Unit& unit, const sql::Analysis& analysis, const cache::WriteSet& writes,
                                   bool certainly_in_block) {
-  const cache::WriteSet writes = cache::write_set(analysis, catalog, session, judgement);
   if (unit.catalog_epoch == 0) unit.catalog_epoch = hub_.catalog_epoch.load() + 1;
   if (ddl_) unit.ddl = ddl_;
   if (writes.writes) {

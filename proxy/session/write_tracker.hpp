@@ -28,9 +28,8 @@ class WriteTracker {
 
   /// Call before forwarding one statement. `certainly_in_block`: the last ReadyForQuery said so and nothing is in
   /// flight that could end the block.
-  void before_forward(Unit& unit, const sql::Analysis& analysis, const sql::Catalog* catalog,
-                      const sql::SessionFacts& session, const cache::Judgement* judgement,
-                                  bool certainly_in_block);
+  void before_forward(Unit& unit, const sql::Analysis& analysis, const cache::WriteSet& writes,
+                      bool certainly_in_block);
   /// The same for something that could not be looked at.
   void before_opaque(Unit& unit);
   /// Call before forwarding what may change the catalog: until its transaction has ended nobody relies on the picture.

@@ -58,9 +58,12 @@ const Column* Relation::column(std::int16_t number) const {
 
 void Catalog::add(Relation relation) {
   const Oid oid = relation.oid;
-  if (const auto old = relations_.find(oid); old != relations_.end())
+  if (const auto old = relations_.find(oid); old != relations_.end()) {
     names_.erase({old->second.schema, old->second.name});
+    std::erase(by_name_[old->second.name], oid);
+  }
   names_[{relation.schema, relation.name}] = oid;
+  by_name_[relation.name].push_back(oid);
   relations_.insert_or_assign(oid, std::move(relation));
 }
 
@@ -110,6 +113,14 @@ const Relation* Catalog::find(std::string_view schema, std::string_view name, st
   for (const std::string& candidate : path)
     if (const Relation* relation = lookup(candidate)) return relation;
   return nullptr;
+}
+
+std::vector<const Relation*> Catalog::named(std::string_view name) const {
+  std::vector<const Relation*> relations;
+  const auto found = by_name_.find(name);
+  if (found == by_name_.end()) return relations;
+  for (const Oid oid : found->second) relations.push_back(by_oid(oid));
+  return relations;
 }
 
 const FunctionGroup* Catalog::function(std::string_view schema, std::string_view name) const {

@@ -91,6 +91,8 @@ class Catalog {
   /// nullptr when not found. pg_catalog is searched first, as the server does. Temporary schemas are not known here.
   const Relation* find(std::string_view schema, std::string_view name, std::string_view search_path,
                        std::string_view user) const;
+  /// Every relation of that name, whatever its schema: what an unqualified name may mean when search_path is unknown.
+  std::vector<const Relation*> named(std::string_view name) const;
   /// All functions of that name visible (qualified: in that schema; else anywhere, worst of all schemas).
   const FunctionGroup* function(std::string_view schema, std::string_view name) const;
 
@@ -99,6 +101,7 @@ class Catalog {
  private:
   std::unordered_map<Oid, Relation> relations_;
   std::map<std::pair<std::string, std::string>, Oid, std::less<>> names_;  ///< (schema, name)
+  std::map<std::string, std::vector<Oid>, std::less<>> by_name_;           ///< name, in any schema
   std::map<std::pair<std::string, std::string>, FunctionGroup, std::less<>> functions_;
   std::map<std::string, FunctionGroup, std::less<>> functions_by_name_;
 };

@@ -26,6 +26,8 @@ struct SessionFacts {
   bool settings_uncertain = false;
   /// The session has created temporary objects: names may be shadowed.
   bool has_temporary_objects = false;
+  /// Code that nobody saw (DO, a volatile function, a string of several statements) may have created temporary objects.
+  bool objects_uncertain = false;
   /// The open transaction has run DDL or something opaque: the catalog snapshot is not this session's truth.
   bool catalog_uncertain = false;
   /// Bumped whenever `settings`, `search_path` or the flags above change, so that plans can be remembered per session.

@@ -142,7 +142,11 @@ TEST_CASE("write_set: a name that may mean something else in this session") {
   };
   check(judged("+notes", [](auto& s) { s.has_temporary_objects = true; }), everything);
   check(judged("+public.notes", [](auto& s) { s.has_temporary_objects = true; }), these({notes}));
-  check(judged("+notes", [](auto& s) { s.settings_uncertain = true; }), everything);
+  check(judged("+notes", [](auto& s) { s.objects_uncertain = true; }), everything);
+  check(judged("+notes", [](auto& s) { s.settings_uncertain = true; }), these({notes}));
+  check(judged("+accounts", [](auto& s) { s.settings_uncertain = true; }), these({accounts, other_accounts}));
+  check(judged("+nowhere", [](auto& s) { s.settings_uncertain = true; }), everything);
+  check(judged("+notes", [](auto& s) { s.settings_uncertain = s.has_temporary_objects = true; }), everything);
   check(judged("+public.notes", [](auto& s) { s.catalog_uncertain = true; }), everything);
   check(judged("+accounts", [](auto& s) { s.search_path = "other, public"; }), these({other_accounts}));
 }

@@ -168,9 +168,9 @@ TEST_CASE("clients, pools and servers say the same of a session") {
 TEST_CASE("counters of all threads arrive in STATS and TOTALS") {
   ConsoleFixture console;
   console.hub->started_unix_us = 0;
-  console.hub->thread_counters(0).queries = 5;
-  console.hub->thread_counters(1).queries = 7;
-  console.hub->thread_counters(1).server_ns = 24'000'000;
+  console.hub->thread_counters(0).queries.add(5);
+  console.hub->thread_counters(1).queries.add(7);
+  console.hub->thread_counters(1).server_ns.add(24'000'000);
   const auto stats = console.reader("SHOW STATS");
   REQUIRE(stats.rows.size() == 1);
   CHECK(lookup(stats, "database", "*", "total_query_count") == "12");
