@@ -62,8 +62,8 @@ class Login {
     switch (type) {
       case 'R': return authenticate(r);
       case 'S': {
-        const std::string name(r.cstring());
-        server_.reported.set(name, std::string(r.cstring()));
+        const auto name = r.cstring();
+        server_.reported.set(name, r.cstring());
         return {};
       }
       case 'K':

@@ -9,6 +9,7 @@
 
 #include "proxy/console/command.hpp"
 #include "proxy/console/result.hpp"
+#include "proxy/pool/pools.hpp"
 
 namespace pgsteer::proxy::console {
 namespace {
@@ -95,16 +96,26 @@ ConsoleResult show_servers(const Request& request) {
 ConsoleResult show_pools(const Request& request) {
   struct Pool {
     std::int64_t clients = 0, waiting = 0, servers_active = 0, servers_idle = 0, servers_login = 0, longest_wait_us = 0;
-    bool console = false;
+    bool console = false, transaction = false;
   };
   std::map<std::pair<std::string, std::string>, Pool> pools;
   for (const auto& client : request.hub.clients()) {
     Pool& pool = pools[{client.database, client.user}];
     pool.console = client.is_console;
+    pool.transaction = client.pool_mode == "transaction";
     ++(client.state == "waiting" ? pool.waiting : pool.clients);
     pool.longest_wait_us = std::max(pool.longest_wait_us, waited_us(client));
     if (client.state == "login" && !client.is_console) ++pool.servers_login;
     else if (client.server_pid) ++(client.state == "idle" ? pool.servers_idle : pool.servers_active);
+  }
+  if (request.hub.pools) {
+    for (const auto& numbers : request.hub.pools->numbers()) {
+      Pool& pool = pools[{numbers.database, numbers.user}];
+      if (!pool.transaction && pool.clients > 0) continue;
+      pool.transaction = true;
+      pool.servers_idle = numbers.idle;
+      pool.servers_active = numbers.open - numbers.idle;
+    }
   }
   Table table({{"database", Type::text},  {"user", Type::text},     {"cl_active", Type::int4},        {"cl_waiting", Type::int4},
                {"cl_active_cancel_req", Type::int4}, {"cl_waiting_cancel_req", Type::int4},            {"sv_active", Type::int4},
@@ -113,7 +124,7 @@ ConsoleResult show_pools(const Request& request) {
                {"maxwait_us", Type::int4}, {"pool_mode", Type::text}});
   for (const auto& [key, pool] : pools)
     table.row(key.first, key.second, pool.clients, pool.waiting, 0, 0, pool.servers_active, 0, 0, pool.servers_idle, 0, 0,
-              pool.servers_login, pool.longest_wait_us / 1000000, pool.longest_wait_us % 1000000, pool.console ? "statement" : "session");
+              pool.servers_login, pool.longest_wait_us / 1000000, pool.longest_wait_us % 1000000, pool.console ? "statement" : pool.transaction ? "transaction" : "session");
   return table;
 }
 

@@ -1,10 +1,13 @@
 #pragma once
 #include <chrono>
 #include <cstdint>
-#include <map>
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "proxy/pool/residue.hpp"
 #include "proxy/pool/statements.hpp"
@@ -17,25 +20,33 @@ class Pools;
 class Worker;
 struct Prepared;
 
-/// What ParameterStatus said, names as sent, with a hash that makes comparing two of them cheap.
+/// What ParameterStatus said, in the server's order and spelling, with a hash that makes comparing two of them cheap.
 class Parameters {
  public:
-  void set(const std::string& name, std::string value) {
-    auto& place = values_[name];
-    hash_ ^= hash(name, place);
-    place = std::move(value);
-    hash_ ^= hash(name, place);
+  void set(std::string_view name, std::string_view value) {
+    for (auto& [known, old] : values_) {
+      if (known != name) continue;
+      hash_ ^= hash(name, old) ^ hash(name, value);
+      old = value;
+      return;
+    }
+    values_.emplace_back(name, value);
+    hash_ ^= hash(name, value);
   }
-  const std::string* find(const std::string& name) const {
-    const auto found = values_.find(name);
-    return found == values_.end() ? nullptr : &found->second;
+  const std::string* find(std::string_view name) const {
+    for (const auto& [known, value] : values_) {
+      if (known == name) return &value;
+    }
+    return nullptr;
   }
-  const std::map<std::string, std::string>& values() const { return values_; }
+  const std::vector<std::pair<std::string, std::string>>& values() const { return values_; }
   bool operator==(const Parameters& other) const { return hash_ == other.hash_ && values_.size() == other.values_.size(); }
 
  private:
-  static std::size_t hash(const std::string& name, const std::string& value) { return std::hash<std::string>()(name + '=' + value); }
-  std::map<std::string, std::string> values_;
+  static std::size_t hash(std::string_view name, std::string_view value) {
+    return std::hash<std::string>()(std::string(name).append(1, '=').append(value));
+  }
+  std::vector<std::pair<std::string, std::string>> values_;
   std::size_t hash_ = 0;
 };
 

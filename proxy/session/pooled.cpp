@@ -197,11 +197,10 @@ bool Session::parameter_changed(std::string_view name, std::string_view value) {
   }
   if (folded == "application_name") facts_.application = value;
   if (!lending_.pool) return true;
-  const std::string key(name);
-  if (server_) server_->reported.set(key, std::string(value));
+  if (server_) server_->reported.set(name, value);
   if (!greeted_) return false;
-  if (const auto* seen = view_.find(key); seen && *seen == value) return false;
-  view_.set(key, std::string(value));
+  if (const auto* seen = view_.find(name); seen && *seen == value) return false;
+  view_.set(name, value);
   return true;
 }
 
