@@ -48,6 +48,15 @@ struct Opinion {
 };
 Opinion no(ReasonCode reason, std::string detail) { return {false, 0, reason, std::move(detail)}; }
 
+/// Inside a transaction block a change runs behind a savepoint of ours; what three more statements of the string cost.
+constexpr double kSavepointMs = 0.2;
+
+/// In the extended protocol taking the settings back would take the client's portal with it.
+bool settings_would_stay(const DecideInput& in, const Candidate& c) {
+  return c.kind == CandidateKind::settings && in.query->extended &&
+         in.query->transaction != sql::TransactionStatus::idle;
+}
+
 /// How near a refusal was to acting: the nearest one is what people are told.
 int nearness(ReasonCode reason) {
   static constexpr ReasonCode order[] = {
@@ -108,7 +117,7 @@ Opinion judge_rewrite(const DecideInput& in, const Candidate& c, const std::stri
 Opinion judge_arm(const DecideInput& in, const Candidate& c, const Evidence* evidence) {
   const SteerAction& bounds = in.policy->steer;
   if (!in.analysis->read_only_select()) return no(ReasonCode::no_candidate, "only plain SELECT is steered");
-  if (c.kind == CandidateKind::settings && in.query->transaction != sql::TransactionStatus::idle)
+  if (settings_would_stay(in, c))
     return no(ReasonCode::in_transaction, "planner settings would leak into the rest of the open transaction");
   if (in.knowledge->catalog_version != in.catalog->version)
     return no(ReasonCode::catalog_stale, "explored under an older picture of the catalog");
@@ -137,6 +146,9 @@ Opinion judge(const DecideInput& in, const Candidate& c) {
   // A rewritten text under an arm has to satisfy both.
   Opinion opinion = is_rewrite(c) ? judge_rewrite(in, c, label, evidence) : judge_arm(in, c, evidence);
   if (opinion.may && is_rewrite(c) && is_arm(c)) opinion = judge_arm(in, c, evidence);
+  if (opinion.may && in.query->transaction == sql::TransactionStatus::in_block && opinion.gain * default_ms(in) < kSavepointMs)
+    return no(ReasonCode::in_transaction,
+              fmt::format("inside a transaction it needs a savepoint, which takes {:.1f} ms of what it gains", kSavepointMs));
   return opinion;
 }
 
@@ -149,7 +161,7 @@ Choice choose_pinned(const DecideInput& in) {
     if (c.label() != pinned) continue;
     std::optional<Opinion> refused;
     if (is_rewrite(c)) refused = unproved_rewrite(in, pinned);
-    if (!refused && c.kind == CandidateKind::settings && in.query->transaction != sql::TransactionStatus::idle)
+    if (!refused && settings_would_stay(in, c))
       refused = no(ReasonCode::in_transaction, "planner settings would leak into the rest of the open transaction");
     if (refused) return {0, refused->reason, fmt::format("pinned to {}, but {}", pinned, refused->detail), true};
     choice.index = i;

@@ -73,6 +73,9 @@ std::string action_words(const Effective& e) {
   std::vector<std::string> parts{mode_words(e.mode, e.canary)};
   if (e.mode > Mode::observe) {
     parts.push_back(rewrite_words(e));
+    if (e.mode >= Mode::canary && e.rewrite_enabled)
+      parts.push_back(e.verify > 0 ? fmt::format("verifies {:g} % of the rewritten executions", e.verify * 100)
+                                   : "verifies no rewritten execution");
     parts.push_back(steer_words(e.steer));
     parts.push_back(cache_words(e.cache));
     add_rest(e, parts);

@@ -64,6 +64,7 @@ struct Actions {
   std::optional<CacheAction> cache;
   std::optional<CanaryAction> canary;
   std::optional<LimitAction> limits;
+  std::optional<double> verify;
   std::optional<std::string> lane, route;
 };
 
@@ -92,6 +93,7 @@ struct Effective {
   CacheAction cache;
   CanaryAction canary;
   LimitAction limits;
+  double verify = 0.001;  ///< share of the executions of rewritten statements that is run again both ways and compared
   std::string lane, route;
 };
 

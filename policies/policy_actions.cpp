@@ -233,12 +233,17 @@ std::vector<Field> action_fields(Actions& actions, const Actions& base, Faults& 
   const auto route = [](const TomlValue& v, Where w, Faults& f) {
     return read_choice(v, w, {"primary", "replica"}, f);
   };
+  const auto verify = [](const TomlValue& v, Where w, Faults& f) -> std::optional<double> {
+    if (const auto on = short_switch(v); on && !*on) return 0;
+    return read_share(v, w, f);
+  };
   return {store("mode", actions.mode, faults, mode),
           {"rewrite", [&](const TomlValue& v, Where w) { read_rewrite(v, w, actions, faults); }},
           {"steer", [&](const TomlValue& v, Where w) { read_steer(v, w, actions, base, faults); }},
           {"cache", [&](const TomlValue& v, Where w) { read_cache(v, w, actions, base, faults); }},
           {"canary", [&](const TomlValue& v, Where w) { read_canary(v, w, actions, base, faults); }},
           {"limits", [&](const TomlValue& v, Where w) { read_limits(v, w, actions, base, faults); }},
+          store("verify", actions.verify, faults, verify),
           store("lane", actions.lane, faults, read_name),
           store("route", actions.route, faults, route)};
 }

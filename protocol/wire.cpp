@@ -167,10 +167,12 @@ void append_parse(std::string& out, std::string_view name, std::string_view text
 }
 
 void append_close_statement(std::string& out, std::string_view name) { Message(out, 'C').int8('S').cstring(name); }
+void append_close_portal(std::string& out, std::string_view name) { Message(out, 'C').int8('P').cstring(name); }
 
-void append_bind_text(std::string& out, std::string_view statement, const std::vector<std::string_view>& values) {
+void append_bind_text(std::string& out, std::string_view statement, const std::vector<std::string_view>& values,
+                      std::string_view portal) {
   Message m(out, 'B');
-  m.cstring("").cstring(statement).int16(0).int16(static_cast<std::uint16_t>(values.size()));
+  m.cstring(portal).cstring(statement).int16(0).int16(static_cast<std::uint16_t>(values.size()));
   for (const auto value : values) m.int32(static_cast<std::uint32_t>(value.size())).bytes(value);
   m.int16(0);
 }

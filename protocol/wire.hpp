@@ -90,8 +90,10 @@ void append_query(std::string& out, std::string_view text);
 void append_parse(std::string& out, std::string_view name, std::string_view text,
                   const std::vector<std::uint32_t>& parameter_types);
 void append_close_statement(std::string& out, std::string_view name);
-/// Bind of the unnamed portal with text parameters and text results.
-void append_bind_text(std::string& out, std::string_view statement, const std::vector<std::string_view>& values);
+void append_close_portal(std::string& out, std::string_view name);
+/// Bind with text parameters and text results.
+void append_bind_text(std::string& out, std::string_view statement, const std::vector<std::string_view>& values,
+                      std::string_view portal = {});
 void append_execute(std::string& out, std::string_view portal);
 
 // --- reading ---------------------------------------------------------------------------------------------------------

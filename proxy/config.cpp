@@ -261,6 +261,10 @@ std::shared_ptr<const Config> Config::load(const std::string& file, const std::v
   return config;
 }
 
+bool Config::given(std::string_view key) const {
+  return std::any_of(sources.begin(), sources.end(), [&](const Row& row) { return row.key == key && row.source != "default"; });
+}
+
 std::vector<Config::Row> Config::rows() const {
   std::vector<Row> result;
   const Config defaults;

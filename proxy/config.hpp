@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "policies/policy.hpp"
@@ -86,6 +87,11 @@ struct Config {
     std::vector<std::string> admin_users;  ///< empty = anyone from loopback or a unix socket
     std::vector<std::string> stats_users;
   } console;
+  struct Http {
+    std::string address = "127.0.0.1";
+    int port = 6433;                       ///< 0 = off
+    std::string token_file;                ///< required when `address` is not this machine's own; "" = no token
+  } http;
   struct Log {
     std::string level = "info";            ///< trace debug info warn error
     std::string format = "text";           ///< text | json
@@ -105,6 +111,7 @@ struct Config {
   };
   /// For SHOW CONFIG; secrets as ***.
   std::vector<Row> rows() const;
+  bool given(std::string_view key) const;  ///< by the file, the environment or the command line
   std::vector<Row> sources;                ///< filled by load()
 };
 

@@ -28,6 +28,10 @@ struct Hub::Impl {
   std::set<std::string> catalog_requests;
 
   std::array<Counters, kMaxThreads> counters;
+  mutable std::mutex meters_mutex;
+  std::array<std::unique_ptr<Meters>, kMaxThreads> meters;
+  mutable std::mutex reload_mutex;
+  std::string reload_error;
 
   mutable std::mutex clients_mutex;
   std::unordered_map<std::uint64_t, ClientInfo> clients;
@@ -47,6 +51,7 @@ Hub::Hub(std::shared_ptr<const Config> config, std::shared_ptr<const policies::P
   first->calibration = std::make_shared<predictor::Calibration>();
   first->knowledge = std::make_shared<policies::KnowledgeMap>();
   first->version = 1;
+  reloaded_unix_us = started_unix_us;
   impl_->snapshot = std::move(first);
 }
 
@@ -115,6 +120,21 @@ std::vector<std::string> Hub::take_catalog_requests() {
 
 Counters& Hub::thread_counters(int thread) { return impl_->counters[static_cast<std::size_t>(thread) % kMaxThreads]; }
 
+Meters& Hub::thread_meters(int thread) {
+  const std::lock_guard lock(impl_->meters_mutex);
+  auto& meters = impl_->meters[static_cast<std::size_t>(thread) % kMaxThreads];
+  if (!meters) meters = std::make_unique<Meters>();
+  return *meters;
+}
+
+std::vector<const Meters*> Hub::meters() const {
+  const std::lock_guard lock(impl_->meters_mutex);
+  std::vector<const Meters*> list;
+  for (const auto& meters : impl_->meters)
+    if (meters) list.push_back(meters.get());
+  return list;
+}
+
 Totals Hub::totals() const {
   Totals t;
   t.feedback_dropped = impl_->feedback_dropped.value();
@@ -179,6 +199,11 @@ std::optional<cache::Words::Mark> Hub::take_prepared_mark(const std::string& gid
   return mark;
 }
 
+std::string Hub::reload_error() const {
+  const std::lock_guard lock(impl_->reload_mutex);
+  return impl_->reload_error;
+}
+
 void Hub::server_started(const std::string& when) {
   const std::lock_guard lock(impl_->server_mutex);
   if (!impl_->server_start.empty() && impl_->server_start != when) words.flush();
@@ -188,7 +213,12 @@ void Hub::server_started(const std::string& when) {
 std::optional<std::string> Hub::reload() {
   const auto current = snapshot();
   ReloadResult loaded = load_again(*current->config, overrides);
+  {
+    const std::lock_guard lock(impl_->reload_mutex);
+    impl_->reload_error = loaded.error;
+  }
   if (!loaded.error.empty()) return loaded.error;
+  reloaded_unix_us = unix_us();
   update([&](Snapshot& next) {
     next.config = loaded.config;
     next.policies = loaded.policies;

@@ -10,6 +10,7 @@
 
 #include "cache/cache.hpp"
 #include "proxy/execution.hpp"
+#include "proxy/meters.hpp"
 #include "proxy/snapshot.hpp"
 
 namespace pgsteer::proxy {
@@ -97,6 +98,8 @@ class Hub {
   // --- counters and clients --------------------------------------------------------------------------------------
   Counters& thread_counters(int thread);
   Totals totals() const;
+  Meters& thread_meters(int thread);            ///< made at the first call; lives as long as the hub
+  std::vector<const Meters*> meters() const;    ///< of every thread that has some
   void set_client(const ClientInfo& info);
   void drop_client(std::uint64_t id);
   std::vector<ClientInfo> clients() const;
@@ -111,6 +114,11 @@ class Hub {
   /// cancellation can follow any more.
   std::function<void(std::uint64_t key, std::function<void()> done)> on_cancel;
   std::function<void(std::uint64_t id)> on_kill;    ///< set by the server: closes a client
+  /// One flag per event loop, set once the loop has come round to it; set by the server.
+  std::function<std::vector<std::shared_ptr<std::atomic<bool>>>()> ping_loops;
+  std::atomic<std::int64_t> reloaded_unix_us{0};  ///< when the configuration in force was read
+  std::string reload_error() const;               ///< of the last reload; "" when it was taken
+  std::string http_status = "off";                ///< for health; written before any other thread starts
   std::atomic<bool> paused{false};
   std::int64_t started_unix_us = 0;
 

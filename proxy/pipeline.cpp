@@ -80,13 +80,16 @@ rewriter::RuleSwitches wanted_rules(const policies::Knowledge& knowledge, const 
 std::vector<rewriter::Candidate> collect_candidates(const sql::Query& query, const sql::Analysis& analysis,
                                                     const sql::Catalog* catalog,
                                                     const policies::Knowledge* knowledge,
-                                                    const policies::Effective& policy) {
+                                                    const policies::Effective& policy,
+                                                    const std::vector<std::string>& banned_rules) {
   std::vector<rewriter::Candidate> candidates(1);
   if (!catalog || !knowledge || knowledge->catalog_version != catalog->version || !analysis.read_only_select()) {
     return candidates;
   }
+  rewriter::RuleSwitches allowed = policy.rewrite;
+  allowed.excluded.insert(allowed.excluded.end(), banned_rules.begin(), banned_rules.end());
   rewriter::RuleSwitches rules{.all = false, .only = {}, .excluded = {}};
-  if (policy.rewrite_enabled) rules = wanted_rules(*knowledge, policy.rewrite);
+  if (policy.rewrite_enabled) rules = wanted_rules(*knowledge, allowed);
   if (!rules.only.empty()) {
     for (auto& rewritten : rewriter::rewrite(query, analysis, *catalog, rules)) {
       rewritten.catalog_version = catalog->version;
@@ -218,7 +221,8 @@ std::shared_ptr<const Plan> Pipeline::make(const sql::Query& query, std::shared_
       judge_cache(query, *plan->analysis, catalog, plan->knowledge.get(), plan->policy);
 
   // 3. In which ways could it be run?
-  plan->candidates = collect_candidates(query, *plan->analysis, catalog, plan->knowledge.get(), plan->policy);
+  plan->candidates = collect_candidates(query, *plan->analysis, catalog, plan->knowledge.get(), plan->policy,
+                                        snapshot.banned_rules);
 
   // 4. What would each cost? One batch.
   predictor::FeatureInput input;

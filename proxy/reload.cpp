@@ -57,6 +57,7 @@ ReloadResult load_again(const Config& current, const std::vector<std::string>& o
   merged->cache.memory_bytes = current.cache.memory_bytes;
   merged->cache.redis_url = current.cache.redis_url;
   merged->console.database = current.console.database;
+  merged->http = current.http;
   result.config = merged;
   return result;
 }

@@ -18,6 +18,7 @@
 #include <functional>
 #include <thread>
 
+#include "proxy/http/server.hpp"
 #include "proxy/hub.hpp"
 #include "proxy/learner/learner.hpp"
 #include "proxy/listener.hpp"
@@ -177,6 +178,11 @@ int run_server(const RunOptions& options) {
     std::fprintf(stderr, "cache.redis_url: %s\n", error.c_str());
     return kConfigError;
   }
+  std::string token;
+  if (error = http_problem(config, &token); !error.empty()) {
+    std::fprintf(stderr, "%s\n", error.c_str());
+    return kConfigError;
+  }
   redis.deadline = config.cache.redis_deadline;
   start_logging(config);
 
@@ -232,6 +238,28 @@ int run_server(const RunOptions& options) {
     timers.push_back(std::make_unique<asio::steady_timer>(worker->loop));
     tick(*timers.back(), *worker, worker->index == 0 ? &pools : nullptr);
   }
+  hub.ping_loops = [&workers] {
+    std::vector<std::shared_ptr<std::atomic<bool>>> flags;
+    for (auto& worker : workers) {
+      flags.push_back(std::make_shared<std::atomic<bool>>(false));
+      asio::post(worker->loop, [flag = flags.back()] { flag->store(true); });
+    }
+    return flags;
+  };
+  std::unique_ptr<HttpServer> http;
+  if (config.http.port != 0) {
+    http = std::make_unique<HttpServer>(hub, token);
+    hub.http_status = http->start(config.http.address, static_cast<std::uint16_t>(config.http.port));
+    if (hub.http_status.starts_with("listens")) {
+      spdlog::info("event=http_ready listen={}:{}", config.http.address, config.http.port);
+    } else if (config.given("http.port") || config.given("http.address")) {
+      spdlog::error("event=start_failed error=\"http: {}\"", hub.http_status);
+      std::fprintf(stderr, "pgsteer: http: cannot listen on %s\n", hub.http_status.c_str());
+      return 1;
+    } else {
+      spdlog::warn("event=http_off error=\"{}\" hint=\"http.port names another port, 0 means none\"", hub.http_status);
+    }
+  }
   asio::signal_set signals(workers[0]->loop, SIGINT, SIGTERM, SIGHUP);
   signals.add(SIGUSR1);
   wait_for_signals(signals, hub, shutdown);
@@ -249,6 +277,7 @@ int run_server(const RunOptions& options) {
       }));
     }
   }
+  http.reset();  // it reads the learner
   pools.shut_down();
   learner.stop();
   hub.learner = nullptr;

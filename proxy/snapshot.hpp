@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "policies/decision.hpp"
 #include "policies/policy.hpp"
@@ -21,6 +22,7 @@ struct Snapshot {
   std::shared_ptr<const predictor::Model> model;                                     ///< null before the first
   std::shared_ptr<const predictor::Calibration> calibration;                         ///< never null
   std::shared_ptr<const policies::KnowledgeMap> knowledge;                           ///< never null
+  std::vector<std::string> banned_rules;  ///< rewrite rules no statement may use: their answer was wrong once, or BAN RULE
   std::optional<policies::Mode> console_mode;                                        ///< SET MODE
   bool panic = false;
   std::uint64_t catalog_epoch = 0;  ///< Hub::catalog_epoch when this was made

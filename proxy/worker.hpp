@@ -29,6 +29,7 @@ class Worker {
   const int index;
   boost::asio::io_context loop{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO};  ///< its sockets and timers: this thread only; posting: any
   Counters& counters;
+  Meters& meters;
   Pipeline pipeline;
   std::shared_ptr<cache::RedisStore> redis;  ///< null without redis_url
   std::unordered_map<std::uint64_t, std::weak_ptr<Session>> sessions;

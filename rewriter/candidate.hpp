@@ -71,4 +71,9 @@ const std::vector<RuleInfo>& all_rules();
 std::vector<Candidate> rewrite(const sql::Query& query, const sql::Analysis& analysis, const sql::Catalog& catalog,
                                const RuleSwitches& switches, std::string* why_not = nullptr);
 
+/// Whether the answer is the same whenever the statement runs on the same snapshot, so that two runs may be compared: what
+/// rewrite() asks of a statement before any rule sees it. False with *why_not when anything is in doubt.
+bool determined(const sql::Query& query, const sql::Analysis& analysis, const sql::Catalog& catalog,
+                std::string* why_not = nullptr);
+
 }  // namespace pgsteer::rewriter

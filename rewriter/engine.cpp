@@ -222,4 +222,19 @@ std::vector<Candidate> rewrite(const sql::Query& query, const sql::Analysis& ana
   return candidates;
 }
 
+bool determined(const sql::Query& query, const sql::Analysis& analysis, const sql::Catalog& catalog,
+                std::string* why_not) {
+  std::string unused;
+  std::string& why = why_not ? *why_not : unused;
+  why = gate(query, analysis, catalog);
+  if (!why.empty()) return false;
+  auto tree = sql::Tree::parse(query.text);
+  if (!tree) {
+    why = "not parsed";
+    return false;
+  }
+  const auto bound = Bound::bind(*tree, catalog, query, &why);
+  return bound && answer_is_determined(*bound, &why);
+}
+
 }  // namespace pgsteer::rewriter

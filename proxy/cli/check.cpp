@@ -12,6 +12,7 @@
 #include "proxy/cli/settings.hpp"
 #include "proxy/config.hpp"
 #include "proxy/console/describe.hpp"
+#include "proxy/http/server.hpp"
 #include "proxy/reload.hpp"
 #include "rewriter/sql/analysis.hpp"
 
@@ -94,6 +95,10 @@ int check(const Options& options) {
     for (const auto& error : errors) std::cerr << error << "\n";
     std::cerr << fmt::format("{} error{}: pgsteer would not start, and a reload would change nothing\n", errors.size(),
                              errors.size() == 1 ? "" : "s");
+    return exit_config;
+  }
+  if (const auto problem = http_problem(*config, nullptr); !problem.empty()) {
+    std::cerr << problem << "\n";
     return exit_config;
   }
   print_configuration(*config);

@@ -31,6 +31,9 @@ std::function<int()> add_explain(CLI::App&, const std::string& executable);     
 std::function<int()> add_ctl(CLI::App&, const std::string& executable);          // ctl.cpp
 std::function<int()> add_unavailable(CLI::App&, const std::string& executable);  // all.cpp
 
+/// `explain --verify`: runs the statement as it is and as each rewrite has it, read-only, and compares. verify.cpp
+int explain_verify(const std::string& url, const std::string& statement);
+
 /// The whole command line: finds the sub-command (`run` when none is named), parses, runs it, returns the exit code.
 int run_command_line(int argc, char** argv);
 

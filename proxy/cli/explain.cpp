@@ -1,4 +1,4 @@
-// pgsteer explain: EXPLAIN (PGSTEER) through a running pgsteer. The statement is not executed.
+// pgsteer explain: EXPLAIN (PGSTEER) through a running pgsteer. The statement is not executed, but by --verify (verify.cpp).
 #include <CLI/CLI.hpp>
 #include <fstream>
 #include <iostream>
@@ -14,6 +14,7 @@ namespace {
 struct Options {
   std::string url = "postgresql://127.0.0.1:6432/";
   std::string statement, file;
+  bool verify = false;
 };
 
 std::string read_all(std::istream& in) {
@@ -36,6 +37,7 @@ int explain(const Options& options) {
     std::cerr << "pgsteer explain: there is no statement: give it as an argument or by --file\n";
     return exit_usage;
   }
+  if (options.verify) return explain_verify(options.url, statement);
   Connection connection(options.url);
   if (!connection.ok()) {
     std::cerr << "pgsteer explain: " << connection.error() << "\n";
@@ -58,8 +60,11 @@ int explain(const Options& options) {
 std::function<int()> add_explain(CLI::App& app, const std::string&) {
   auto options = std::make_shared<Options>();
   app.add_option("--url", options->url, "a database reached through pgsteer, as libpq takes it")->capture_default_str();
+  app.add_flag("--verify", options->verify,
+               "run the statement as it is and as each rewrite has it, in one read-only snapshot of the server at --url (pgsteer or "
+               "PostgreSQL itself): costs, times, and whether the answers are equal");
   app.add_option("--file", options->file, "read the statement from a file")->type_name("FILE");
-  app.add_option("statement", options->statement, "the statement; it is not executed")->type_name("SQL");
+  app.add_option("statement", options->statement, "the statement; executed only with --verify")->type_name("SQL");
   return [options] { return explain(*options); };
 }
 

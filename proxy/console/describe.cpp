@@ -81,6 +81,7 @@ std::string describe(const policies::Actions& actions) {
   if (actions.cache) add(line, "cache " + describe(*actions.cache));
   if (actions.canary) add(line, fmt::format("canary {:.0f} %, control {:.0f} %", actions.canary->share * 100, actions.canary->control * 100));
   if (actions.limits) add(line, "limits " + describe(*actions.limits));
+  if (actions.verify) add(line, fmt::format("verify {:g} %", *actions.verify * 100));
   if (actions.lane) add(line, "lane " + *actions.lane);
   if (actions.route) add(line, "route " + *actions.route);
   return line.empty() ? "as [default]" : line;

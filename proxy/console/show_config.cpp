@@ -44,12 +44,14 @@ ConsoleResult show_rules(const Request& request) {
   return table;
 }
 
-ConsoleResult show_rewrites(const Request&) {
-  Table table({{"rule", Type::text}, {"what", Type::text}, {"acts_when", Type::text}, {"trusts_constraints", Type::boolean}});
+ConsoleResult show_rewrites(const Request& request) {
+  Table table({{"rule", Type::text}, {"what", Type::text}, {"acts_when", Type::text}, {"trusts_constraints", Type::boolean},
+               {"banned", Type::text}});
+  const auto banned = request.hub.learner ? request.hub.learner->banned_rules() : std::map<std::string, std::string>{};
   for (const auto& rule : rewriter::all_rules())
     table.row(rule.name, rule.summary,
               rule.always_gains ? "always" : fmt::format("EXPLAIN cost is below {:.0f} % of the original's", rule.cost_threshold * 100),
-              rule.trusts_constraints);
+              rule.trusts_constraints, banned.contains(rule.name) ? banned.at(rule.name) : std::string());
   return table;
 }
 

@@ -35,6 +35,9 @@ ConsoleResult show_health(const Request& request) {
             snapshot->panic ? "every byte is relayed as it is; PANIC OFF ends it" : paused ? "RESUME ends it" : "");
   const auto redis = redis_state(*snapshot, request.hub.redis_breaker.load());
   table.row("redis", redis == "in use" ? "ok" : redis, redis == "off" || redis == "in use" ? "" : "answers come from the server meanwhile");
+  const auto reload_error = request.hub.reload_error();
+  table.row("configuration", reload_error.empty() ? "ok" : "degraded", reload_error.empty() ? "" : "the last reload was refused: " + reload_error);
+  table.row("http", request.hub.http_status == "off" || request.hub.http_status.starts_with("listens") ? "ok" : "degraded", request.hub.http_status);
   auto checks = learner_checks(request.hub);
   table.row("model", worse(checks, "model", snapshot->model ? "ok" : "none yet"),
             snapshot->model ? snapshot->model->version() : "estimates come from history and calibration");

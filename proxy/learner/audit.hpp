@@ -1,6 +1,8 @@
 #pragma once
 #include <mutex>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace pgsteer::proxy::learning {
 
@@ -9,16 +11,15 @@ namespace pgsteer::proxy::learning {
 class Audit {
  public:
   explicit Audit(std::string state_dir) : file_(std::move(state_dir) + "/audit.log") {}
-  /// `event` is one of approved, rejected, disabled, pinned, unpinned, banned, model, mismatch, evidence_void.
-  void write(const std::string& event, const std::string& fingerprint, const std::string& label,
-             const std::string& why);
+  /// `event` is one of approved, rejected, disabled, pinned, unpinned, banned, model, mismatch, evidence_void,
+  /// rule_banned, rule_unbanned.
+  /// `more`: further key=value pairs for the file alone (they may hold statements, which the log must not).
+  void write(const std::string& event, const std::string& fingerprint, const std::string& label, const std::string& why,
+             const std::vector<std::pair<std::string, std::string>>& more = {});
 
  private:
   const std::string file_;
   std::mutex mutex_;
 };
-
-/// config.state_dir, or $XDG_STATE_HOME/pgsteer, else /var/lib/pgsteer.
-std::string resolve_state_dir(const std::string& configured);
 
 }  // namespace pgsteer::proxy::learning

@@ -185,7 +185,7 @@ void Book::measured(const Key& key, const Measurement& measurement) {
 
 void Book::refuse_for_good(const Key& key, const std::string& label, const std::string& why) {
   const std::lock_guard lock(mutex_);
-  ++mismatches_;
+  if (!label.starts_with("rewrite:")) ++mismatches_;  // of a rewrite RuleBans keeps the record
   const auto found = statements_.find(key);
   if (found == statements_.end()) return;
   Statement& statement = found->second;
@@ -198,7 +198,7 @@ void Book::refuse_for_good(const Key& key, const std::string& label, const std::
     rewrite.approved = false;
     rewrite.why = why;
   }
-  audit_.write("mismatch", statement.knowledge.fingerprint, label, why);
+  if (!label.starts_with("rewrite:")) audit_.write("mismatch", statement.knowledge.fingerprint, label, why);
   touch(key, statement, true);
 }
 

@@ -22,6 +22,11 @@ bool acts_on_execution(const std::vector<rewriter::Setting>& settings) {
                      [](const auto& setting) { return setting.name == "jit" || setting.name == "work_mem"; });
 }
 
+std::int64_t unix_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
 double slack_ms(double base_ms) { return std::max(5.0, base_ms * 0.25); }
 
 }  // namespace
@@ -178,10 +183,12 @@ Explorer::Outcome Explorer::try_contender(Round& round, Contender& contender) {
     session.user = round.task.user;
     session.search_path = round.task.key.search_path;
     sql::Query query{text, round.instance.types, !round.instance.bind.empty(), sql::TransactionStatus::idle, &session};
-    const auto made = rewriter::rewrite(query, *round.task.analysis, round.catalog, rewriter::RuleSwitches{});
+    const auto made = rewriter::rewrite(query, *round.task.analysis, round.catalog,
+                                        {.all = true, .only = {}, .excluded = hub_.snapshot()->banned_rules});
     const auto found = std::find_if(made.begin(), made.end(), [&](const auto& c) { return c.label() == contender.label; });
     if (found == made.end()) return Outcome::done;
     text = found->text;
+    contender.rules = found->rules;
   }
   predictor::PlanFacts plan;
   if (enter(round, contender.settings)) plan = explain(round.connection, text, round.parameters);
@@ -224,6 +231,9 @@ Explorer::Outcome Explorer::measure(Round& round, Contender& contender, const st
     book_.refuse_for_good(round.task.key, contender.label,
                           fmt::format("answered {} rows, the original {}, or other values", answer.rows,
                                       round.default_answer.rows));
+    if (!contender.rules.empty())  // a rewrite claims equality for every statement: one counter-example speaks for all
+      bans_.mismatch({unix_us(), round.task.key.database, round.task.fingerprint, contender.rules,
+                      "another answer than the original's", "exploration", round.instance.text, text});
     spdlog::error("explore fingerprint={} label={} answer differs from the original's", round.task.fingerprint,
                   contender.label);
     return Outcome::done;

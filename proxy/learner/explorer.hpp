@@ -7,6 +7,7 @@
 
 #include "proxy/learner/book.hpp"
 #include "proxy/learner/connection.hpp"
+#include "proxy/learner/rule_bans.hpp"
 #include "proxy/learner/store_writer.hpp"
 
 namespace pgsteer::proxy::learning {
@@ -19,8 +20,8 @@ class Explorer {
  public:
   /// Waits that long; false when it has to end at once.
   using Pause = std::function<bool(std::chrono::milliseconds)>;
-  Explorer(Hub& hub, Book& book, Links& links, StoreWriter& store, Pause pause)
-      : hub_(hub), book_(book), links_(links), store_(store), pause_(std::move(pause)) {}
+  Explorer(Hub& hub, Book& book, Links& links, StoreWriter& store, RuleBans& bans, Pause pause)
+      : hub_(hub), book_(book), links_(links), store_(store), bans_(bans), pause_(std::move(pause)) {}
 
   bool step();  ///< explores one statement; false: nothing to do right now
   /// Something is left that the budget pays for.
@@ -32,6 +33,7 @@ class Explorer {
     Contender(std::string name, std::vector<rewriter::Setting> with) : label(std::move(name)), settings(std::move(with)) {}
     std::string label;
     std::vector<rewriter::Setting> settings;
+    std::vector<std::string> rules;      ///< of a rewrite
     std::vector<Measurement> measured;   ///< against another plan than the default's
     std::vector<double> same_as_default; ///< default's times where the plans were the same
     bool beaten = false, lost = false;
@@ -55,6 +57,7 @@ class Explorer {
   Book& book_;
   Links& links_;
   StoreWriter& store_;
+  RuleBans& bans_;
   Pause pause_;
   std::atomic<double> spent_ms_{0};
 };

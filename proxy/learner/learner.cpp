@@ -15,11 +15,14 @@
 #include "proxy/learner/explorer.hpp"
 #include "proxy/learner/pins.hpp"
 #include "proxy/learner/prober.hpp"
+#include "proxy/learner/rule_bans.hpp"
 #include "proxy/learner/sampler.hpp"
 #include "proxy/learner/statistics.hpp"
 #include "proxy/learner/store_writer.hpp"
 #include "proxy/learner/trainer.hpp"
+#include "proxy/learner/verifier.hpp"
 #include "proxy/pipeline.hpp"
+#include "proxy/reload.hpp"
 
 namespace pgsteer::proxy {
 
@@ -39,22 +42,26 @@ std::int64_t unix_us() {
 
 }  // namespace
 
-/// Three threads: the clerk drains, counts, publishes and writes and never speaks to a server; the scout probes and
-/// explores; the catalog keeper has its own, so that no statement of the scout's delays it.
+/// Four threads: the clerk drains, counts, publishes and writes and never speaks to a server; the scout probes and
+/// explores; the catalog keeper has its own, so that no statement of the scout's delays it;
+/// and so has the verifier, because a wrong rewrite must be found soon.
 struct Learner::Impl {
   Impl(Hub& owner, std::string executable)
       : hub(owner),
-        state_dir(resolve_state_dir(owner.snapshot()->config->state_dir)),
+        state_dir(state_directory(*owner.snapshot()->config)),
         audit(state_dir),
         book(owner, audit),
         store(state_dir),
         keeper(owner, [this](const std::string& database) { return book.user_of(database); }),
         links([this](const std::string& database) { return book.user_of(database); }, [this] { return must_let_go(); }),
         prober(owner, book, links),
-        explorer(owner, book, links, store, [this](milliseconds time) { return pause(time); }),
+        bans(owner, audit, state_dir),
+        explorer(owner, book, links, store, bans, [this](milliseconds time) { return pause(time); }),
         pin_file(state_dir),
         trainer(std::move(executable), state_dir),
-        models(owner, audit, state_dir) {}
+        models(owner, audit, state_dir),
+        verify_links([this](const std::string& database) { return book.user_of(database); }, [this] { return must_let_go(); }),
+        verifier(owner, verify_links, bans) {}
 
   bool must_let_go() const { return stopping.load(std::memory_order_relaxed) || hub.snapshot()->panic; }
 
@@ -114,6 +121,7 @@ struct Learner::Impl {
       if (!outcome.plan || !outcome.plan->analysis || outcome.plan->candidates.empty()) continue;
       const double expected = book.record(outcome);
       statistics.record(outcome, now, expected);
+      verifier.offer(outcome);
       if (!keep || outcome.execution.source == Source::local) continue;
       if (sampler.take(outcome.plan->analysis->fingerprint, outcome.plan->decision.candidate, now))
         rows.push_back(Pipeline::learn(*outcome.plan, outcome.execution, now));
@@ -131,6 +139,15 @@ struct Learner::Impl {
       }
     }
     links.close_all();
+  }
+
+  void verify() {
+    while (!stopping) {
+      if (!hub.snapshot()->panic && verifier.step()) continue;
+      std::unique_lock lock(mutex);
+      wake.wait_for(lock, milliseconds(50), [this] { return stopping.load(); });
+    }
+    verify_links.close_all();
   }
 
   void load_pins() {
@@ -167,7 +184,8 @@ struct Learner::Impl {
     take(hub.snapshot()->config->learning.enabled);
     const auto quiet = Clock::now().time_since_epoch().count() - last_outcome.load();
     if (quiet < std::chrono::duration_cast<Clock::duration>(kQuiet).count()) return false;
-    return !keeper.busy() && store.idle() && !book.unpublished() && !book.probes_pending() && !explorer.pending();
+    return !keeper.busy() && store.idle() && !book.unpublished() && !book.probes_pending() && !explorer.pending() &&
+           !verifier.pending();
   }
 
   Hub& hub;
@@ -179,10 +197,13 @@ struct Learner::Impl {
   CatalogKeeper keeper;
   Links links;
   Prober prober;
+  RuleBans bans;
   Explorer explorer;
   PinFile pin_file;
   Trainer trainer;
   ModelWatcher models;
+  Links verify_links;
+  Verifier verifier;
 
   std::mutex pins_mutex;
   std::map<std::string, Pin> pins;
@@ -193,7 +214,7 @@ struct Learner::Impl {
   std::condition_variable wake;
   std::atomic<bool> stopping{false};
   std::atomic<Clock::rep> last_outcome{0};
-  std::thread clerk_thread, scout_thread;
+  std::thread clerk_thread, scout_thread, verify_thread;
   bool started = false;
 };
 
@@ -207,10 +228,12 @@ void Learner::start() {
   std::filesystem::create_directories(impl_->state_dir, failure);
   if (failure) spdlog::warn("state directory {}: {}", impl_->state_dir, failure.message());
   impl_->load_pins();
+  impl_->bans.load();
   impl_->models.poll();
   impl_->keeper.start();
   impl_->clerk_thread = std::thread([this] { impl_->clerk(); });
   impl_->scout_thread = std::thread([this] { impl_->scout(); });
+  impl_->verify_thread = std::thread([this] { impl_->verify(); });
 }
 
 void Learner::stop() {
@@ -221,6 +244,7 @@ void Learner::stop() {
   impl_->wake.notify_all();
   impl_->trainer.stop();
   if (impl_->scout_thread.joinable()) impl_->scout_thread.join();
+  if (impl_->verify_thread.joinable()) impl_->verify_thread.join();
   impl_->keeper.stop();
   if (impl_->clerk_thread.joinable()) impl_->clerk_thread.join();
 }
@@ -246,8 +270,9 @@ std::vector<std::pair<std::string, std::string>> Learner::health() const {
     const std::lock_guard lock(impl_->pins_mutex);
     rows.emplace_back("pins", impl_->pins_error.empty() ? "ok" : impl_->pins_error);
   }
+  rows.emplace_back("verification", impl_->bans.health());
   const auto mismatches = impl_->book.mismatches();
-  rows.emplace_back("verification",
+  rows.emplace_back("exploration",
                     mismatches == 0 ? "ok" : fmt::format("{} candidates answered otherwise; see audit.log", mismatches));
   rows.emplace_back("settled", settled() ? "ok" : "working");
   return rows;
@@ -300,5 +325,13 @@ std::string Learner::ban(const std::string& fingerprint, const std::string& labe
   if (error.empty()) impl_->audit.write("banned", fingerprint, *full, "by hand");
   return error;
 }
+
+std::map<Learner::DecisionCount, std::uint64_t> Learner::decision_counts() const { return impl_->statistics.decision_counts(); }
+std::map<std::string, std::uint64_t> Learner::rewrites_by_rule() const { return impl_->statistics.rewrites_by_rule(); }
+std::string Learner::ban_rule(const std::string& rule) { return impl_->bans.ban(rule, "by hand"); }
+std::string Learner::unban_rule(const std::string& rule) { return impl_->bans.unban(rule); }
+std::map<std::string, std::string> Learner::banned_rules() const { return impl_->bans.banned(); }
+std::vector<MismatchRecord> Learner::mismatches() const { return impl_->bans.mismatches(); }
+Learner::VerificationState Learner::verification() const { return impl_->verifier.state(); }
 
 }  // namespace pgsteer::proxy

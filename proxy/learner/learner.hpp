@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,6 +36,15 @@ struct ExperimentRecord {
   double median_ms = 0, default_ms = 0, worst_ratio = 0, gain_low = 0;
 };
 
+/// Two forms of a statement that did not answer alike, as SHOW MISMATCHES prints it.
+struct MismatchRecord {
+  std::int64_t unix_us = 0;
+  std::string database, fingerprint;
+  std::vector<std::string> rules;  ///< that made the rewritten form; all of them are banned
+  std::string why, found_by;       ///< found_by: verification, exploration
+  std::string original, rewritten;
+};
+
 /// The background: one thread that drains feedback, keeps statistics and knowledge, writes the store, loads catalogs,
 /// probes statements (EXPLAIN, judgement) and explores arms on connections of its own (libpqxx), starts training as a
 /// child process and loads what it made. Nothing here is on a client's path. Query methods are thread-safe.
@@ -55,6 +65,12 @@ class Learner {
     std::string error;
   };
   FeedbackState feedback() const;
+  struct DecisionCount {
+    std::string rule, mode, action, reason;  ///< policy rule, mode, pass | rewritten | hinted | cache_hit, reason code
+    auto operator<=>(const DecisionCount&) const = default;
+  };
+  std::map<DecisionCount, std::uint64_t> decision_counts() const;
+  std::map<std::string, std::uint64_t> rewrites_by_rule() const;  ///< executions each rule had a part in
 
   /// Console commands; empty = done, else the error text.
   std::string train(bool wait);
@@ -62,6 +78,19 @@ class Learner {
   std::string pin(const std::string& fingerprint, const std::string& label);    ///< label: arm or rewrite label
   std::string unpin(const std::string& fingerprint);
   std::string ban(const std::string& fingerprint, const std::string& label);
+  /// Rewrite rules by name, for every statement of every database.
+  std::string ban_rule(const std::string& rule);
+  std::string unban_rule(const std::string& rule);
+  std::map<std::string, std::string> banned_rules() const;  ///< rule -> why
+  std::vector<MismatchRecord> mismatches() const;           ///< newest first
+  struct VerificationState {
+    std::uint64_t sampled = 0, equal = 0, different = 0;
+    std::uint64_t untold = 0;    ///< a form could not be run to its end, or the catalog had moved
+    std::uint64_t excluded = 0;  ///< PostgreSQL itself may vary the answer
+    std::uint64_t dropped = 0;   ///< too many were waiting
+    std::uint64_t waiting = 0;
+  };
+  VerificationState verification() const;
   bool training() const;
   /// True when nothing is waiting: feedback drained and stored, probes and exploration have nothing left to do.
   /// For the demonstration and tests ("SHOW HEALTH" row `settled`).

@@ -56,13 +56,13 @@ Statistics::Known& Statistics::known(const std::shared_ptr<const Plan>& plan) {
     row.kind = sql::to_string(plan->analysis->kind);
   }
   describe_cacheability(*plan, row);
-  return memo_.put(plan, {&entry, decision_record(*plan)});
+  return memo_.put(plan, {&entry, decision_record(*plan), nullptr, nullptr});
 }
 
 void Statistics::record(const Outcome& outcome, std::int64_t unix_us, double expected_ms) {
   const Execution& execution = outcome.execution;
   const std::lock_guard lock(mutex_);
-  const Known& plan = known(outcome.plan);
+  Known& plan = known(outcome.plan);
   Entry& entry = *plan.entry;
   QueryStatistics& row = entry.totals;
   const double ms = milliseconds(execution);
@@ -86,6 +86,14 @@ void Statistics::record(const Outcome& outcome, std::int64_t unix_us, double exp
   }
   entry.last = plan.decision;
   entry.last_cached = cached;
+  std::uint64_t*& count = cached ? plan.answered : plan.acted;
+  if (!count) {
+    const char* acted = cached ? "cache_hit" : kind == rewriter::CandidateKind::rewritten ? "rewritten" : steered ? "hinted" : "pass";
+    count = &decision_counts_[{plan.decision->rule, plan.decision->mode, acted, plan.decision->reason}];
+  }
+  ++*count;
+  if (!cached)
+    for (const auto& rule : outcome.plan->chosen().rules) ++rewrites_[rule];
   decisions_.push_back({plan.decision, next_id_++, unix_us, execution.rows, ms, execution.source});
   if (decisions_.size() > kMaxDecisions) decisions_.pop_front();
 }
@@ -143,6 +151,16 @@ std::vector<DecisionRecord> Statistics::decisions(std::size_t limit) const {
     if (from_cache(at->source)) record.action = "cache";
   }
   return records;
+}
+
+std::map<Learner::DecisionCount, std::uint64_t> Statistics::decision_counts() const {
+  const std::lock_guard lock(mutex_);
+  return decision_counts_;
+}
+
+std::map<std::string, std::uint64_t> Statistics::rewrites_by_rule() const {
+  const std::lock_guard lock(mutex_);
+  return rewrites_;
 }
 
 bool Statistics::knows(const std::string& fingerprint) const {

@@ -21,6 +21,8 @@ class Statistics {
   std::vector<QueryStatistics> queries() const;
   std::vector<DecisionRecord> decisions(std::size_t limit) const;
   bool knows(const std::string& fingerprint) const;
+  std::map<Learner::DecisionCount, std::uint64_t> decision_counts() const;
+  std::map<std::string, std::uint64_t> rewrites_by_rule() const;
 
  private:
   struct Entry {
@@ -33,6 +35,7 @@ class Statistics {
   struct Known {
     Entry* entry = nullptr;
     std::shared_ptr<const DecisionRecord> decision;  ///< without what differs from one execution to the next
+    std::uint64_t *acted = nullptr, *answered = nullptr;  ///< into decision_counts_: by the server, from the cache
   };
   struct Decision {
     std::shared_ptr<const DecisionRecord> decision;
@@ -48,6 +51,8 @@ class Statistics {
   PlanMemo<Known> memo_;
   std::deque<Decision> decisions_;
   std::uint64_t next_id_ = 1;
+  std::map<Learner::DecisionCount, std::uint64_t> decision_counts_;  ///< as many as policy rules x modes x reasons
+  std::map<std::string, std::uint64_t> rewrites_;
 };
 
 }  // namespace pgsteer::proxy::learning

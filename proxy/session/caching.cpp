@@ -136,6 +136,8 @@ void Session::report_hit(std::shared_ptr<const Plan> plan, std::string_view text
   outcome.execution.bytes = static_cast<std::int64_t>(entry.rows.size());
   outcome.execution.text = text;
   outcome.execution.last_byte_ns = outcome.execution.proxy_ns = since(arrival);
+  worker_.meters.count(outcome.plan->analysis->kind, Meters::Action::cache_hit, Meters::Ending::ok);
+  worker_.meters.from_cache.record(outcome.execution.last_byte_ns);
   worker_.hub.report(std::move(outcome));
 }
 

@@ -34,7 +34,7 @@ bool Session::worth_holding(const Plan& plan) const {
 bool Session::try_hold(char type, std::string_view message) {
   if (worker_.snapshot().panic) return false;
   if (!held_.active()) {
-    if (group_open_ || !undisturbed() || (type != 'P' && type != 'B')) return false;
+    if (group_open_ || !at_rest() || (type != 'P' && type != 'B')) return false;
   }
   const bool bound = !held_.bind.empty();
   switch (type) {
@@ -125,7 +125,7 @@ void Session::release_held() {
 
 Awaitable<void> Session::resolve_held(std::string_view sync) {
   const auto arrival = Clock::now();
-  if (held_.execute && facts_.settings_uncertain && could_act(*held_.statement->plan) && undisturbed()) {
+  if (held_.execute && facts_.settings_uncertain && could_act(*held_.statement->plan) && at_rest()) {
     if (!co_await attach()) co_return;
     co_await refresh_settings();
     if (closing_) co_return;
@@ -161,7 +161,9 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
     fill = std::move(found.fill);
   }
   if (!co_await attach()) co_return;
-  const bool change = held_.execute && plan->decision.candidate != 0 && undisturbed();
+  // Inside a block a setting could only be taken back together with the client's portal.
+  const bool change = held_.execute && plan->decision.candidate != 0 &&
+                      (undisturbed() || (at_rest() && plan->chosen().kind != rewriter::CandidateKind::settings));
   if (!change && !fill) {
     release_held();
     if (expect(Request::sync, {nullptr, unit_, nullptr})) unit_ = nullptr;
@@ -222,6 +224,17 @@ std::string Session::variant(const std::string& text, const std::vector<std::uin
   return statement->server_name();
 }
 
+/// SAVEPOINT and its kin as a statement of ours, by a portal of ours: the client's unnamed one stays as it is.
+void Session::send_hidden(const std::shared_ptr<Exec>& exec, std::string_view what) {
+  const std::string name = variant(std::string(what) + " " + std::string(kSavepoint), {}, exec);
+  expect(Request::bind, {exec, nullptr, nullptr}, true);
+  protocol::append_bind_text(to_server_, name, {}, kSavepoint);
+  expect(Request::execute, {exec, nullptr, nullptr}, true);
+  protocol::append_execute(to_server_, kSavepoint);
+  expect(Request::close, {exec, nullptr, nullptr}, true);
+  protocol::append_close_portal(to_server_, kSavepoint);
+}
+
 void Session::send_held_changed(std::shared_ptr<Exec> exec, std::string_view sync) {
   Held held = std::exchange(held_, {});
   if (!unit_) unit_ = std::make_shared<Unit>();
@@ -243,6 +256,8 @@ void Session::send_held_changed(std::shared_ptr<Exec> exec, std::string_view syn
   if (change) {
     exec->fallback_armed = true;
     exec->position_shift = -1;
+    exec->savepoint = in_block();
+    if (exec->savepoint) send_hidden(exec, "SAVEPOINT");
     // Without the Parse: it is the client's own, and has succeeded whenever a fallback is due.
     const auto bind_length = protocol::peek_header(rest)->total();
     const bool renamed = pooled() && !held.statement->name.empty() && held.statement->statement;
@@ -284,6 +299,7 @@ void Session::send_held_changed(std::shared_ptr<Exec> exec, std::string_view syn
     rest.remove_prefix(bind_bytes);
   }
   forward(rest);
+  if (exec->savepoint) send_hidden(exec, "RELEASE SAVEPOINT");
   if (expect(Request::sync, {exec, unit_, nullptr})) unit_ = nullptr;
   group_open_ = false;
   forward(sync);

@@ -204,7 +204,7 @@ bool Session::parameter_changed(std::string_view name, std::string_view value) {
   return true;
 }
 
-bool Session::at_rest() const {
+bool Session::lendable() const {
   return server_ && status_ == 'I' && tracker_.empty() && !tracker_.skipping() && !tracker_.in_copy() && !tracker_.uncertain() &&
          tracking_ && to_server_.empty() && writing_to_server_ == 0 && server_size_ == 0 && server_passing_ == 0 &&
          client_passing_ == 0 && !group_open_ && !held_.active() && cancels_ == 0 && !fallback_ && !client_gone_;
@@ -213,7 +213,7 @@ bool Session::at_rest() const {
 void Session::settle() {
   if (closing_ || client_busy_) return;
   if (leaving_ && tracker_.empty() && to_client_.empty() && to_server_.empty() && writing_to_server_ == 0) return finish();
-  if (!pooled() || !at_rest()) return;
+  if (!pooled() || !lendable()) return;
   if (residue_unknown_) return ask_residue();
   constexpr const char* kUnkept = "a prepared statement above 64 kB";
   const bool unkept = std::any_of(prepared_.begin(), prepared_.end(), [](const auto& entry) { return entry.second->unkept; });

@@ -120,6 +120,7 @@ Session::Fate Session::on_login_message(char type, std::string_view message) {
     notify();
     status_ = body.empty() ? 'I' : body[0];
     publish("idle");
+    worker_.hub.set_client(info_);  // with the server's process now: SHOW SERVERS and SHOW POOLS count by it
   } else if (type == 'S') {
     protocol::Reader r(body);
     const auto name = r.cstring();
@@ -204,6 +205,7 @@ Session::Fate Session::on_reply(char type, std::string_view message, bool whole,
       --exec->hidden_completes;
       return Fate::swallow;
     }
+    if (std::exchange(exec->answered, true) && exec->savepoint) return Fate::swallow;
     const auto tag = body_of(message).substr(0, body_of(message).find('\0'));
     if (execution.rows == 0) execution.rows = tag_rows(tag);
     if (tag == "ROLLBACK" && result.context.unit) WriteTracker::rolled_back(*result.context.unit);
@@ -236,6 +238,7 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
   worker_.counters.errors.add();
   if (result.context.purpose == Purpose::replay) replay_error_ = message;
   if (result.context.purpose == Purpose::residue) residue_.row({});  // unreadable: nobody else gets this server
+  worker_.meters.error(sqlstate);
   for (const auto& dropped : result.dropped) {
     if (dropped.context.statement && server_) server_->statements.failed(*dropped.context.statement);
     if (dropped.kind == Request::parse && server_ && !dropped.context.statement) server_->unnamed = nullptr;
@@ -267,7 +270,7 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
   exec->execution.sqlstate = sqlstate;
   exec->execution.cancelled = sqlstate == "57014";
   if (exec->fill) exec->fill->spoiled = true;
-  if (exec->fallback_armed && status_ == 'I' && concerns_the_text(sqlstate)) {
+  if (exec->fallback_armed && (status_ == 'I' || exec->savepoint) && concerns_the_text(sqlstate)) {
     exec->fallback_armed = false;
     exec->fallback_due = true;
     exec->held_back.clear();
@@ -335,6 +338,7 @@ void Session::send_original(Exec& failed) {
   auto again = make_exec(std::move(plan), failed.execution.text);
   again->execution.arrival = failed.execution.arrival;
   again->execution.sent_ns = since(failed.execution.arrival);
+  if (failed.savepoint) roll_back_to_savepoint(failed);
   auto unit = std::make_shared<Unit>();
   writes_.before_opaque(*unit);
   for (const auto request : failed.original_requests) {
@@ -342,6 +346,19 @@ void Session::send_original(Exec& failed) {
     expect(request, {request == Request::parse ? nullptr : again, last ? unit : nullptr, nullptr});
   }
   to_server_ += failed.original;
+}
+
+/// As if the failed attempt had not been: the transaction goes on where it was.
+void Session::roll_back_to_savepoint(const Exec& failed) {
+  if (failed.original_requests.front() == Request::query) {
+    expect(Request::query, {nullptr, std::make_shared<Unit>(), nullptr}, true);
+    const std::string name(kSavepoint);
+    return protocol::append_query(to_server_, "ROLLBACK TO SAVEPOINT " + name + "; RELEASE SAVEPOINT " + name);
+  }
+  send_hidden(nullptr, "ROLLBACK TO SAVEPOINT");
+  send_hidden(nullptr, "RELEASE SAVEPOINT");
+  expect(Request::sync, {nullptr, std::make_shared<Unit>(), nullptr}, true);
+  protocol::append_empty(to_server_, 'S');
 }
 
 void Session::on_finished(Exec& exec) {
@@ -418,6 +435,22 @@ void Session::forget_statements(const sql::Analysis& analysis) {
   if (!one && server_) server_->statements.clear();
 }
 
+void Session::meter(const Exec& exec, std::uint64_t server_ns) {
+  if (exec.fallback_due) return;  // counted when the original has answered
+  using Action = Meters::Action;
+  using Ending = Meters::Ending;
+  const auto kind = exec.plan ? exec.plan->chosen().kind : rewriter::CandidateKind::as_is;
+  const auto action = kind == rewriter::CandidateKind::as_is       ? Action::pass
+                      : kind == rewriter::CandidateKind::rewritten ? Action::rewritten
+                                                                   : Action::hinted;
+  const auto ending = exec.execution.cancelled             ? Ending::cancelled
+                      : !exec.execution.sqlstate.empty() ? Ending::error
+                                                         : Ending::ok;
+  worker_.meters.count(exec.plan ? exec.plan->analysis->kind : sql::StatementKind::unparsed, action, ending);
+  worker_.meters.from_server.record(server_ns);
+  worker_.meters.overhead.record(exec.execution.proxy_ns);
+}
+
 void Session::report(Exec& exec) {
   if (exec.reported) return;
   exec.reported = true;
@@ -427,6 +460,7 @@ void Session::report(Exec& exec) {
   worker_.counters.server_ns.add(server_ns);
   worker_.counters.proxy_ns.add(exec.execution.proxy_ns);
   worker_.observe_latency(static_cast<double>(server_ns) / 1e6);
+  meter(exec, server_ns);
   if (!exec.plan || exec.plan->decision.mode == policies::Mode::off) return;
   Outcome outcome;
   outcome.plan = exec.plan;

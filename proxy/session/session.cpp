@@ -139,7 +139,7 @@ void Session::finish() {
   client_.shutdown(Socket::shutdown_both, ignored);
   client_.close(ignored);
   if (waiter_) worker_.hub.pools->withdraw(waiter_);
-  if (server_ && pooled() && at_rest() && !residue_unknown_ && pin_.empty()) {
+  if (server_ && pooled() && lendable() && !residue_unknown_ && pin_.empty()) {
     server_->stream.cancel();
     worker_.hub.pools->give_back(std::move(server_));
   }

@@ -47,6 +47,9 @@ class InFlight {
   int* count_ = nullptr;
 };
 
+/// What a changed statement runs behind inside the client's transaction block, so that it can be tried and taken back.
+inline constexpr std::string_view kSavepoint = "_pgsteer_";
+
 struct Prepared;
 
 /// What a plan made for this session depends on besides its text and parameter types.
@@ -66,7 +69,9 @@ struct Exec {
   std::shared_ptr<const Plan> plan;  ///< null when the statement could not be looked at
   Execution execution;
   std::unique_ptr<Fill> fill;
-  int hidden_completes = 0;      ///< CommandCompletes of our own SET LOCAL prefix, still to be swallowed
+  int hidden_completes = 0;      ///< CommandCompletes of our own SAVEPOINT and SET LOCAL prefix, still to be swallowed
+  bool savepoint = false;        ///< runs behind one of ours, inside the client's transaction block
+  bool answered = false;         ///< its CommandComplete was seen: what follows in the same string is ours
   int position_shift = 0;        ///< characters we put before the text; < 0: positions mean nothing to the client
   bool reported = false;
   // A changed statement that the server refuses before any row is sent again as it came (DESIGN.md 6):
@@ -175,7 +180,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Awaitable<bool> adopt();               ///< brings the server to this session's state
   void report_parameters();
   void settle();                         ///< between two messages: hands the server back if nothing ties it to us
-  bool at_rest() const;
+  bool lendable() const;                 ///< nothing is under way or half done
   void ask_residue();
   void on_residue();
   void pin(const std::string& reason);
@@ -215,7 +220,10 @@ class Session : public std::enable_shared_from_this<Session> {
   bool standard_strings();
   bool could_act(const Plan& plan) const;
   bool bytes_only() const { return !tracking_ || worker_.snapshot().panic; }
-  bool undisturbed() const { return tracker_.empty() && status_ == 'I' && !tracker_.skipping(); }
+  bool undisturbed() const { return at_rest() && status_ == 'I'; }
+  /// Nothing is under way and the server would run what it is sent: idle, or inside a transaction block that has not failed.
+  bool at_rest() const { return tracker_.empty() && !tracker_.skipping() && status_ != 'E'; }
+  bool in_block() const { return status_ == 'T'; }
 
   // --- simple_query.cpp ---
   bool query_at_once(std::string_view message);
@@ -248,6 +256,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool try_hold(char type, std::string_view message);  ///< true: the message was taken into the group
   void release_held();                                  ///< forward the group as it came
   Awaitable<void> resolve_held(std::string_view sync);
+  void send_hidden(const std::shared_ptr<Exec>& exec, std::string_view what);
   void send_held_changed(std::shared_ptr<Exec> exec, std::string_view sync);
   void answer_held_from(const cache::Entry& entry);
   void prepare_behind(const std::shared_ptr<Prepared>& prepared);
@@ -283,7 +292,9 @@ class Session : public std::enable_shared_from_this<Session> {
   void doubt_settings();
   void doubt_objects();
   void report(Exec& exec);
+  void meter(const Exec& exec, std::uint64_t server_ns);
   void send_original(Exec& exec);
+  void roll_back_to_savepoint(const Exec& failed);
   std::uint64_t since(Clock::time_point start) const;
 
   Worker& worker_;

@@ -46,7 +46,7 @@ Awaitable<void> Session::on_query(std::string_view message) {
     co_await answer_locally(text, true);
     co_return;
   }
-  if (could_act(*plan) && facts_.settings_uncertain && undisturbed()) {
+  if (could_act(*plan) && facts_.settings_uncertain && at_rest()) {
     if (!co_await attach()) co_return;
     co_await refresh_settings();
     if (closing_) co_return;
@@ -99,7 +99,7 @@ std::shared_ptr<Exec> Session::run_query(std::shared_ptr<const Plan> plan, std::
 
 void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
   const rewriter::Candidate& chosen = exec->plan->chosen();
-  const bool change = chosen.kind != rewriter::CandidateKind::as_is && undisturbed();
+  const bool change = chosen.kind != rewriter::CandidateKind::as_is && at_rest();
   exec->execution.sent_ns = since(exec->execution.arrival);
   exec->execution.proxy_ns = exec->execution.sent_ns;
   if (expect(Request::query, {exec, unit_, nullptr})) unit_ = nullptr;
@@ -114,19 +114,32 @@ void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
     return;
   }
   const std::string_view text = query_text(message);
+  std::string_view body = chosen.text.empty() ? text : std::string_view(chosen.text);
   std::string changed;
+  exec->savepoint = in_block();
+  if (exec->savepoint) {
+    if (chosen.kind == rewriter::CandidateKind::hinted) {  // pg_hint_plan reads the first comment of the whole string
+      const auto hint = body.find("*/") + 2;
+      changed = body.substr(0, hint);
+      body.remove_prefix(hint);
+    }
+    changed += "SAVEPOINT " + std::string(kSavepoint) + "; ";
+    ++exec->hidden_completes;
+  }
   for (const auto& setting : chosen.settings) {
     if (chosen.kind == rewriter::CandidateKind::hinted) break;  // the settings are in the hint
     changed += "SET LOCAL " + setting.name + " = '" + setting.value + "'; ";
     ++exec->hidden_completes;
   }
-  const std::string_view body = chosen.text.empty() ? text : std::string_view(chosen.text);
   if (body.ends_with(text)) {
     exec->position_shift = static_cast<int>(changed.size() + body.size() - text.size());  // what we add is ASCII
   } else {
     exec->position_shift = -1;
   }
   changed += body;
+  if (exec->savepoint) {  // on a line of its own: the text may end with a comment. Rolling back takes the settings back.
+    changed += "\n; ROLLBACK TO SAVEPOINT " + std::string(kSavepoint) + "; RELEASE SAVEPOINT " + std::string(kSavepoint);
+  }
   exec->fallback_armed = true;
   exec->original = message;
   exec->original_requests = {Request::query};
@@ -169,7 +182,7 @@ Awaitable<void> Session::answer_locally(std::string_view text, bool simple) {
   const auto outer = worker_.pipeline.analyse(copy);
   const std::string inner = outer->explained;
   auto plan = make_plan(inner, {}, !simple);
-  if (could_act(*plan) && facts_.settings_uncertain && undisturbed()) {
+  if (could_act(*plan) && facts_.settings_uncertain && at_rest()) {
     if (!co_await attach()) co_return;
     co_await refresh_settings();
     if (closing_) co_return;

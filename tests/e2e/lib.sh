@@ -92,7 +92,7 @@ start_pgsteer() { # [more arguments]
   [ -x "${PGSTEER:-}" ] || { echo "FAILED: PGSTEER='${PGSTEER:-}' is no program (or set DIRECT=1)"; exit 1; }
   [ -n "$PROXY_PORT" ] || PROXY_PORT=$(free_port)
   "$PGSTEER" run --upstream "postgresql://127.0.0.1:$DIRECT_PORT" --listen "127.0.0.1:$PROXY_PORT" --state-dir "$WORK/state" \
-    --mode "${E2E_MODE:-observe}" ${E2E_ARGUMENTS:-} "$@" >>"$WORK/pgsteer.log" 2>&1 &
+    --mode "${E2E_MODE:-observe}" --set http.port=0 ${E2E_ARGUMENTS:-} "$@" >>"$WORK/pgsteer.log" 2>&1 &
   PGSTEER_PID=$!
   wait_port "$PROXY_PORT" pgsteer
 }

@@ -212,6 +212,57 @@ def steered_in_a_transaction(t):
     c.Q("begin").ready().Q(NOCACHE + JOIN).ready().x(JOIN_PARAMETER, ["50"]).Q("show enable_nestloop").ready().Q("commit").ready()
 
 
+def changed_in_a_transaction(t):
+    """Behind a savepoint of ours, of which nothing may show: settings, savepoints and cursors of the client's, comments at the end."""
+    c = t.client()
+    for level in ("read committed", "repeatable read", "serializable"):
+        c.Q(f"begin isolation level {level}").ready().Q("insert into copied values (1, 'own')").ready()
+        c.P("select id from orders order by id").B(portal="open").E("open", 3).S().ready()
+        for text in REWRITTEN + STEERED:
+            c.Q(text).ready().Q(text + " -- the end").ready().Q(text + " /* the end */ ;").ready().x(text)
+            c.P(text).B().E().S().ready()
+        c.Q("savepoint mine").ready().Q(NOCACHE + COUNT).ready().Q("set local enable_hashjoin = off").ready()
+        c.Q(NOCACHE + JOIN).ready().x(JOIN_PARAMETER, ["50"]).x(NOCACHE + NOT_IN).Q("rollback to mine").ready()
+        c.Q(NOCACHE + JOIN).ready().E("open", 2).S().ready()
+        c.Q("show enable_nestloop").ready().Q("show enable_hashjoin").ready().Q("select * from copied").ready()
+        c.Q("release mine").ready().Q("rollback").ready().Q("show enable_nestloop").ready()
+
+
+def changed_and_then_the_portal_again(t):
+    c = t.client()
+    c.Q("begin").ready()
+    for text in REWRITTEN:
+        c.P(text).B().D().E().S().ready().D().E().S().ready()
+    c.Q("commit").ready()
+
+
+def changed_in_a_transaction_and_fails(t):
+    c = t.client()
+    text = NOCACHE + "select c.name, count(*) from orders o join customers c on c.id = o.customer_id where o.amount < 50 / (o.id - 1) group by c.name order by c.name limit 10"
+    for last in ("commit", "rollback"):
+        c.Q("begin").ready().Q("savepoint mine").ready().Q(text).ready().Q("select 1").ready().Q("rollback to mine").ready()
+        c.Q(NOCACHE + JOIN).ready().x(JOIN_PARAMETER, ["not a number"]).Q(last).ready()
+    c.Q("begin").ready().Q("set local statement_timeout = 1").ready().Q(NOCACHE + NOT_IN.replace("c.id not in", "pg_sleep(0.1) is not null and c.id not in")).ready()
+    c.Q("rollback").ready()
+
+
+def changed_in_a_transaction_and_a_column_goes_behind_our_back(t):
+    c = t.client()
+    c.P(SHRINK, "s").S().ready()
+    for prepared in (False, True):
+        c.Q("begin").ready().Q("select 1").ready()
+        t.behind("alter table shrinking rename column w to gone")
+        try:
+            if prepared:
+                c.B(name="s").D().E().S().ready()
+            else:
+                c.Q(SHRINK).ready()
+            c.Q("select 2").ready().Q("rollback").ready()
+        finally:
+            t.behind("alter table shrinking rename column gone to w")
+    c.Q("begin").ready().Q(SHRINK).ready().Q("commit").ready()
+
+
 def steered_fails_while_running(t):
     c = t.client()
     text = NOCACHE + "select c.name, count(*) from orders o join customers c on c.id = o.customer_id where o.amount < 50 / (o.id - 1) group by c.name order by c.name limit 10"

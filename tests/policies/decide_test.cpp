@@ -84,8 +84,9 @@ TEST_CASE("what keeps the arm away (no rewrite at hand)") {
       {"arm not listed", [](Case& c) { c.policy.steer.arms = {"another"}; }, ReasonCode::no_candidate},
       {"for update", [](Case& c) { c.analysis.flags.locking_clause = true; }, ReasonCode::no_candidate},
       {"an update", [](Case& c) { c.analysis.kind = sql::StatementKind::update; }, ReasonCode::no_candidate},
-      {"settings in a block",
+      {"settings in a block, extended protocol",
        [](Case& c) {
+         c.query.extended = true;
          c.candidates[1].kind = rewriter::CandidateKind::settings;
          c.query.transaction = sql::TransactionStatus::in_block;
        },
@@ -123,6 +124,14 @@ TEST_CASE("what keeps the arm away (no rewrite at hand)") {
     CHECK(d.reason == row.reason);
     CHECK_FALSE(d.control);
   }
+}
+
+TEST_CASE("inside a block planner settings act in the simple protocol, behind a savepoint") {
+  Case c;
+  c.candidates.erase(c.candidates.begin() + 1);
+  c.candidates[1].kind = rewriter::CandidateKind::settings;
+  c.query.transaction = sql::TransactionStatus::in_block;
+  CHECK(c.run().candidate == 1);
 }
 
 TEST_CASE("when a rewrite acts, and why not (no arm at hand)") {

@@ -112,6 +112,15 @@ TEST_CASE("nothing is a policy: the built-in one") {
   }
 }
 
+TEST_CASE("verify: a share, off, and one execution in a thousand when nothing is said") {
+  CHECK(accept("")->resolve({}, {}).verify == doctest::Approx(0.001));
+  CHECK(only_rule("verify = \"1%\"").verify == doctest::Approx(0.01));
+  CHECK(only_rule("verify = 1").verify == 1);
+  CHECK(only_rule("verify = \"off\"").verify == 0);
+  CHECK(only_rule("verify = false").verify == 0);
+  CHECK(accept("[default]\nverify = 0.5\n[[rule]]\nmode = \"auto\"")->resolve({}, {}).verify == 0.5);
+}
+
 TEST_CASE("short forms") {
   CHECK(only_rule("steer = false").steer->enabled == false);
   CHECK(only_rule("steer = \"off\"").steer->enabled == false);
@@ -168,10 +177,10 @@ TEST_CASE("wrong forms, each with its message") {
   } table[] = {
       {"key of a rule", "[[rule]]\nmdoe = \"off\"", "p.toml:2: unknown key 'mdoe' in [[rule]]: did you mean 'mode'?"},
       {"key far from all", "[default]\nzzzzzz = 1",
-       "p.toml:2: unknown key 'zzzzzz' in [default]: expected mode, rewrite, steer, cache, canary, limits, lane or route"},
+       "p.toml:2: unknown key 'zzzzzz' in [default]: expected mode, rewrite, steer, cache, canary, limits, verify, lane or route"},
       {"top level", "[defualt]\n", "p.toml:1: unknown key 'defualt' in the file: did you mean 'default'?"},
       {"match in default", "[default]\nmatch = { user = \"x\" }",
-       "p.toml:2: unknown key 'match' in [default]: expected mode, rewrite, steer, cache, canary, limits, lane or route"},
+       "p.toml:2: unknown key 'match' in [default]: expected mode, rewrite, steer, cache, canary, limits, verify, lane or route"},
       {"mode", "[[rule]]\nmode = \"atuo\"",
        "p.toml:2: [[rule]] mode: expected off, observe, suggest, canary or auto, got 'atuo': did you mean 'auto'?"},
       {"mode by number", "[default]\nmode = 3",
@@ -206,6 +215,8 @@ TEST_CASE("wrong forms, each with its message") {
       {"canary sum", "[[rule]]\ncanary = { share = 0.8, control = 0.3 }",
        "p.toml:2: [[rule]] canary: expected share and control to be at most 1 together, got 0.8 and 0.3"},
       {"canary form", "[[rule]]\ncanary = 0.1", "p.toml:2: [[rule]] canary: expected a table, got the number 0.1"},
+      {"verify", "[[rule]]\nverify = \"2x\"",
+       "p.toml:2: [[rule]] verify: expected a share from 0 to 1, as 0.05 or \"5%\", got '2x'"},
       {"limits", "[[rule]]\nlimits = { on_exceed = \"abort\" }",
        "p.toml:2: [[rule]] limits.on_exceed: expected warn, reject or queue, got 'abort'"},
       {"route", "[[rule]]\nroute = \"standby\"", "p.toml:2: [[rule]] route: expected primary or replica, got 'standby'"},

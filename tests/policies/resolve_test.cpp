@@ -175,7 +175,7 @@ queue_timeout = "30s"
         "default's time, never trying arms out; caches (bounded) answers up to 2 s old (results up to 1000 bytes); runs in "
         "lane slow; goes to the replica; what is predicted to take more than 10 min is rejected.\n"
         "3. rest (p.toml:15): for every statement (no later rule is ever reached): auto: acts wherever the evidence "
-        "allows; rewrites with all rules; does not steer the planner; caches with strict consistency where it has been "
+        "allows; rewrites with all rules; verifies 0.1 % of the rewritten executions; does not steer the planner; caches with strict consistency where it has been "
         "seen to pay (results up to 1048576 bytes).\n"
         "Everything else (built-in): observe: measured and predicted, nothing is changed.\n"
         "Lane slow: 4 statements at once, waiting at most 30 s.\n");

@@ -1,0 +1,234 @@
+// /metrics: Prometheus text format. Labels are bounded: policy rules, modes, reasons, rewrite rules, at most kMaxPeople pairs of
+// database and user; never a fingerprint.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+
+#include "cache/stores/redis.hpp"
+#include "proxy/http/api.hpp"
+#include "proxy/learner/learner.hpp"
+
+namespace pgsteer::proxy::http {
+namespace {
+
+constexpr std::size_t kMaxPeople = 200;
+
+using Labels = std::vector<std::pair<std::string_view, std::string_view>>;
+
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '\\') out += "\\\\";
+    else if (c == '"') out += "\\\"";
+    else if (c == '\n') out += "\\n";
+    else out += c;
+  }
+  return out;
+}
+
+std::string shown(double value) {
+  if (std::isnan(value)) return "NaN";
+  if (std::isinf(value)) return value > 0 ? "+Inf" : "-Inf";
+  return fmt::format("{}", value);
+}
+
+/// Families in order, each with its HELP and TYPE once.
+class Writer {
+ public:
+  void family(std::string_view name, std::string_view type, std::string_view help) {
+    text_ += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
+    name_ = name;
+  }
+  void sample(const Labels& labels, double value, std::string_view suffix = {}) {
+    text_.append(name_).append(suffix);
+    for (std::size_t i = 0; i < labels.size(); ++i)
+      text_ += fmt::format("{}{}=\"{}\"", i == 0 ? "{" : ",", labels[i].first, escaped(labels[i].second));
+    text_ += fmt::format("{} {}\n", labels.empty() ? "" : "}", shown(value));
+  }
+  void one(std::string_view name, std::string_view type, std::string_view help, double value) {
+    family(name, type, help);
+    sample({}, value);
+  }
+  void counter(std::string_view name, std::string_view help, std::uint64_t value) { one(name, "counter", help, static_cast<double>(value)); }
+  void gauge(std::string_view name, std::string_view help, double value) { one(name, "gauge", help, value); }
+
+  void histogram(const Labels& labels, const std::vector<const LatencyMeter*>& parts) {
+    std::uint64_t total = 0, sum_ns = 0;
+    for (std::size_t i = 0; i < LatencyMeter::kBuckets; ++i) {
+      for (const auto* part : parts) total += part->count(i);
+      const bool last = i + 1 == LatencyMeter::kBuckets;
+      const std::string bound = last ? "+Inf" : shown(static_cast<double>(LatencyMeter::upper_ns(i)) / 1e9);
+      Labels with = labels;
+      with.emplace_back("le", bound);
+      sample(with, static_cast<double>(total), "_bucket");
+    }
+    for (const auto* part : parts) sum_ns += part->sum_ns();
+    sample(labels, static_cast<double>(sum_ns) / 1e9, "_sum");
+    sample(labels, static_cast<double>(total), "_count");  // of the same reading as the buckets, whatever came in meanwhile
+  }
+  std::string take() { return std::move(text_); }
+
+ private:
+  std::string text_, name_;
+};
+
+void about(Writer& w, Hub& hub, const Snapshot& snapshot) {
+  w.family("pgsteer_build_info", "gauge", "1; the version is the label.");
+  w.sample({{"version", PGSTEER_VERSION}}, 1);
+  w.family("pgsteer_mode_info", "gauge", "1; the mode where no policy rule says otherwise.");
+  w.sample({{"mode", policies::to_string(snapshot.console_mode.value_or(snapshot.config->mode.initial))}}, 1);
+  w.gauge("pgsteer_bypass", "1 after PANIC: every byte is relayed as it is.", snapshot.panic ? 1 : 0);
+  w.gauge("pgsteer_paused", "1 between PAUSE and RESUME.", hub.paused.load() ? 1 : 0);
+  w.gauge("pgsteer_config_last_reload_successful", "1 when the last reload was taken.", hub.reload_error().empty() ? 1 : 0);
+  w.gauge("pgsteer_config_last_reload_success_timestamp_seconds", "When the configuration in force was read.",
+          static_cast<double>(hub.reloaded_unix_us.load()) / 1e6);
+}
+
+void connections(Writer& w, Hub& hub) {
+  std::map<std::array<std::string, 3>, int> clients;
+  std::map<std::string, int> servers;
+  std::set<std::pair<std::string, std::string>> people;
+  for (const auto& client : hub.clients()) {
+    std::string database = client.database, user = client.user;
+    if (!people.contains({database, user}) && people.size() >= kMaxPeople) database = user = "other";
+    people.insert({database, user});
+    ++clients[{database, user, client.state}];
+    if (client.server_pid != 0) ++servers[database];
+  }
+  w.family("pgsteer_client_connections", "gauge", "Client connections now.");
+  for (const auto& [key, count] : clients) w.sample({{"database", key[0]}, {"user", key[1]}, {"state", key[2]}}, count);
+  w.family("pgsteer_server_connections", "gauge", "Server connections now.");
+  for (const auto& [database, count] : servers) w.sample({{"database", database}}, count);
+  const auto t = hub.totals();
+  w.counter("pgsteer_client_connects_total", "Client connections since start.", t.client_connections);
+  w.one("pgsteer_client_wait_seconds_total", "counter", "Time clients waited for a server connection.", static_cast<double>(t.wait_ns) / 1e9);
+  w.family("pgsteer_bytes_total", "counter", "Bytes relayed, from and to clients.");
+  w.sample({{"direction", "in"}}, static_cast<double>(t.bytes_in));
+  w.sample({{"direction", "out"}}, static_cast<double>(t.bytes_out));
+}
+
+void statements(Writer& w, Hub& hub) {
+  const auto meters = hub.meters();
+  w.family("pgsteer_queries_total", "counter", "Statements by kind, by what was done to them and by how they ended.");
+  for (std::size_t kind = 0; kind < Meters::kKinds; ++kind)
+    for (std::size_t action = 0; action < Meters::kActions; ++action)
+      for (std::size_t ending = 0; ending < Meters::kEndings; ++ending) {
+        const auto k = static_cast<sql::StatementKind>(kind);
+        const auto index = Meters::index(k, static_cast<Meters::Action>(action), static_cast<Meters::Ending>(ending));
+        std::uint64_t total = 0;
+        for (const auto* m : meters) total += m->statements[index].load(std::memory_order_relaxed);
+        if (total > 0)
+          w.sample({{"statement", sql::to_string(k)}, {"action", Meters::action_names[action]}, {"outcome", Meters::ending_names[ending]}},
+                   static_cast<double>(total));
+      }
+  w.family("pgsteer_client_errors_total", "counter", "Errors of the server that clients saw, by the class of the SQLSTATE.");
+  constexpr std::string_view digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  for (std::size_t c = 0; c < Meters::kClasses; ++c) {
+    std::uint64_t total = 0;
+    for (const auto* m : meters) total += m->errors[c].load(std::memory_order_relaxed);
+    if (total > 0) w.sample({{"sqlstate_class", std::string{digits[c / 36], digits[c % 36]}}}, static_cast<double>(total));
+  }
+  std::vector<const LatencyMeter*> server, cache, overhead;
+  for (const auto* m : meters) {
+    server.push_back(&m->from_server);
+    cache.push_back(&m->from_cache);
+    overhead.push_back(&m->overhead);
+  }
+  w.family("pgsteer_query_duration_seconds", "histogram", "From sending to the last byte of the answer; from the cache, from arrival.");
+  w.histogram({{"source", "server"}}, server);
+  w.histogram({{"source", "cache"}}, cache);
+  w.family("pgsteer_overhead_seconds", "histogram", "Our own time before a statement went to the server.");
+  w.histogram({{"stage", "total"}}, overhead);
+  const auto t = hub.totals();
+  w.counter("pgsteer_transactions_total", "Transactions that ended.", t.transactions);
+  w.counter("pgsteer_not_analysed_total", "Statements that were forwarded without being understood.", t.not_analysed);
+  w.counter("pgsteer_fallbacks_total", "Changed statements the server refused: the original was sent instead.", t.fallbacks);
+  w.counter("pgsteer_tracking_lost_total", "Connections whose protocol could not be followed: relayed as bytes.", t.tracking_lost);
+  w.counter("pgsteer_protocol_errors_total", "Malformed messages; their connections were closed.", t.protocol_errors);
+}
+
+void cache_metrics(Writer& w, Hub& hub, const Snapshot& snapshot) {
+  const auto t = hub.totals();
+  const auto memory = hub.memory.statistics();
+  w.family("pgsteer_cache_requests_total", "counter", "Look-ups in the result cache.");
+  w.sample({{"result", "hit"}}, static_cast<double>(t.cache_hits));
+  w.sample({{"result", "miss"}}, static_cast<double>(t.cache_misses));
+  w.counter("pgsteer_cache_stores_total", "Answers put into the cache.", t.cache_stores);
+  w.gauge("pgsteer_cache_bytes", "Memory of cached answers.", static_cast<double>(memory.bytes));
+  w.gauge("pgsteer_cache_entries", "Cached answers in memory.", static_cast<double>(memory.entries));
+  w.one("pgsteer_cache_saved_seconds_total", "counter", "Time of the server that answers from memory spared.", memory.saved_ms / 1e3);
+  if (!snapshot.config->cache.redis_url.empty()) {
+    const bool closed = hub.redis_breaker.load() == static_cast<int>(cache::BreakerState::closed);
+    w.gauge("pgsteer_cache_backend_up", "1 when Redis is in use, 0 while its circuit breaker is open.", closed ? 1 : 0);
+    w.family("pgsteer_breaker_open", "gauge", "1 while a circuit breaker is open.");
+    w.sample({{"guardrail", "redis"}}, closed ? 0 : 1);
+  }
+}
+
+void learning(Writer& w, Hub& hub, const Snapshot& snapshot) {
+  w.family("pgsteer_model_info", "gauge", "1; the model that predicts.");
+  if (snapshot.model) w.sample({{"name", "latency"}, {"version", snapshot.model->version()}}, 1);
+  w.counter("pgsteer_model_failures_total", "Predictions a model refused.", hub.totals().model_failures);
+  if (!hub.learner) return;
+  const auto& learner = *hub.learner;
+  w.family("pgsteer_decisions_total", "counter", "Decisions by policy rule, mode, what was done and why.");
+  for (const auto& [d, count] : learner.decision_counts())
+    w.sample({{"rule", d.rule}, {"mode", d.mode}, {"action", d.action}, {"reason", d.reason}}, static_cast<double>(count));
+  w.family("pgsteer_rewrites_total", "counter", "Executions that a rewrite rule had a part in.");
+  for (const auto& [rule, count] : learner.rewrites_by_rule()) w.sample({{"rule", rule}}, static_cast<double>(count));
+  std::map<std::pair<std::string, std::string>, int> suggestions;
+  for (const auto& e : learner.experiments()) ++suggestions[{e.label.starts_with("rewrite:") ? "rewrite" : "arm", e.state}];
+  w.family("pgsteer_suggestions", "gauge", "Tried candidates by kind and state.");
+  for (const auto& [key, count] : suggestions) w.sample({{"kind", key.first}, {"state", key.second}}, count);
+  const auto v = learner.verification();
+  w.family("pgsteer_verifications_total", "counter", "Rewritten executions run again both ways, by what came out.");
+  w.sample({{"result", "equal"}}, static_cast<double>(v.equal));
+  w.sample({{"result", "different"}}, static_cast<double>(v.different));
+  w.sample({{"result", "untold"}}, static_cast<double>(v.untold));
+  w.sample({{"result", "excluded"}}, static_cast<double>(v.excluded));
+  w.sample({{"result", "dropped"}}, static_cast<double>(v.dropped));
+  w.family("pgsteer_rule_banned", "gauge", "1 for every rewrite rule that no statement may use.");
+  for (const auto& [rule, why] : learner.banned_rules()) w.sample({{"rule", rule}}, 1);
+  const auto feedback = learner.feedback();
+  w.gauge("pgsteer_feedback_queue_length", "Feedback rows that wait to be stored.", static_cast<double>(feedback.spooled));
+  w.counter("pgsteer_feedback_stored_total", "Feedback rows stored.", feedback.stored);
+  w.counter("pgsteer_feedback_dropped_total", "Feedback rows lost.", feedback.dropped + hub.totals().feedback_dropped);
+  w.gauge("pgsteer_training", "1 while a model is being trained.", learner.training() ? 1 : 0);
+}
+
+void process(Writer& w, const Hub& hub) {
+  std::ifstream memory("/proc/self/statm");
+  std::uint64_t all = 0, resident = 0;
+  memory >> all >> resident;
+  w.gauge("process_resident_memory_bytes", "Memory in use.", static_cast<double>(resident) * static_cast<double>(::sysconf(_SC_PAGESIZE)));
+  std::timespec used{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  w.one("process_cpu_seconds_total", "counter", "Processor time used.", static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) / 1e9);
+  w.gauge("process_start_time_seconds", "When the process started.", static_cast<double>(hub.started_unix_us) / 1e6);
+  std::error_code failure;
+  double open = 0;
+  for (std::filesystem::directory_iterator at("/proc/self/fd", failure), end; !failure && at != end; at.increment(failure)) ++open;
+  w.gauge("process_open_fds", "Open descriptors.", open);
+}
+
+}  // namespace
+
+std::string exposition(Hub& hub) {
+  const auto snapshot = hub.snapshot();
+  Writer w;
+  about(w, hub, *snapshot);
+  connections(w, hub);
+  statements(w, hub);
+  cache_metrics(w, hub, *snapshot);
+  learning(w, hub, *snapshot);
+  process(w, hub);
+  return w.take();
+}
+
+}  // namespace pgsteer::proxy::http

@@ -1,0 +1,127 @@
+// The OpenAPI document against the daemon: what it names answers as it says, what it does not name does not.
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "tests/http/daemon.hpp"
+
+using namespace pgsteer::test;
+using nlohmann::json;
+
+namespace {
+
+/// "" or where `value` is not what `schema` says: the part of JSON Schema that the document uses.
+std::string mismatch(const json& schema, const json& value, const std::string& at = "$") {
+  const auto type = schema.value("type", "");
+  if (value.is_null()) return schema.value("nullable", false) ? "" : at + " is null";
+  if (type == "object") {
+    if (!value.is_object()) return at + " is no object";
+    for (const auto& name : schema.value("required", json::array()))
+      if (!value.contains(name.get<std::string>())) return at + " has no " + name.get<std::string>();
+    for (const auto& [name, part] : value.items()) {
+      if (!schema.contains("properties")) continue;
+      if (!schema["properties"].contains(name)) return at + " has an unknown " + name;
+      if (auto wrong = mismatch(schema["properties"][name], part, at + "." + name); !wrong.empty()) return wrong;
+    }
+    return "";
+  }
+  if (type == "array") {
+    if (!value.is_array()) return at + " is no array";
+    for (const auto& item : value)
+      if (auto wrong = mismatch(schema["items"], item, at + "[]"); !wrong.empty()) return wrong;
+    return "";
+  }
+  const bool fits = (type == "string" && value.is_string()) || (type == "integer" && value.is_number_integer()) ||
+                    (type == "number" && value.is_number()) || (type == "boolean" && value.is_boolean());
+  return fits ? "" : at + " is no " + type + ": " + value.dump();
+}
+
+}  // namespace
+
+TEST_CASE("each path answers as the document says, with every status it names for it and no other method") {
+  if (!server_here()) return;
+  Daemon daemon;
+  {
+    const auto connection = daemon.connect();
+    for (int i = 0; i < 5; ++i) connection->run("SELECT " + std::to_string(i));
+    connection->run("SELECT 1 / 0");
+  }
+  const auto document = json::parse(get(daemon.http(), "/api/v1/openapi.json").body);
+  CHECK(document["openapi"] == "3.0.3");
+  CHECK(document["paths"].size() == 16);
+  const auto error_schema = document["components"]["responses"]["error"]["content"]["application/json"]["schema"];
+  for (const auto& [path, item] : document["paths"].items()) {
+    CAPTURE(path);
+    REQUIRE(item.size() == 1);
+    const std::string method = item.begin().key();
+    const auto& operation = item.begin().value();
+    const auto& content = operation["responses"]["200"]["content"];
+    std::vector<std::string> targets{path};
+    if (path.ends_with("{name}")) {
+      targets.clear();
+      for (const auto& name : operation["parameters"][0]["schema"]["enum"]) targets.push_back("/api/v1/show/" + name.get<std::string>());
+      CHECK(targets.size() >= 25);
+    }
+    for (const auto& target : targets) {
+      CAPTURE(target);
+      const auto reply = method == "post" ? command(daemon.http(), "SHOW STATS") : get(daemon.http(), target);
+      CHECK(reply.status == 200);
+      REQUIRE(content.size() == 1);
+      CHECK(reply.headers.at("content-type").starts_with(content.begin().key()));
+      if (content.begin().key() == "application/json") CHECK(mismatch(content.begin().value()["schema"], json::parse(reply.body)) == "");
+      for (const char* other : {"GET", "POST", "PUT", "DELETE", "PATCH"}) {
+        std::string named = other;
+        for (char& c : named) c = static_cast<char>(std::tolower(c));
+        if (named == method) continue;
+        const auto refused = request(daemon.http(), other, target, {"X-Pgsteer: 1"});
+        CHECK(refused.status == 405);
+        CHECK(mismatch(error_schema, json::parse(refused.body)) == "");
+      }
+    }
+  }
+}
+
+TEST_CASE("pages of a table are its rows, once each") {
+  if (!server_here()) return;
+  Daemon daemon;
+  const auto all = json::parse(get(daemon.http(), "/api/v1/config").body);
+  const auto total = all["rows"].size();
+  REQUIRE(total > 20);
+  json joined = json::array();
+  for (std::size_t offset = 0;; offset += 7) {
+    const auto page = json::parse(get(daemon.http(), "/api/v1/config?limit=7&offset=" + std::to_string(offset)).body);
+    for (const auto& row : page["rows"]) joined.push_back(row);
+    CHECK(page["more"] == (offset + 7 < total));
+    if (!page["more"].get<bool>()) break;
+  }
+  CHECK(joined == all["rows"]);
+  CHECK(json::parse(get(daemon.http(), "/api/v1/config?offset=5000").body)["rows"].empty());
+}
+
+TEST_CASE("requests made at random from the document get no 5xx") {
+  if (!server_here()) return;
+  Daemon daemon;
+  const auto document = json::parse(get(daemon.http(), "/api/v1/openapi.json").body);
+  std::vector<std::string> paths;
+  for (const auto& [path, item] : document["paths"].items()) paths.push_back(path);
+  std::mt19937 random(7);
+  const auto pick = [&](const auto& list) -> const auto& { return list[random() % list.size()]; };
+  const std::vector<std::string> values{"0", "1", "-1", "99999999999999999999", "", "%00", "%ff%fe", "'", "queries", "x%20y", "{name}", "../..", "%"};
+  const std::vector<std::string> methods{"GET", "HEAD", "POST", "PUT", "DELETE"};
+  const std::vector<std::string> bodies{"", "{}", "{\"command\": \"\"}", "{\"command\": \"SHOW QUERIES x\"}", "{\"command\": \"KILL 1\"}",
+                                        "{\"command\": \"PIN 'x'\"}", "{\"command\": \"\\u0000\"}", "{\"command\": \"UNBAN RULE\"}", "\xff\xfe"};
+  for (int i = 0; i < 400; ++i) {
+    std::string target = pick(paths);
+    if (const auto name = target.find("{name}"); name != std::string::npos) target.replace(name, 6, pick(values));
+    if (random() % 2) target += "?limit=" + pick(values);
+    if (random() % 2) target += std::string(target.find('?') == std::string::npos ? "?" : "&") + "offset=" + pick(values) + "&verbose=" + pick(values);
+    const auto& method = pick(methods);
+    const auto& body = pick(bodies);
+    CAPTURE(method);
+    CAPTURE(target);
+    CAPTURE(body);
+    const auto reply = request(daemon.http(), method, target, {"X-Pgsteer: 1", "Content-Type: application/json"}, body);
+    CHECK(reply.status >= 200);
+    CHECK(reply.status < 500);
+  }
+  CHECK(get(daemon.http(), "/healthz").status == 200);
+}
