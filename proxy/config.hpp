@@ -26,29 +26,6 @@ struct Config {
     std::string probe_password_file;
     bool probe = true;                     ///< background EXPLAIN, judgement and catalog look-ups
   } upstream;
-  struct Auth {
-    std::string mode = "relay";            ///< relay: the client proves itself to the server; terminate: to us
-    std::string method = "scram-sha-256";  ///< of terminate: scram-sha-256, md5, password, trust
-    std::string file;                      ///< users and their secrets
-  } auth;
-  struct Pool {
-    std::string mode = "session";          ///< session | transaction, where neither list below says otherwise
-    std::vector<std::string> transaction;  ///< "database/user" patterns
-    std::vector<std::string> session;
-    int default_pool_size = 20;            ///< server connections per database and user
-    int min_pool_size = 0;                 ///< kept open once a pool was used
-    int reserve_pool = 0;                  ///< more of them for whoever has waited reserve_pool_timeout
-    std::chrono::milliseconds reserve_pool_timeout{5000};
-    int max_db_connections = 0;            ///< 0 = no limit
-    int max_user_connections = 0;
-    std::chrono::milliseconds query_wait_timeout{120000};
-    std::chrono::milliseconds server_lifetime{3600000};
-    std::chrono::milliseconds server_idle_timeout{600000};
-    std::chrono::milliseconds idle_transaction_timeout{0};
-    std::chrono::milliseconds transaction_timeout{0};
-    std::chrono::milliseconds query_timeout{0};
-    int max_prepared_statements = 1000;    ///< per server connection
-  } pool;
   struct Limits {
     int max_client_conn = 10000;
     std::size_t max_analysed_bytes = 32 * 1024;
@@ -99,7 +76,6 @@ struct Config {
   } log;
   std::string state_dir;                   ///< "" = $XDG_STATE_HOME/pgsteer or /var/lib/pgsteer
   std::string config_file;                 ///< where it came from; not a setting
-  std::shared_ptr<const class AuthFile> users;  ///< what auth.file holds; null without one
 
   /// Reads a file (or none: ""), then PGSTEER_SECTION__KEY from the environment, then `--set section.key=value`.
   /// All errors are collected, each as "file:line: what was expected, what came"; nullptr if any.
@@ -113,6 +89,31 @@ struct Config {
   std::vector<Row> rows() const;
   bool given(std::string_view key) const;  ///< by the file, the environment or the command line
   std::vector<Row> sources;                ///< filled by load()
+
+  struct Auth {
+    std::string mode = "relay";            ///< relay: the client proves itself to the server; terminate: to us
+    std::string method = "scram-sha-256";  ///< of terminate: scram-sha-256, md5, password, trust
+    std::string file;                      ///< users and their secrets
+  } auth;
+  struct Pool {
+    std::string mode = "session";          ///< session | transaction, where neither list below says otherwise
+    std::vector<std::string> transaction;  ///< "database/user" patterns
+    std::vector<std::string> session;
+    int default_pool_size = 20;            ///< server connections per database and user
+    int min_pool_size = 0;                 ///< kept open once a pool was used
+    int reserve_pool = 0;                  ///< more of them for whoever has waited reserve_pool_timeout
+    std::chrono::milliseconds reserve_pool_timeout{5000};
+    int max_db_connections = 0;            ///< 0 = no limit
+    int max_user_connections = 0;
+    std::chrono::milliseconds query_wait_timeout{120000};
+    std::chrono::milliseconds server_lifetime{3600000};
+    std::chrono::milliseconds server_idle_timeout{600000};
+    std::chrono::milliseconds idle_transaction_timeout{0};
+    std::chrono::milliseconds transaction_timeout{0};
+    std::chrono::milliseconds query_timeout{0};
+    int max_prepared_statements = 1000;    ///< per server connection
+  } pool;
+  std::shared_ptr<const class AuthFile> users;  ///< what auth.file holds; null without one
 };
 
 /// Host, port, and user/password when given, of a postgresql:// URL or of "host=/run/postgresql port=5432" words.

@@ -19,7 +19,6 @@ namespace pgsteer::proxy {
 struct ClientInfo {
   std::uint64_t id = 0;
   std::string user, database, application, address, state;  ///< state: login, idle, active, idle in transaction
-  std::string pool_mode;
   std::string pinned;                                       ///< reason the session owns its server connection
   std::int64_t connected_unix_us = 0, request_unix_us = 0;
   int server_pid = 0;
@@ -110,9 +109,6 @@ class Hub {
   std::optional<std::string> reload();
   std::vector<std::string> overrides;  ///< --set and friends of the command line, applied again on reload
   std::function<void(int exit_code)> on_shutdown;   ///< set by main
-  /// Set by the server: cancels what the session with this key of ours does; `done` is called from some thread when no late
-  /// cancellation can follow any more.
-  std::function<void(std::uint64_t key, std::function<void()> done)> on_cancel;
   std::function<void(std::uint64_t id)> on_kill;    ///< set by the server: closes a client
   /// One flag per event loop, set once the loop has come round to it; set by the server.
   std::function<std::vector<std::shared_ptr<std::atomic<bool>>>()> ping_loops;
@@ -122,13 +118,19 @@ class Hub {
   std::atomic<bool> paused{false};
   std::int64_t started_unix_us = 0;
 
-  class Pools* pools = nullptr;      ///< set by the server; always there while sessions are
   class Learner* learner = nullptr;  ///< set by main; null when learning is off
 
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
   std::atomic<std::uint64_t> client_ids_{0};
+
+ public:
+  // --- pooling (auth.mode = terminate) ------------------------------------------------------------------------
+  class Pools* pools = nullptr;  ///< set by the server; always there while sessions are
+  /// Set by the server: cancels what the session with this key of ours does; `done` is called from some thread when no late
+  /// cancellation can follow any more.
+  std::function<void(std::uint64_t key, std::function<void()> done)> on_cancel;
 };
 
 }  // namespace pgsteer::proxy

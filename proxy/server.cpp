@@ -225,11 +225,13 @@ int run_server(const RunOptions& options) {
     }
   };
   hub.on_cancel = [&workers](std::uint64_t key, std::function<void()> done) {
+    auto without = std::make_shared<std::atomic<std::size_t>>(workers.size());
     for (auto& worker : workers) {
-      asio::post(worker->loop, [w = worker.get(), key, done] {
+      asio::post(worker->loop, [w = worker.get(), key, done, without] {
         const auto found = w->cancel_keys.find(key);
-        if (found == w->cancel_keys.end()) return;
-        if (auto session = found->second.lock()) asio::co_spawn(w->loop, cancel_session(session, done), asio::detached);
+        auto session = found == w->cancel_keys.end() ? nullptr : found->second.lock();
+        if (!session && without->fetch_sub(1) == 1) done();
+        if (session) asio::co_spawn(w->loop, cancel_session(session, done), asio::detached);
       });
     }
   };

@@ -102,7 +102,6 @@ ConsoleResult show_pools(const Request& request) {
   for (const auto& client : request.hub.clients()) {
     Pool& pool = pools[{client.database, client.user}];
     pool.console = client.is_console;
-    pool.transaction = client.pool_mode == "transaction";
     ++(client.state == "waiting" ? pool.waiting : pool.clients);
     pool.longest_wait_us = std::max(pool.longest_wait_us, waited_us(client));
     if (client.state == "login" && !client.is_console) ++pool.servers_login;
@@ -110,8 +109,8 @@ ConsoleResult show_pools(const Request& request) {
   }
   if (request.hub.pools) {
     for (const auto& numbers : request.hub.pools->numbers()) {
+      if (!numbers.transaction) continue;
       Pool& pool = pools[{numbers.database, numbers.user}];
-      if (!pool.transaction && pool.clients > 0) continue;
       pool.transaction = true;
       pool.servers_idle = numbers.idle;
       pool.servers_active = numbers.open - numbers.idle;

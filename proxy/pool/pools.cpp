@@ -230,6 +230,7 @@ void Pools::serve_waiters(const Config& config) {
 void Pools::tick() {
   const auto settings = config();
   const auto now = Clock::now();
+  const bool look = ++ticks_ % 20 == 0;  // once a second
   const Lock lock(mutex_);
   for (const auto& [name, pool] : pools_) {
     const auto wait_limit = settings->pool.query_wait_timeout;
@@ -254,7 +255,7 @@ void Pools::tick() {
       const bool spare = pool->open > settings->pool.min_pool_size;
       const bool surplus = pool->open > settings->pool.default_pool_size + settings->pool.reserve_pool;
       const bool close = surplus || expired(server, now, settings->pool.server_lifetime, server.connected) ||
-                         (spare && expired(server, now, settings->pool.server_idle_timeout, server.idle_since)) || !server.alive();
+                         (spare && expired(server, now, settings->pool.server_idle_timeout, server.idle_since)) || (look && !server.alive());
       if (!close) {
         ++it;
         continue;
@@ -312,11 +313,12 @@ void Pools::set_keys(Pool& pool, const protocol::ScramKeys& keys) {
 }
 
 std::vector<Pools::Numbers> Pools::numbers() {
+  const auto settings = config();
   const auto now = Clock::now();
   const Lock lock(mutex_);
   std::vector<Numbers> all;
   for (const auto& [name, pool] : pools_) {
-    Numbers one{pool->database, pool->user, pool->open, static_cast<int>(pool->idle.size()), static_cast<int>(pool->waiters.size()), 0};
+    Numbers one{pool->database, pool->user, pool_mode(*settings, pool->database, pool->user) == PoolMode::transaction, pool->open, static_cast<int>(pool->idle.size()), static_cast<int>(pool->waiters.size()), 0};
     if (!pool->waiters.empty()) {
       one.longest_wait_us = std::chrono::duration_cast<std::chrono::microseconds>(now - pool->waiters.front()->since).count();
     }

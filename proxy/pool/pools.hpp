@@ -87,6 +87,7 @@ class Pools {
 
   struct Numbers {
     std::string database, user;
+    bool transaction = false;
     int open = 0, idle = 0, waiting = 0;
     std::int64_t longest_wait_us = 0;
   };
@@ -102,6 +103,7 @@ class Pools {
   std::shared_ptr<const Config> config() const;
 
   Hub& hub_;
+  unsigned ticks_ = 0;
   std::mutex mutex_;
   std::map<std::pair<std::string, std::string>, std::shared_ptr<Pool>> pools_;
 };

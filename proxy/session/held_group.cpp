@@ -217,6 +217,8 @@ std::string Session::variant(const std::string& text, const std::vector<std::uin
   const auto encoding = facts_.settings.find("client_encoding");
   const auto statement = intern_statement(text, types, encoding == facts_.settings.end() ? std::string() : encoding->second);
   if (!server_->statements.has(*statement)) {
+    expect(Request::close, {exec, nullptr, nullptr}, true);  // whatever SQL has left of it
+    protocol::append_close_statement(to_server_, statement->server_name());
     expect(Request::parse, {std::move(exec), nullptr, nullptr, statement}, true);
     protocol::append_parse(to_server_, statement->server_name(), text, types);
     server_->statements.sent(statement);

@@ -94,6 +94,7 @@ Awaitable<bool> Session::greet() {
 bool Session::take(std::unique_ptr<ServerConnection> server) {
   if (Clock::now() - server->idle_since > kTrusted && !server->alive()) return false;
   server_ = std::move(server);
+  adopted_ = false;
   status_ = 'I';
   unnamed_stale_ = server_->unnamed != nullptr;
   notify();  // the server loop
@@ -106,12 +107,13 @@ bool Session::attach_at_once() {
   if (!server || !take(std::move(server))) return false;
   if (server_->state != state_ && !(*server_->state == *state_)) return false;  // adopt() sets it up
   server_->state = state_;
+  adopted_ = true;
   report_parameters();
   return true;
 }
 
 Awaitable<bool> Session::attach() {
-  if (server_) co_return server_->state == state_ || co_await adopt();
+  if (server_) co_return adopted_ || co_await adopt();
   if (!lending_.pool || closing_) co_return false;
   Pools& pools = *worker_.hub.pools;
   while (!server_) {
@@ -174,6 +176,7 @@ Awaitable<bool> Session::adopt() {
     }
   }
   server_->state = state_;
+  adopted_ = true;
   report_parameters();
   co_return true;
 }
@@ -212,7 +215,7 @@ bool Session::lendable() const {
 
 void Session::settle() {
   if (closing_ || client_busy_) return;
-  if (leaving_ && tracker_.empty() && to_client_.empty() && to_server_.empty() && writing_to_server_ == 0) return finish();
+  if (leaving_ && tracker_.empty() && to_server_.empty() && writing_to_server_ == 0) return finish();
   if (!pooled() || !lendable()) return;
   if (residue_unknown_) return ask_residue();
   constexpr const char* kUnkept = "a prepared statement above 64 kB";

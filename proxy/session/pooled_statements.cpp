@@ -39,7 +39,9 @@ void Session::ensure_prepared(const std::shared_ptr<Prepared>& prepared) {
     return;
   }
   if (prepared->unkept || server_->statements.has(*prepared->statement)) return;
-  if (!expect(Request::parse, {nullptr, nullptr, nullptr, prepared->statement}, true)) return;
+  if (!expect(Request::close, {}, true)) return;
+  protocol::append_close_statement(to_server_, prepared->statement->server_name());  // whatever SQL has left of it
+  expect(Request::parse, {nullptr, nullptr, nullptr, prepared->statement}, true);
   protocol::append_parse(to_server_, prepared->statement->server_name(), prepared->text, prepared->parameter_types);
   server_->statements.sent(prepared->statement);
   if (const auto old = server_->statements.evict(static_cast<std::size_t>(worker_.snapshot().config->pool.max_prepared_statements))) {
@@ -74,9 +76,9 @@ void Session::forward_parse(const std::shared_ptr<Prepared>& prepared, std::stri
   }
   const auto* encoding = view_.find("client_encoding");
   prepared->statement = intern_statement(prepared->text, prepared->parameter_types, encoding ? *encoding : std::string());
-  if (server_->statements.has(*prepared->statement)) {
+  if (expect(Request::close, {}, true)) {
+    protocol::append_close_statement(to_server_, prepared->statement->server_name());
     server_->statements.closed(*prepared->statement);
-    if (expect(Request::close, {}, true)) protocol::append_close_statement(to_server_, prepared->statement->server_name());
   }
   if (expect(Request::parse, {nullptr, nullptr, prepared, prepared->statement})) {
     parsing_[prepared->name] = prepared;

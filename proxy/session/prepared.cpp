@@ -116,7 +116,7 @@ bool Session::on_close(std::string_view message) {
   if (statement && (statement->local || (target->kind == 'S' && !statement->unsent.empty()))) return false;
   if (target) forget(*target, statement);
   expect(Request::close, {});
-  forward_target(statement, 'C', message);
+  forward_target(target && target->kind == 'S' ? statement : nullptr, 'C', message);
   group_open_ = true;
   return true;
 }

@@ -62,7 +62,6 @@ Session::Session(Worker& worker, Stream client, std::unique_ptr<ServerConnection
   info_.address = std::move(client_address);
   info_.connected_unix_us = unix_us();
   info_.pinned = pooled() ? "" : "one server connection per client";
-  info_.pool_mode = pooled() ? "transaction" : "session";
   if (lending_.pool) {
     ready_ = true;
     const std::string random = protocol::random_bytes(4);
@@ -298,6 +297,7 @@ Awaitable<void> Session::client_loop([[maybe_unused]] std::shared_ptr<Session> s
     client_busy_ = false;
     if (lending_.pool) {
       last_activity_ = Clock::now();
+      if (!write_to_client()) co_await drain_to_client();
       settle();
       if (leaving_) co_return;  // what it asked for is still awaited
     }

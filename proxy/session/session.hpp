@@ -341,6 +341,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool residue_unknown_ = false;         ///< something forwarded may have left traces on the server
   bool client_busy_ = false;             ///< in the middle of the client's messages
   bool greeted_ = false;
+  bool adopted_ = false;                 ///< the attached server is in this session's state
   bool names_probed_ = false;            ///< the residue tells which of the client's statements are still there
   int cancels_ = 0;                      ///< cancel requests under way: until they are over nobody else gets this server
   std::uint64_t cancel_key_ = 0;

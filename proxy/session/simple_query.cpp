@@ -156,6 +156,7 @@ Awaitable<void> Session::refresh_settings() {
   settings_reply_.clear();
   Context context{nullptr, std::make_shared<Unit>(), nullptr};
   context.purpose = Purpose::settings;
+  server_->unnamed = nullptr;
   expect(Request::query, std::move(context), true);
   protocol::append_query(to_server_, sql);
   co_await drain_to_server();
