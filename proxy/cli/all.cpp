@@ -19,15 +19,15 @@ constexpr Command commands[] = {
     {"train", "train a model from the feedback store, validate and register it", add_train},
     {"explain", "what a running pgsteer would do with a statement, and why", add_explain},
     {"ctl", "one console command to a running pgsteer, e.g. pgsteer ctl SHOW QUERIES", add_ctl},
-    {"report", "", add_unavailable},
+    {"report", "a report to read or send on, see pgsteer report --help", nullptr, all_reports},
     {"bench", "", add_unavailable},
 };
 
 constexpr const char* version_text = "pgsteer " PGSTEER_VERSION;
 
-std::vector<std::string> command_names() {
+std::vector<std::string> command_names(std::span<const Command> list) {
   std::vector<std::string> names;
-  for (const Command& command : commands)
+  for (const Command& command : list)
     if (!command.help.empty()) names.emplace_back(command.name);
   return names;
 }
@@ -75,8 +75,8 @@ std::vector<std::string> with_command(int argc, char** argv) {
   return words;
 }
 
-const Command* find_command(std::string_view name) {
-  for (const Command& command : commands)
+const Command* find_command(std::span<const Command> list, std::string_view name) {
+  for (const Command& command : list)
     if (command.name == name) return &command;
   return nullptr;
 }
@@ -100,6 +100,37 @@ int show_about(const std::string& word) {
   return exit_ok;
 }
 
+/// `pgsteer report --help`: what a command that only groups others says.
+int show_group(const Command& group, const std::string& word) {
+  if (word == "--version") {
+    std::cout << version_text << "\n";
+    return exit_ok;
+  }
+  std::cout << fmt::format("pgsteer {0}: {1}\n\nUsage: pgsteer {0} <which> [options]      pgsteer {0} <which> --help says more\n\n", group.name,
+                           group.help);
+  for (const Command& command : group.members())
+    if (!command.help.empty()) std::cout << fmt::format("  {:<10} {}\n", command.name, command.help);
+  return exit_ok;
+}
+
+int parse_and_run(const Command& command, const std::string& name, std::vector<std::string> words, const char* argv0) {
+  CLI::App app(std::string(command.help), name);
+  app.set_version_flag("--version", version_text);
+  app.get_formatter()->column_width(34);
+  const auto action = command.add(app, executable_path(argv0));
+  std::reverse(words.begin(), words.end());  // as CLI11 wants a vector
+  try {
+    app.parse(words);
+  } catch (const CLI::ExtrasError&) {
+    return unknown_argument(app, app.remaining());
+  } catch (const CLI::Success& asked) {  // --help, --version
+    return app.exit(asked);
+  } catch (const CLI::ParseError& error) {
+    return usage_error(name, error.what(), "");
+  }
+  return action();
+}
+
 }  // namespace
 
 std::span<const Command> all_commands() { return commands; }
@@ -114,27 +145,20 @@ std::function<int()> add_unavailable(CLI::App& app, const std::string&) {
 
 int run_command_line(int argc, char** argv) {
   auto words = with_command(argc, argv);
-  const Command* command = find_command(words.front());
-  if (!command) {
-    if (words.front().starts_with("-")) return show_about(words.front());
-    return usage_error("", fmt::format("unknown sub-command '{}'", words.front()), policies::nearest_name(words.front(), command_names()));
+  std::span<const Command> list = commands;
+  std::string name;  // "report workload"
+  for (const Command* command = nullptr;; list = command->members()) {
+    const bool about = words.empty() || words.front().starts_with("-");
+    if (about && !command) return show_about(words.front());
+    if (about) return words.empty() ? usage_error(name, "which one?", "") : show_group(*command, words.front());
+    const Command* found = find_command(list, words.front());
+    if (!found)
+      return usage_error(name, fmt::format("unknown sub-command '{}'", words.front()), policies::nearest_name(words.front(), command_names(list)));
+    command = found;
+    name += (name.empty() ? "" : " ") + words.front();
+    words.erase(words.begin());
+    if (!command->members) return parse_and_run(*command, name, std::move(words), argv[0]);
   }
-  CLI::App app(std::string(command->help), std::string(command->name));
-  app.set_version_flag("--version", version_text);
-  app.get_formatter()->column_width(34);
-  const auto action = command->add(app, executable_path(argv[0]));
-  words.erase(words.begin());
-  std::reverse(words.begin(), words.end());  // as CLI11 wants a vector
-  try {
-    app.parse(words);
-  } catch (const CLI::ExtrasError&) {
-    return unknown_argument(app, app.remaining());
-  } catch (const CLI::Success& asked) {  // --help, --version
-    return app.exit(asked);
-  } catch (const CLI::ParseError& error) {
-    return usage_error(command->name, error.what(), "");
-  }
-  return action();
 }
 
 }  // namespace pgsteer::proxy::cli

@@ -19,16 +19,20 @@ struct Command {
   std::string_view name;
   std::string_view help;  ///< one line; "" hides it from --help
   std::function<int()> (*add)(CLI::App& app, const std::string& executable);
+  std::span<const Command> (*members)() = nullptr;  ///< a group: the next word names one of these, `add` is not used
 };
 
 /// The explicit list, all.cpp.
 std::span<const Command> all_commands();
+/// `pgsteer report <which>`, report.cpp.
+std::span<const Command> all_reports();
 
 std::function<int()> add_run(CLI::App&, const std::string& executable);          // run.cpp
 std::function<int()> add_check(CLI::App&, const std::string& executable);        // check.cpp
 std::function<int()> add_train(CLI::App&, const std::string& executable);        // train.cpp
 std::function<int()> add_explain(CLI::App&, const std::string& executable);      // explain.cpp
 std::function<int()> add_ctl(CLI::App&, const std::string& executable);          // ctl.cpp
+std::function<int()> add_report_workload(CLI::App&, const std::string& executable);  // report_workload.cpp
 std::function<int()> add_unavailable(CLI::App&, const std::string& executable);  // all.cpp
 
 /// `explain --verify`: runs the statement as it is and as each rewrite has it, read-only, and compares. verify.cpp

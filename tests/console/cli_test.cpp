@@ -25,7 +25,7 @@ TEST_CASE("the command line") {
     return;
   }
   SUBCASE("help and version everywhere") {
-    for (const char* command : {"", "run", "check", "train", "explain", "ctl"}) {
+    for (const char* command : {"", "run", "check", "train", "explain", "ctl", "report workload"}) {
       CAPTURE(command);
       const auto help = pgsteer_run(std::string(command) + " --help");
       CHECK(help.exit_code == 0);
@@ -37,18 +37,27 @@ TEST_CASE("the command line") {
   }
   SUBCASE("what is not there is not offered and says so") {
     const auto help = pgsteer_run("--help");
-    for (const char* command : {"report", "bench"}) {
-      CHECK_FALSE(contains(help.output, command));
-      const auto result = pgsteer_run(std::string(command) + " workload --x");
-      CHECK(result.exit_code == 64);
-      CHECK(contains(result.output, "not available in this version"));
-    }
+    CHECK_FALSE(contains(help.output, "bench"));
+    const auto result = pgsteer_run("bench --x");
+    CHECK(result.exit_code == 64);
+    CHECK(contains(result.output, "not available in this version"));
+  }
+  SUBCASE("report is a group: it names its members") {
+    const auto help = pgsteer_run("report --help");
+    CHECK(help.exit_code == 0);
+    CHECK(contains(help.output, "workload"));
+    CHECK(pgsteer_run("report").exit_code == 64);
+    const auto wrong = pgsteer_run("report wokload");
+    CHECK(wrong.exit_code == 64);
+    CHECK(contains(wrong.output, "did you mean 'workload'?"));
+    CHECK(pgsteer_run("report workload --since yesterday --state-dir /nonexistent").exit_code == 64);
+    CHECK(pgsteer_run("report workload --state-dir /nonexistent").exit_code == 1);
   }
   SUBCASE("a wrong name gives the nearest one") {
     struct {
       const char* arguments;
       const char* near;
-    } const cases[] = {{"--upstraem x", "--upstream"}, {"run --polices x", "--policies"}, {"chek", "check"},
+    } const cases[] = {{"--upstraem x", "--upstream"}, {"run --polices x", "--policies"}, {"chek", "check"}, {"report workload --untl now", "--until"},
                        {"check --statment x", "--statement"}, {"ctl --prot 5 SHOW STATS", "--port"}, {"train --max-tree 5", "--max-trees"}};
     for (const auto& c : cases) {
       CAPTURE(c.arguments);

@@ -1,0 +1,111 @@
+// What people read of feedback.db: time windows. A connection of its own, read-only, so that nobody waits for the writer.
+#include "predictor/window.hpp"
+
+#include <sqlite3.h>
+
+#include <memory>
+
+#include <fmt/format.h>
+
+namespace pgsteer::predictor {
+namespace {
+
+constexpr int store_version = 1;
+constexpr int busy_ms = 3000;
+
+constexpr const char* window_sql = R"(
+SELECT unix_us, database, user, application, fingerprint, candidate, source, policy_rule, reason, sqlstate, total_ms, server_ms,
+  proxy_us, estimate_ms, estimate_low_ms, estimate_high_ms, rows
+FROM feedback WHERE unix_us >= ?1 AND unix_us < ?2 AND source <> 'explore' AND (?3 = '' OR fingerprint = ?3) ORDER BY unix_us)";
+
+struct CloseDb {
+  void operator()(sqlite3* db) const { sqlite3_close_v2(db); }
+};
+struct Finalize {
+  void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+};
+using Db = std::unique_ptr<sqlite3, CloseDb>;
+using Statement = std::unique_ptr<sqlite3_stmt, Finalize>;
+
+bool fail(std::string* error, const std::string& path, const char* why) {
+  if (error) *error = fmt::format("{}: {}", path, why);
+  return false;
+}
+
+Statement prepare(sqlite3* db, const char* sql) {
+  sqlite3_stmt* raw = nullptr;
+  sqlite3_prepare_v2(db, sql, -1, &raw, nullptr);
+  return Statement(raw);
+}
+
+Db open(const std::string& path, std::string* error) {
+  sqlite3* raw = nullptr;
+  const int code = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READONLY | SQLITE_OPEN_FULLMUTEX, nullptr);
+  Db db(raw);
+  if (code != SQLITE_OK) {
+    fail(error, path, raw ? sqlite3_errmsg(raw) : "out of memory");
+    return nullptr;
+  }
+  sqlite3_busy_timeout(raw, busy_ms);
+  const auto version = prepare(raw, "PRAGMA user_version");
+  if (!version || sqlite3_step(version.get()) != SQLITE_ROW || sqlite3_column_int(version.get(), 0) != store_version) {
+    fail(error, path, "no feedback store of a version this build knows");
+    return nullptr;
+  }
+  return db;
+}
+
+std::string_view text(sqlite3_stmt* statement, int column) {
+  const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(statement, column));
+  return bytes ? std::string_view(bytes, static_cast<std::size_t>(sqlite3_column_bytes(statement, column))) : std::string_view();
+}
+
+}  // namespace
+
+bool read_window(const std::string& state_dir, std::int64_t from_us, std::int64_t to_us, const std::string& fingerprint,
+                 const std::function<void(const Observation&)>& row, std::string* error) {
+  const std::string path = state_dir + "/feedback.db";
+  const Db db = open(path, error);
+  if (!db) return false;
+  const auto statement = prepare(db.get(), window_sql);
+  if (!statement) return fail(error, path, sqlite3_errmsg(db.get()));
+  sqlite3_stmt* at = statement.get();
+  sqlite3_bind_int64(at, 1, from_us);
+  sqlite3_bind_int64(at, 2, to_us);
+  sqlite3_bind_text(at, 3, fingerprint.c_str(), static_cast<int>(fingerprint.size()), SQLITE_STATIC);
+  int code = SQLITE_ROW;
+  while ((code = sqlite3_step(at)) == SQLITE_ROW) {
+    Observation o;
+    o.unix_us = sqlite3_column_int64(at, 0);
+    o.database = text(at, 1);
+    o.user = text(at, 2);
+    o.application = text(at, 3);
+    o.fingerprint = text(at, 4);
+    o.candidate = text(at, 5);
+    o.source = text(at, 6);
+    o.policy_rule = text(at, 7);
+    o.reason = text(at, 8);
+    o.sqlstate = text(at, 9);
+    o.ms = sqlite3_column_double(at, 10);
+    if (o.ms <= 0) o.ms = sqlite3_column_double(at, 11);
+    o.proxy_us = sqlite3_column_double(at, 12);
+    o.estimate_ms = sqlite3_column_double(at, 13);
+    o.estimate_low_ms = sqlite3_column_double(at, 14);
+    o.estimate_high_ms = sqlite3_column_double(at, 15);
+    o.rows = sqlite3_column_int64(at, 16);
+    row(o);
+  }
+  return code == SQLITE_DONE || fail(error, path, sqlite3_errmsg(db.get()));
+}
+
+std::map<std::string, StatementText> read_statements(const std::string& state_dir, std::string* error) {
+  std::map<std::string, StatementText> statements;
+  const Db db = open(state_dir + "/feedback.db", error);
+  if (!db) return statements;
+  const auto statement = prepare(db.get(), "SELECT fingerprint, kind, normalized FROM statements");
+  while (statement && sqlite3_step(statement.get()) == SQLITE_ROW)
+    statements[std::string(text(statement.get(), 0))] = {std::string(text(statement.get(), 1)), std::string(text(statement.get(), 2))};
+  return statements;
+}
+
+}  // namespace pgsteer::predictor

@@ -1,0 +1,35 @@
+#pragma once
+#include <string>
+#include <vector>
+
+namespace pgsteer::proxy::cli {
+
+/// What a report says, before it is known whether as HTML or as Markdown. Texts are plain: the renderers escape.
+class Document {
+ public:
+  struct Column {
+    std::string name;
+    enum class Align : unsigned char { left, right, code } align = Align::left;  ///< code: left, in a fixed-width font
+  };
+  explicit Document(std::string title) : title_(std::move(title)) {}
+  void heading(std::string text) { blocks_.push_back({Kind::heading, std::move(text), {}, {}}); }
+  void paragraph(std::string text) { blocks_.push_back({Kind::paragraph, std::move(text), {}, {}}); }
+  void table(std::vector<Column> columns, std::vector<std::vector<std::string>> rows) {
+    blocks_.push_back({Kind::table, {}, std::move(columns), std::move(rows)});
+  }
+  std::string markdown() const;
+  std::string html() const;  ///< one file: no script, nothing fetched, light and dark
+
+ private:
+  enum class Kind : unsigned char { heading, paragraph, table };
+  struct Block {
+    Kind kind;
+    std::string text;
+    std::vector<Column> columns;
+    std::vector<std::vector<std::string>> rows;
+  };
+  std::string title_;
+  std::vector<Block> blocks_;
+};
+
+}  // namespace pgsteer::proxy::cli
