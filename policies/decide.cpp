@@ -132,7 +132,8 @@ bool stand_aside(const DecideInput& in, Mode undirected, Decision& d) {
   }
   if (in.query->session->settings_uncertain) {
     aside(ReasonCode::settings_uncertain, "a setting may have changed unseen");
-    d.cache_reason = cache::Reason::settings_unknown;
+    // What no setting could change is the better reason.
+    d.cache_reason = in.cache_reason != cache::Reason::none ? in.cache_reason : cache::Reason::settings_unknown;
     return true;
   }
   return false;

@@ -78,6 +78,25 @@ bool aggregate_is_order_free(const Object& call, const std::string& name, const 
   return among(exact_on_numbers, name) && (is_integer(type.oid) || type.oid == oid::numeric);
 }
 
+/// rank and dense_rank number equal rows alike; row_number does not, so its order has to be total within the partition.
+bool window_is_determined(const std::string& name, const Object& over, const Scope& scope, const Bound& bound) {
+  if (over.contains("refname") || over.contains("name") || scope.select->contains("groupClause") || has_aggregates(scope, bound)) return false;
+  if (name == "rank" || name == "dense_rank") return true;
+  if (name != "row_number") return false;
+  ColumnSet known;
+  for (const auto* clause : {"partitionClause", "orderClause"}) {
+    const auto* items = array_field(over, clause);
+    if (!items) continue;
+    for (const auto& item : *items) {
+      const auto* by = as(item, "SortBy");
+      const auto* reference = bound.reference(by ? *field(*by, "node") : item);
+      if (reference && reference->source && equal_means_identical(reference->output()->type))
+        known.insert({reference->source, reference->column});
+    }
+  }
+  return singles_out_row(known, scope, bound);
+}
+
 bool calls_are_order_free(Scope& scope, const Bound& bound, std::string* why_not) {
   return !for_each_expression(scope, [&](Json& value) {
     const auto* call = as(value, "FuncCall");
@@ -85,8 +104,9 @@ bool calls_are_order_free(Scope& scope, const Bound& bound, std::string* why_not
     const auto names = name_list(array_field(*call, "funcname"));
     if (!names) return true;
     const auto* group = bound.catalog().function(names->size() == 2 ? names->front() : std::string(), names->back());
-    if (call->contains("over")) {
-      if (why_not) *why_not = "window function";
+    if (const auto* over = object_field(*call, "over")) {
+      if (window_is_determined(names->back(), *over, scope, bound)) return false;
+      if (why_not) *why_not = "window function " + names->back() + " may depend on the order of equal rows";
       return true;
     }
     if (!group || !group->any_aggregate || aggregate_is_order_free(*call, names->back(), bound)) return false;
@@ -113,6 +133,15 @@ bool representatives_are_identical(const Scope& scope, const Bound& bound) {
 }
 
 }  // namespace
+
+bool has_window(const Bound& bound) {
+  return std::any_of(bound.scopes().begin(), bound.scopes().end(), [](const auto& scope) {
+    return for_each_expression(*scope, [](Json& value) {
+      const auto* call = as(value, "FuncCall");
+      return call && call->contains("over");
+    });
+  });
+}
 
 bool answer_is_determined(const Bound& bound, std::string* why_not) {
   const auto no = [&](const char* why) {

@@ -10,4 +10,7 @@ namespace pgsteer::rewriter {
 /// input (array_agg, float sums). Such a statement is left alone: another plan could show other rows.
 bool answer_is_determined(const Bound& bound, std::string* why_not);
 
+/// A window function stands somewhere: what changes the rows it sees changes what it says.
+bool has_window(const Bound& bound);
+
 }  // namespace pgsteer::rewriter

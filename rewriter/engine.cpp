@@ -4,6 +4,7 @@
 
 #include "rewriter/comments.hpp"
 #include "rewriter/determinism.hpp"
+#include "rewriter/raising.hpp"
 #include "rewriter/rule.hpp"
 #include "rewriter/sql/tree.hpp"
 
@@ -63,18 +64,26 @@ void parameters(const Json& node, std::set<std::int64_t>& found) {
     for (const auto& item : *list) parameters(item, found);
 }
 
+/// The table column behind an output, through subqueries and CTEs, as the server traces it; {nullptr, -1} for anything else.
+std::pair<const sql::Relation*, int> origin(const OutputColumn& out) {
+  const OutputColumn* column = &out;
+  while (column->source && !column->source->relation) {
+    const auto* query = column->source->query;
+    const auto index = static_cast<std::size_t>(column->source_column);
+    if (!query || query->set_operation || query->values || column->source_column < 0 || index >= query->outputs.size()) return {nullptr, -1};
+    column = &query->outputs[index];
+  }
+  if (!column->source) return {nullptr, -1};
+  return {column->source->relation, column->source_column};
+}
+
 /// Same names, types and originating columns: what RowDescription tells the client.
 bool same_outputs(const Scope& before, const Scope& after) {
   if (before.outputs.size() != after.outputs.size()) return false;
   for (std::size_t i = 0; i < before.outputs.size(); ++i) {
     const auto& a = before.outputs[i];
     const auto& b = after.outputs[i];
-    const auto origin = [](const OutputColumn& out) {
-      return out.source && out.source->relation ? out.source->relation->oid : 0;
-    };
-    if (a.name != b.name || a.type.oid != b.type.oid || a.type.modifier != b.type.modifier || origin(a) != origin(b) ||
-        (origin(a) && a.source_column != b.source_column))
-      return false;
+    if (a.name != b.name || a.type.oid != b.type.oid || a.type.modifier != b.type.modifier || origin(a) != origin(b)) return false;
   }
   return true;
 }
@@ -175,9 +184,10 @@ std::vector<Candidate> rewrite(const sql::Query& query, const sql::Analysis& ana
   const auto bound = Bound::bind(*tree, catalog, query, &why);
   if (!bound || !answer_is_determined(*bound, &why)) return {};
 
+  const bool may_raise = !conditions_cannot_raise(*bound), window = has_window(*bound);
   std::vector<const Rule*> allowed, always;
   for (const auto& rule : rule_list()) {
-    if (!switches.allows(rule.info.name)) continue;
+    if (!switches.allows(rule.info.name) || (may_raise && !rule.in_place) || (window && !rule.knows_windows)) continue;
     allowed.push_back(&rule);
     if (rule.info.always_gains) always.push_back(&rule);
   }
@@ -217,7 +227,7 @@ std::vector<Candidate> rewrite(const sql::Query& query, const sql::Analysis& ana
       offer({rule});  // together they came into doubt: perhaps one alone does not
     }
   }
-  if (candidates.empty() && why.empty()) why = "no rule fires";
+  if (candidates.empty() && why.empty()) why = may_raise ? "no rule fires (few may beside a condition that can raise an error)" : "no rule fires";
   if (!candidates.empty()) why.clear();
   return candidates;
 }

@@ -241,4 +241,15 @@ bool has_total_order(const Scope& scope, const Bound& bound) {
   return determines_row(keys, scope, bound);
 }
 
+bool duplicate_free(const Scope& arm, const Bound& bound) {
+  for (const auto* clause : {"groupClause", "havingClause", "limitCount", "limitOffset", "valuesLists", "withClause",
+                             "distinctClause", "sortClause", "windowClause"})
+    if (arm.select->contains(clause)) return false;
+  if (string_field(*arm.select, "op") != "SETOP_NONE" || !arm.select->contains("fromClause") || has_aggregates(arm, bound) || arm.opaque_outputs) return false;
+  ColumnSet known;
+  for (const auto& out : arm.outputs)
+    if (out.source && equal_means_identical(out.type)) known.insert({out.source, out.source_column});
+  return singles_out_row(known, arm, bound);
+}
+
 }  // namespace pgsteer::rewriter

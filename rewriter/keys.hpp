@@ -37,4 +37,7 @@ bool aggregates_to_one_row(const Scope& scope, const Bound& bound);
 /// Some aggregate call stands in the target list, HAVING or ORDER BY of this query itself.
 bool has_aggregates(const Scope& scope, const Bound& bound);
 
+/// A plain query (FROM and WHERE only) whose output holds a key of every row: no two rows of it are equal.
+bool duplicate_free(const Scope& arm, const Bound& bound);
+
 }  // namespace pgsteer::rewriter

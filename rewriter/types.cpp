@@ -74,6 +74,19 @@ Type operator_type(const Object& expr, const Bound& bound) {
   return {l == oid::int4 || r == oid::int4 ? oid::int4 : oid::int2};
 }
 
+/// Of one type, or integers of which the first is the widest.
+Type coalesce_type(const Array* arguments, const Bound& bound) {
+  if (!arguments || arguments->empty()) return {};
+  Type type = type_of(arguments->front(), bound);
+  for (std::size_t i = 1; i < arguments->size(); ++i) {
+    const auto other = type_of((*arguments)[i], bound);
+    if (other.oid != type.oid && !(type.oid == oid::int8 && is_integer(other.oid))) return {};
+    if (other.collation != type.collation) return {};
+    if (other.oid != type.oid || other.modifier != type.modifier) type.modifier = -1;
+  }
+  return type;
+}
+
 bool all_cannot_fail(const Array* list, const Bound& bound) {
   return list && std::all_of(list->begin(), list->end(), [&](const Json& item) { return cannot_fail(item, bound); });
 }
@@ -115,6 +128,7 @@ Type type_of(const Json& node, const Bound& bound) {
   if (const auto* link = as(node, "SubLink")) return sublink_type(*link, bound);
   if (const auto* expr = as(node, "A_Expr")) return operator_type(*expr, bound);
   if (as(node, "BoolExpr") || as(node, "NullTest") || as(node, "BooleanTest")) return {oid::boolean};
+  if (const auto* coalesce = as(node, "CoalesceExpr")) return coalesce_type(array_field(*coalesce, "args"), bound);
   if (const auto* call = as(node, "FuncCall")) {
     const auto names = name_list(array_field(*call, "funcname"));
     if (names && names->back() == "count") return {oid::int8};

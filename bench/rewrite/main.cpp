@@ -46,21 +46,32 @@ double cost(pqxx::nontransaction& tx, const std::string& sql) {
   return number_after(line, "..");
 }
 
-/// Median of three after a warm-up; the warm-up's value when the statement is slow or times out (-1).
+/// Planning and execution as the server measures them; -1 when it times out.
 double milliseconds(pqxx::nontransaction& tx, const std::string& sql) {
-  std::vector<double> times;
   try {
-    for (int run = 0; run < 4; ++run) {
-      const auto result = tx.exec("EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) " + sql);
-      const std::string json = result[0][0].c_str();
-      times.push_back(number_after(json, "\"Planning Time\": ") + number_after(json, "\"Execution Time\": "));
-      if (times.front() > 2000) return times.front();
-    }
+    const auto result = tx.exec("EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) " + sql);
+    const std::string json = result[0][0].c_str();
+    return number_after(json, "\"Planning Time\": ") + number_after(json, "\"Execution Time\": ");
   } catch (const pqxx::sql_error&) {
     return -1;
   }
-  std::sort(times.begin() + 1, times.end());
-  return times[2];
+}
+
+struct Pair {
+  double before, after;
+};
+
+/// Medians of five rounds, each both statements in turn, after a warm-up; one round when one of them is slow.
+Pair compare(pqxx::nontransaction& tx, const std::string& original, const std::string& rewritten) {
+  std::vector<double> before, after;
+  for (int round = 0; round < 6; ++round) {
+    before.push_back(milliseconds(tx, original));
+    after.push_back(milliseconds(tx, rewritten));
+    if (before.front() < 0 || after.front() < 0 || before.front() > 2000 || after.front() > 2000) return {before.front(), after.front()};
+  }
+  std::sort(before.begin() + 1, before.end());
+  std::sort(after.begin() + 1, after.end());
+  return {before[3], after[3]};
 }
 
 const char* const shapes[] = {
@@ -93,6 +104,29 @@ const char* const shapes[] = {
     "SELECT o.id, p.id FROM orders o JOIN orders p ON p.created_at = o.created_at WHERE o.created_at > '2021-11-01'",
     "SELECT (SELECT count(*) FROM orders WHERE status = 'new'), (SELECT max(total) FROM orders WHERE status = 'paid'), (SELECT count(*) FROM orders WHERE total > 500)",
     "SELECT id FROM orders WHERE id + 5000000000 = 5000000777",
+    "SELECT id FROM customers EXCEPT SELECT customer_id FROM orders",
+    "SELECT count(*) FROM (SELECT id FROM customers INTERSECT SELECT customer_id FROM orders WHERE note = 'note 3') s",
+    "SELECT o.id, c.name FROM orders o LEFT JOIN customers c ON c.id = o.customer_id ORDER BY o.total DESC, o.id LIMIT 20",
+    "SELECT o.id, c.name FROM orders o LEFT JOIN customers c ON c.id = o.customer_id WHERE o.status = 'new' ORDER BY o.note, o.id LIMIT 50 OFFSET 1000",
+    "SELECT o.id, o.created_at FROM orders o JOIN customers c ON c.id = o.customer_id WHERE c.region > 5 UNION ALL SELECT o.id, o.created_at FROM orders o WHERE o.parent_id = 31 ORDER BY 2, 1 LIMIT 10",
+    "SELECT c.name, s.status FROM customers c JOIN (SELECT customer_id AS k, status FROM orders WHERE total > 5 UNION SELECT customer_id, note FROM orders WHERE total < 3) s ON s.k = c.id WHERE c.email = 'm99'",
+    "SELECT c.name, s.id FROM customers c JOIN (SELECT customer_id, id, row_number() OVER (PARTITION BY customer_id ORDER BY created_at DESC, id) AS n FROM orders) s ON s.customer_id = c.id WHERE s.n <= 3 AND c.email = 'm99'",
+    "SELECT c.name, s.id FROM customers c JOIN (SELECT customer_id, id, row_number() OVER (PARTITION BY customer_id ORDER BY id) AS n FROM orders) s ON s.customer_id = c.id WHERE s.n = 1 AND c.region = 7",
+    "SELECT o.id, (SELECT c.name FROM customers c WHERE c.id = o.customer_id) FROM orders o WHERE o.status = 'new'",
+    "SELECT o.id, (SELECT c.name FROM customers c WHERE c.id = o.customer_id) FROM orders o WHERE o.id < 20",
+    "SELECT c.id, (SELECT count(*) FROM orders o WHERE o.customer_id = c.id) FROM customers c",
+    "SELECT c.id, (SELECT max(o.total) FROM orders o WHERE o.customer_id = c.id) FROM customers c WHERE c.region = 7",
+    "SELECT o.id FROM orders o WHERE o.note LIKE 'note 77%' AND o.total > (SELECT avg(p.total) FROM orders p WHERE p.parent_id = o.parent_id)",
+    "SELECT o.id FROM orders o WHERE o.created_at = (SELECT max(p.created_at) FROM orders p WHERE p.customer_id = o.customer_id)",
+    "SELECT o.id FROM orders o JOIN customers c ON c.id::text = o.customer_id::text WHERE c.email = 'm5'",
+    "SELECT count(*) FROM orders WHERE customer_id::text = '77'",
+    "SELECT id FROM customers WHERE region NOT IN (SELECT id FROM customers WHERE region = 3) AND id NOT IN (SELECT customer_id FROM orders WHERE status = 'new')",
+    "SELECT DISTINCT c.id, c.name FROM customers c JOIN orders o ON o.customer_id = c.id WHERE o.note = 'note 17'",
+    "SELECT o.status, count(o.customer_id) FROM orders o GROUP BY o.status",
+    "SELECT o.id FROM orders o WHERE o.customer_id IN (SELECT id FROM customers) AND o.total > 900",
+    "SELECT c.id FROM customers c LEFT JOIN orders o ON o.customer_id = c.id WHERE o.status IS NULL AND c.region = 7",
+    "SELECT DISTINCT region FROM customers c LEFT JOIN orders o ON o.customer_id = c.id",
+    "SELECT id, note FROM orders WHERE (status, total) IN (('new', 5)) AND coalesce(note, '') = 'note 77'",
 };
 
 }  // namespace
@@ -124,26 +158,40 @@ int main(int argc, char** argv) {
         std::printf("%-28s %s\n", "-", why.c_str());
         continue;
       }
-      const auto& candidate = found.front();
-      double threshold = 0.9;
-      bool always = true;
-      for (const auto& rule : rewriter::all_rules())
-        if (std::find(candidate.rules.begin(), candidate.rules.end(), rule.name) != candidate.rules.end()) {
-          always = always && rule.always_gains;
-          threshold = rule.cost_threshold;
-        }
-      const bool gate = always || cost(tx, candidate.text) < threshold * cost(tx, sql);
-      const double before = milliseconds(tx, sql), after = milliseconds(tx, candidate.text);
+      // As the product does: of the variants that their thresholds let through the one the planner calls cheapest.
+      const double original_cost = cost(tx, sql);
+      const rewriter::Candidate* chosen = nullptr;
+      double chosen_cost = 0;
+      bool chosen_always = false;
+      for (const auto& candidate : found) {
+        double threshold = 1.15;
+        bool always = true;
+        for (const auto& rule : rewriter::all_rules())
+          if (!rule.always_gains && std::find(candidate.rules.begin(), candidate.rules.end(), rule.name) != candidate.rules.end()) {
+            always = false;
+            threshold = std::min(threshold, rule.cost_threshold);
+          }
+        const double new_cost = cost(tx, candidate.text);
+        if (!always && new_cost >= threshold * original_cost) continue;
+        if (chosen && new_cost >= chosen_cost) continue;
+        chosen = &candidate;
+        chosen_cost = new_cost;
+        chosen_always = always;
+      }
+      const auto& candidate = chosen ? *chosen : found.front();
+      const auto [before, after] = compare(tx, sql, candidate.text);
       const double gain = (before < 0 ? 20000 : before) / (after <= 0 ? 20000 : after);
+      // Nor does a planner's promise count for what takes less than half a millisecond.
+      const bool gate = chosen && (chosen_always || before < 0 || before >= 0.5);
       if (gate) {
         log_sum += std::log(gain);
         slowest = passed++ ? std::min(slowest, gain) : gain;
       }
-      std::printf("%-28s %12.2f %12.2f %9.2fx %s\n", candidate.label().substr(8).c_str(), before, after, gain, gate ? "yes" : "no");
+      std::printf("%-28s %12.2f %12.2f %9.2fx %s\n", candidate.label().substr(8).c_str(), before, after, gain, gate ? "yes" : chosen ? "no: too short" : "no: cost");
       std::fflush(stdout);
     }
     if (passed) std::printf("geometric mean of the %d shapes that pass the gate: %.2fx, the slowest %.2fx\n", passed, std::exp(log_sum / passed), slowest);
-    tx.exec("DROP SCHEMA bench_rewrite CASCADE");
+    if (!std::getenv("PGSTEER_KEEP")) tx.exec("DROP SCHEMA bench_rewrite CASCADE");
   } catch (const std::exception& error) {
     std::fprintf(stderr, "bench_rewrite: %s\n", error.what());
     return 1;

@@ -104,27 +104,55 @@ std::string why_not(const Plan& plan, std::size_t i) {
   return fmt::format("not sent: {}", policies::to_string(decision.reason));
 }
 
-void add_candidates(Rows& rows, const Plan& plan) {
+/// Rewrites that PostgreSQL was asked about and that were refused: no candidates any more, but part of the answer.
+bool add_refused(Rows& rows, const Plan& plan) {
+  if (!plan.knowledge) return false;
+  bool any = false;
+  for (const auto& judgement : plan.knowledge->rewrites) {
+    const bool listed = std::any_of(plan.candidates.begin(), plan.candidates.end(), [&](const auto& c) { return c.label() == judgement.label; });
+    if (listed || judgement.approved) continue;
+    rows.line(fmt::format("  [-] {}", judgement.label));
+    rows.line("        refused: " + judgement_words(judgement));
+    any = true;
+  }
+  return any;
+}
+
+/// The first reason the rules give, as for a session with the database's own settings.
+std::string why_no_rewrite(const Plan& plan, const Snapshot& snapshot, std::string_view text) {
+  const auto* catalog = snapshot.catalog(plan.database);
+  if (!catalog) return "the catalog is not known yet";
+  sql::Query query;
+  query.text = text;
+  std::string why;
+  rewriter::rewrite(query, *plan.analysis, *catalog, {}, &why);
+  return why.empty() ? "other session settings" : why;
+}
+
+void add_candidates(Rows& rows, const Plan& plan, const Snapshot& snapshot, std::string_view text) {
   rows.field("Candidates", fmt::format("{}", plan.candidates.size()));
   for (std::size_t i = 0; i < plan.candidates.size(); ++i) {
     const auto& candidate = plan.candidates[i];
     const std::string label = candidate.label();
     rows.line(fmt::format("{} [{}] {}", i == plan.decision.candidate ? '*' : ' ', i, label));
-    const auto detail = [&](const std::string& text) { rows.line(fmt::format("        {}", text)); };
+    const auto detail = [&](const std::string& words) { rows.line(fmt::format("        {}", words)); };
     if (i < plan.estimates.size()) detail("predicted " + estimate_words(plan.estimates[i]));
     if (plan.knowledge) {
       if (const auto* judgement = plan.knowledge->rewrite(label)) detail(judgement_words(*judgement));
       if (const auto* evidence = plan.knowledge->find(label)) detail(evidence_words(*evidence));
     }
+    for (const auto& rule : rewriter::all_rules())
+      if (std::find(candidate.rules.begin(), candidate.rules.end(), rule.name) != candidate.rules.end())
+        detail(fmt::format("{}: {}", rule.name, rule.summary));
     if (const auto* arm = candidate.arm.empty() ? nullptr : rewriter::find_arm(candidate.arm)) detail(arm->why);
     if (!candidate.facts.empty()) detail(fmt::format("relies on: {}", fmt::join(candidate.facts, "; ")));
     if (const auto reason = why_not(plan, i); !reason.empty()) detail(reason);
   }
-  if (plan.candidates.size() > 1) return;
+  if (add_refused(rows, plan) || plan.candidates.size() > 1) return;
   if (!plan.policy.rewrite_enabled && !plan.policy.steer.enabled) rows.line("      the rule turns rewriting and steering off");
   else if (!plan.analysis->read_only_select()) rows.line("      only a plain SELECT is ever changed");
   else if (!plan.knowledge || !plan.knowledge->judged) rows.line("      the background has not looked at this statement yet");
-  else rows.line("      no rewrite rule fits and no hint set was found worth trying");
+  else rows.line(fmt::format("      no rewrite rule fits ({}) and no hint set was found worth trying", why_no_rewrite(plan, snapshot, text)));
 }
 
 void add_cache(Rows& rows, const Plan& plan, const Snapshot& snapshot) {
@@ -211,7 +239,7 @@ std::vector<std::string> explain_plan(const Plan& plan, const Snapshot& snapshot
   }
   add_head(rows, plan, snapshot);
   add_expectation(rows, plan);
-  add_candidates(rows, plan);
+  add_candidates(rows, plan, snapshot, text);
   add_cache(rows, plan, snapshot);
   add_decision(rows, plan);
   add_sent(rows, plan, text);

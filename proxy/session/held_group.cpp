@@ -27,7 +27,8 @@ std::string rebound(std::string_view message, std::string_view statement) {
 
 bool Session::worth_holding(const Plan& plan) const {
   if (plan.analysis->why_not != sql::WhyNot::none || plan.analysis->kind != sql::StatementKind::select) return false;
-  return plan.decision.cache == policies::CacheDirective::look_up || plan.decision.candidate != 0 ||
+  // Chance is drawn once for an execution, so what it can decide is held whatever the draw.
+  return plan.redraw || plan.decision.cache == policies::CacheDirective::look_up || plan.decision.candidate != 0 ||
          (facts_.settings_uncertain && could_act(plan));
 }
 
@@ -51,7 +52,7 @@ bool Session::try_hold(char type, std::string_view message) {
       prepared->parameter_types = parse->parameter_types;
       prepared->plan = std::move(plan);
       prepared->stamp = now;
-      note_names(*prepared);
+      prepared->parsed_epoch = worker_.hub.catalog_epoch.load();
       held_.parse = held_.statement = std::move(prepared);
       held_.requests.push_back(Request::parse);
       break;
@@ -104,7 +105,7 @@ void Session::release_held() {
   std::shared_ptr<Exec> exec;
   if (held.execute) {
     track_writes(held.statement->plan.get(), held.statement->stamp == stamp());
-    exec = make_exec(held.statement->plan, held.statement->text);
+    exec = make_exec(as_it_came(held.statement->plan), held.statement->text);
     exec->prepared = held.statement;
     exec->execution.parameter_types = held.statement->parameter_types;
     exec->execution.bind = protocol::read_bind(body_of(held.bind))->parameters;
@@ -131,7 +132,7 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
     if (closing_) co_return;
   }
   std::unique_ptr<Fill> fill;
-  auto plan = refreshed_plan(*held_.statement);
+  auto plan = held_.statement->stamp == stamp() ? held_.statement->plan : refreshed_plan(*held_.statement);
   if (held_.execute && undisturbed() && plan->decision.cache == policies::CacheDirective::look_up) {
     const auto bind = protocol::read_bind(body_of(held_.bind));
     auto found = co_await look_up(plan, held_.statement->text, held_.statement->parameter_types, bind->parameters,
@@ -141,12 +142,7 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
     // still read by the old ones: after DDL the server has the first word.
     const auto version = plan->knowledge ? plan->knowledge->cache.catalog_version : 0;
     if (held_.parse || !held_.statement->unsent.empty()) held_.statement->catalog_version = version;
-    // A prepared statement keeps the relations it was resolved to; the cache goes by the text. Both are the same only
-    // while neither the catalog nor the search_path has changed since its Parse.
-    const auto* catalog = worker_.snapshot().catalog(facts_.database);
-    const bool same_names = held_.parse || !held_.statement->unsent.empty() ||
-                            (catalog && held_.statement->parsed_catalog_version == catalog->version &&
-                             held_.statement->parsed_search_path == facts_.search_path);
+    const bool same_names = held_.parse || bound_as_today(*held_.statement);
     if (!same_names) found.fill = nullptr;
     if (found.entry && same_names && held_.statement->catalog_version == version) {
       answer_held_from(*found.entry);
@@ -257,6 +253,7 @@ void Session::send_held_changed(std::shared_ptr<Exec> exec, std::string_view syn
   portals_[""] = {held.statement, {}};
   if (change) {
     exec->fallback_armed = true;
+    exec->catalog_epoch = worker_.snapshot().catalog_epoch;
     exec->position_shift = -1;
     exec->savepoint = in_block();
     if (exec->savepoint) send_hidden(exec, "SAVEPOINT");

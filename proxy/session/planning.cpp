@@ -59,6 +59,16 @@ std::shared_ptr<const Plan> Session::opaque_plan(sql::WhyNot why_not) const {
   return plan;
 }
 
+/// The plan of a statement that is forwarded unchanged although something better was chosen for it: it came at a moment
+/// that leaves no room for a change.
+std::shared_ptr<const Plan> Session::as_it_came(std::shared_ptr<const Plan> plan) {
+  if (plan->decision.candidate == 0) return plan;
+  auto plain = std::make_shared<Plan>(*plan);
+  plain->decision.candidate = 0;
+  plain->decision.reason = policies::ReasonCode::pipeline;
+  return plain;
+}
+
 /// The parser reads standard strings only: with the old ones a text may mean something else.
 bool Session::standard_strings() {
   if (std::exchange(strings_version_, facts_.version) != facts_.version) {
@@ -75,8 +85,7 @@ std::shared_ptr<const Plan> Session::make_plan(std::string_view text, std::span<
     worker_.counters.not_analysed.add();
     return opaque_plan(sql::WhyNot::nonstandard_strings);
   }
-  const bool stale = worker_.hub.catalog_epoch.load(std::memory_order_acquire) != worker_.snapshot().catalog_epoch;
-  const bool uncertain = std::exchange(facts_.catalog_uncertain, facts_.catalog_uncertain || stale);
+  const bool uncertain = std::exchange(facts_.catalog_uncertain, facts_.catalog_uncertain || catalog_moving());
   sql::Query query;
   query.text = text;
   query.parameter_types = types;
@@ -89,10 +98,16 @@ std::shared_ptr<const Plan> Session::make_plan(std::string_view text, std::span<
   return plan;
 }
 
+/// DDL is under way somewhere, or has been since our picture of the catalog. Between its commit and the moment that we hear of
+/// it the picture read meanwhile is wrong, so nobody relies on one until the transaction is known to have ended.
+bool Session::catalog_moving() const {
+  const Hub& hub = worker_.hub;
+  return hub.pending_ddl.load() != 0 || hub.catalog_epoch.load() != worker_.snapshot().catalog_epoch;
+}
+
 PlanStamp Session::stamp() const {
-  const bool stale = worker_.hub.catalog_epoch.load(std::memory_order_acquire) != worker_.snapshot().catalog_epoch;
   return {worker_.snapshot().version, facts_.version, status_, facts_.settings_uncertain, facts_.has_temporary_objects,
-          facts_.catalog_uncertain || stale, facts_.objects_uncertain, session_mode_};
+          facts_.catalog_uncertain || catalog_moving(), facts_.objects_uncertain, session_mode_};
 }
 
 std::shared_ptr<const Plan> Session::refreshed_plan(Prepared& prepared) {
@@ -141,8 +156,7 @@ void Session::track_writes(const Plan* plan, bool fresh) {
   if (may_change_catalog(*plan->analysis)) writes_.before_ddl(*unit_);
   const bool in_block = status_ == 'T' && tracker_.empty() && !group_open_;
   // An uncommitted trigger, partition or foreign key of another session is in no picture, and a write may be waiting for it.
-  const Hub& hub = worker_.hub;
-  const bool certain = hub.pending_ddl.load() == 0 && hub.catalog_epoch.load() == worker_.snapshot().catalog_epoch;
+  const bool certain = !catalog_moving();
   if (certain && fresh && plan->snapshot_version == worker_.snapshot().version) {
     writes_.before_forward(*unit_, *plan->analysis, plan->writes, in_block);
   } else {

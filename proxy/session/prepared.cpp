@@ -22,7 +22,9 @@ void Session::on_parse(std::string_view message) {
     prepared->text = parse->text;
     prepared->parameter_types = parse->parameter_types;
     refreshed_plan(*prepared);
-    note_names(*prepared);
+    prepared->parsed_epoch = worker_.hub.catalog_epoch.load();
+    // The Parse ties its columns to the catalog as it is: like a first run of it.
+    if (prepared->plan->knowledge) prepared->catalog_version = prepared->plan->knowledge->cache.catalog_version;
     if (prepared->plan->analysis->flags.explain_pgsteer && !worker_.snapshot().panic && tracker_.empty() &&
         !tracker_.skipping()) {
       prepared->local = true;
@@ -99,7 +101,7 @@ bool Session::on_execute(std::string_view message) {
   if (statement && statement->local) return false;
   auto plan = statement ? statement->plan : nullptr;
   track_writes(plan.get(), statement && statement->stamp == stamp());
-  auto exec = make_exec(plan ? plan : opaque_plan(), statement ? statement->text : std::string_view());
+  auto exec = make_exec(plan ? as_it_came(plan) : opaque_plan(), statement ? statement->text : std::string_view());
   if (statement && !portal->second.parameters.empty()) {
     exec->execution.parameter_types = statement->parameter_types;
     exec->execution.bind = portal->second.parameters;
@@ -158,10 +160,17 @@ Awaitable<void> Session::answer_here(char type, std::string_view message) {
   co_await drain_to_client();
 }
 
-void Session::note_names(Prepared& prepared) const {
+/// Whether the server would run this statement on the relations that its names mean today, so that the cache, which goes by
+/// the text, speaks of the same. The server keeps the relations of its last analysis. It analyses again when search_path
+/// has changed, when one of them was altered, renamed, moved or dropped, and when any schema was; but it does not notice a
+/// new relation of the same name in front of them. That can only be where DDL has passed since the Parse and another
+/// relation has the name. Functions need no look: with the user's own overloads a name is not cached at all.
+bool Session::bound_as_today(const Prepared& prepared) const {
+  if (!prepared.unsent.empty() || worker_.hub.catalog_epoch.load() == prepared.parsed_epoch) return true;
   const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database);
-  prepared.parsed_catalog_version = catalog ? catalog->version : 0;
-  prepared.parsed_search_path = facts_.search_path;
+  return catalog && std::ranges::all_of(prepared.plan->analysis->tables, [&](const sql::TableUse& use) {
+    return !use.schema.empty() || catalog->named(use.name).size() == 1;
+  });
 }
 
 std::shared_ptr<Prepared> Session::find_prepared(std::string_view name) {

@@ -46,7 +46,7 @@ Exec* Session::plain_rows() {
   const auto* head = ready_ ? tracker_.head() : nullptr;
   if (!head || head->hidden || (head->kind != Request::execute && head->kind != Request::query)) return nullptr;
   Exec* exec = head->context.exec.get();
-  return exec && !exec->fill && !exec->fallback_armed && exec->execution.first_byte_ns != 0 ? exec : nullptr;
+  return exec && !exec->fill && !exec->fallback_armed && !exec->distrusted && exec->execution.first_byte_ns != 0 ? exec : nullptr;
 }
 
 /// Reads whole messages and parts of large ones; what is relayed in a row is copied at once. Bounded by the read buffer.
@@ -210,6 +210,7 @@ Session::Fate Session::on_reply(char type, std::string_view message, bool whole,
     if (execution.rows == 0) execution.rows = tag_rows(tag);
     if (tag == "ROLLBACK" && result.context.unit) WriteTracker::rolled_back(*result.context.unit);
   }
+  if (exec->distrusted) return Fate::swallow;
   if (exec->fill && !exec->fill->spoiled) {
     cache::Entry& entry = *exec->fill->entry;
     if (type == 'T') entry.row_description = message;
@@ -226,6 +227,13 @@ Session::Fate Session::on_reply(char type, std::string_view message, bool whole,
       return Fate::swallow;
     }
     exec->fallback_armed = false;
+    if (proof_void(*exec)) {
+      exec->distrusted = exec->fallback_due = true;
+      exec->held_back.clear();
+      fallback_ = exec;
+      worker_.counters.fallbacks.add();
+      return Fate::swallow;
+    }
     to_client_ += std::exchange(exec->held_back, {});
   }
   if (result.kind == Request::execute && result.meaning == Meaning::finished) on_finished(*exec);
@@ -269,6 +277,11 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
   if (!exec) return ours ? Fate::swallow : Fate::relay;
   exec->execution.sqlstate = sqlstate;
   exec->execution.cancelled = sqlstate == "57014";
+  if (exec->distrusted && concerns_the_text(sqlstate)) return Fate::swallow;
+  if (std::exchange(exec->distrusted, false)) {  // cancelled, shut down: that is the client's to know
+    exec->fallback_due = false;
+    fallback_ = nullptr;
+  }
   if (exec->fill) exec->fill->spoiled = true;
   if (exec->fallback_armed && (status_ == 'I' || exec->savepoint) && concerns_the_text(sqlstate)) {
     exec->fallback_armed = false;
@@ -330,6 +343,13 @@ Session::Fate Session::on_ready(char status, const Tracker::Result& result) {
   return result.hidden ? Fate::swallow : Fate::relay;
 }
 
+/// A rewrite rests on constraints as they were when it was planned. Its first row shows that the server has taken the statement's
+/// snapshot and locks; unless DDL was announced before that, what it read is what was proved.
+bool Session::proof_void(const Exec& exec) const {
+  if (exec.plan->chosen().kind != rewriter::CandidateKind::rewritten) return false;
+  return worker_.hub.pending_ddl.load() != 0 || worker_.hub.catalog_epoch.load() != exec.catalog_epoch;
+}
+
 void Session::send_original(Exec& failed) {
   auto plan = std::make_shared<Plan>(*failed.plan);
   plan->decision.candidate = 0;
@@ -338,7 +358,7 @@ void Session::send_original(Exec& failed) {
   auto again = make_exec(std::move(plan), failed.execution.text);
   again->execution.arrival = failed.execution.arrival;
   again->execution.sent_ns = since(failed.execution.arrival);
-  if (failed.savepoint) roll_back_to_savepoint(failed);
+  if (failed.savepoint && !failed.execution.sqlstate.empty()) roll_back_to_savepoint(failed);
   auto unit = std::make_shared<Unit>();
   writes_.before_opaque(*unit);
   for (const auto request : failed.original_requests) {

@@ -76,6 +76,8 @@ struct Exec {
   bool reported = false;
   // A changed statement that the server refuses before any row is sent again as it came (DESIGN.md 6):
   bool fallback_armed = false, fallback_due = false;
+  std::uint64_t catalog_epoch = 0;  ///< that its rewrite was proved under
+  bool distrusted = false;          ///< DDL came in between: the answer is thrown away and the original sent
   std::string held_back;         ///< replies kept from the client until it is clear that no fallback is needed
   std::string original;          ///< bytes to send then
   std::vector<protocol::Request> original_requests;
@@ -87,8 +89,7 @@ struct Prepared {
   std::vector<std::uint32_t> parameter_types;
   std::shared_ptr<const Plan> plan;
   PlanStamp stamp;  ///< when `plan` was made
-  std::uint64_t parsed_catalog_version = 0;  ///< and parsed_search_path: what its names were resolved by, 0 = unknown
-  std::string parsed_search_path;
+  std::uint64_t parsed_epoch = 0;  ///< Hub::catalog_epoch when it was parsed: DDL since then shows
   std::uint64_t catalog_version = 0;  ///< under which the server was last seen to run it: its columns may change with DDL
   std::string unsent;  ///< the Parse message, while only the cache has answered: the server has not seen it
   bool local = false;  ///< EXPLAIN (PGSTEER): answered here
@@ -211,10 +212,12 @@ class Session : public std::enable_shared_from_this<Session> {
   std::shared_ptr<const Plan> make_plan(std::string_view text, std::span<const std::uint32_t> types, bool extended);
   /// The plan of a statement that was not looked at: as it came, may write anything.
   std::shared_ptr<const Plan> opaque_plan(sql::WhyNot why_not = sql::WhyNot::too_long) const;
+  static std::shared_ptr<const Plan> as_it_came(std::shared_ptr<const Plan> plan);
   std::shared_ptr<const Plan> refreshed_plan(Prepared& prepared);
   std::shared_ptr<Exec> make_exec(std::shared_ptr<const Plan> plan, std::string_view text);
   void track_writes(const Plan* plan, bool fresh);
   PlanStamp stamp() const;
+  bool catalog_moving() const;
   std::shared_ptr<const Plan> extended_plan(std::string_view text, std::span<const std::uint32_t> types,
                                             const PlanStamp& now);
   bool standard_strings();
@@ -245,7 +248,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void forget(const protocol::TargetMessage& target, const std::shared_ptr<Prepared>& statement);
   std::shared_ptr<Prepared> find_prepared(std::string_view name);
   std::shared_ptr<Prepared> target_statement(const protocol::TargetMessage& target);
-  void note_names(Prepared& prepared) const;
+  bool bound_as_today(const Prepared& prepared) const;
   void send_unsent(const std::shared_ptr<Prepared>& prepared);
   void forget_unnamed();                       ///< a simple query destroys the unnamed statement
   void drop_stale_unnamed(std::string_view name);
@@ -293,6 +296,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void doubt_objects();
   void report(Exec& exec);
   void meter(const Exec& exec, std::uint64_t server_ns);
+  bool proof_void(const Exec& exec) const;
   void send_original(Exec& exec);
   void roll_back_to_savepoint(const Exec& failed);
   std::uint64_t since(Clock::time_point start) const;
@@ -328,6 +332,10 @@ class Session : public std::enable_shared_from_this<Session> {
   std::map<std::string, std::shared_ptr<Prepared>, std::less<>> parsing_;   ///< Parse under way
   std::map<std::string, Portal, std::less<>> portals_;
   Held held_;
+  struct {
+    std::shared_ptr<const Plan> plan;
+    Clock::time_point arrival;
+  } begun_query_;                                ///< by query_at_once(), for on_query()
   std::shared_ptr<Exec> fallback_;               ///< failed, its original is to be sent at ReadyForQuery
   std::vector<std::string> settings_reply_;
 

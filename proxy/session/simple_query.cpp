@@ -8,6 +8,7 @@
 namespace pgsteer::proxy {
 
 using protocol::Request;
+using sql::StatementKind;
 
 namespace {
 
@@ -19,29 +20,30 @@ std::string_view query_text(std::string_view message) {
 
 }  // namespace
 
-/// False when the answer may be here, or when the session's settings must be asked for first.
+/// False when the answer may be here, or when the session's settings must be asked for first: on_query() goes on with the plan.
 bool Session::query_at_once(std::string_view message) {
   const auto arrival = Clock::now();
-  const std::string_view text = query_text(message);
-  auto plan = make_plan(text, {}, false);
+  auto plan = make_plan(query_text(message), {}, false);
+  if (!tracker_.skipping()) forget_unnamed();
   const bool settings_wanted = facts_.settings_uncertain && could_act(*plan);
   if (plan->analysis->flags.explain_pgsteer || settings_wanted || plan->decision.candidate != 0 ||
       plan->decision.cache == policies::CacheDirective::look_up) {
+    begun_query_ = {std::move(plan), arrival};
     return false;
   }
   const auto kind = plan->analysis->kind;
-  if (pooled() && (kind == sql::StatementKind::multiple || kind == sql::StatementKind::unparsed || kind == sql::StatementKind::do_block)) return false;
-  if (!server_ && !attach_at_once()) return false;
-  if (!tracker_.skipping()) forget_unnamed();
+  const bool opaque = kind == StatementKind::multiple || kind == StatementKind::unparsed || kind == StatementKind::do_block;
+  if ((pooled() && opaque) || (!server_ && !attach_at_once())) {
+    begun_query_ = {std::move(plan), arrival};
+    return false;
+  }
   run_query(std::move(plan), message, arrival, nullptr);
   return true;
 }
 
 Awaitable<void> Session::on_query(std::string_view message) {
-  const auto arrival = Clock::now();
+  auto [plan, arrival] = std::exchange(begun_query_, {});
   const std::string_view text = query_text(message);
-  if (!tracker_.skipping()) forget_unnamed();
-  auto plan = make_plan(text, {}, false);
   if (plan->analysis->flags.explain_pgsteer && !worker_.snapshot().panic) {
     co_await answer_locally(text, true);
     co_return;
@@ -104,12 +106,7 @@ void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
   exec->execution.proxy_ns = exec->execution.sent_ns;
   if (expect(Request::query, {exec, unit_, nullptr})) unit_ = nullptr;
   if (!change) {
-    if (chosen.kind != rewriter::CandidateKind::as_is) {
-      auto plain = std::make_shared<Plan>(*exec->plan);
-      plain->decision.candidate = 0;
-      plain->decision.reason = policies::ReasonCode::pipeline;
-      exec->plan = std::move(plain);
-    }
+    exec->plan = as_it_came(std::move(exec->plan));
     forward(message);
     return;
   }
@@ -141,6 +138,7 @@ void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
     changed += "\n; ROLLBACK TO SAVEPOINT " + std::string(kSavepoint) + "; RELEASE SAVEPOINT " + std::string(kSavepoint);
   }
   exec->fallback_armed = true;
+  exec->catalog_epoch = worker_.snapshot().catalog_epoch;
   exec->original = message;
   exec->original_requests = {Request::query};
   (chosen.kind == rewriter::CandidateKind::rewritten ? worker_.counters.rewritten : worker_.counters.steered).add();
@@ -149,7 +147,10 @@ void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
 
 Awaitable<void> Session::refresh_settings() {
   std::string sql = "SELECT current_user, session_user, current_setting('search_path'), "
-      "pg_catalog.pg_my_temp_schema(), extract(epoch from pg_catalog.pg_postmaster_start_time())";
+      "pg_catalog.pg_my_temp_schema(), "
+      // The first tells a restart, the second a recovery after a crash, which the postmaster outlives.
+      "pg_catalog.concat(extract(epoch from pg_catalog.pg_postmaster_start_time()), ' ', "
+      "extract(epoch from pg_catalog.pg_stat_get_bgwriter_stat_reset_time()))";
   for (const auto name : cache::key_settings()) {
     sql += ", current_setting('" + std::string(name) + "', true)";
   }

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "rewriter/lateral.hpp"
 #include "rewriter/rules/rules.hpp"
 #include "rewriter/subquery.hpp"
 #include "rewriter/types.hpp"
@@ -31,10 +32,7 @@ bool grouped_select(const Object& select) {
 const Json* grouping_column(const Source& sub, int index, const Bound& bound) {
   const auto& out = sub.query->outputs[static_cast<std::size_t>(index)];
   if (!out.source || out.source->scope != sub.query || out.source_column < 0) return nullptr;
-  const auto* targets = array_field(*sub.select, "targetList");
-  if (!targets || targets->size() != sub.query->outputs.size()) return nullptr;  // a star stands among them
-  const auto* target = as((*targets)[static_cast<std::size_t>(index)], "ResTarget");
-  const Json* value = target ? field(*target, "val") : nullptr;
+  const Json* value = target_of(sub, index);
   const auto* own = value ? bound.reference(*value) : nullptr;
   if (!own) return nullptr;
   const auto* group = array_field(*sub.select, "groupClause");
@@ -47,60 +45,21 @@ const Json* grouping_column(const Source& sub, int index, const Bound& bound) {
   return grouped ? value : nullptr;
 }
 
-bool left_of(const Source* a, const Source* b) {
-  for (const auto& source : a->scope->sources) {
-    if (source.get() == a) return true;
-    if (source.get() == b) return false;
-  }
-  return false;
-}
-
-bool join_condition(Json& conjunct, const Source& sub, Attempt& attempt) {
-  const Bound& bound = attempt.bound;
-  const auto op = operation(conjunct);
-  if (!op || op->name != "=") return false;
-  for (const auto& [mine, other] : {std::pair{op->left, op->right}, std::pair{op->right, op->left}}) {
-    const auto* own = bound.reference(*mine);
-    const auto* partner = bound.reference(*other);
-    if (!own || !partner || own->source != &sub || !partner->source || partner->source->scope != sub.scope ||
-        partner->source == &sub || !left_of(partner->source, &sub))
-      continue;
-    if (!comparable(own->output()->type, partner->output()->type)) continue;
-    const auto* key = grouping_column(sub, own->column, bound);
-    auto outer = seen_inside(*partner, *sub.query);
-    if (!key || !outer) continue;
-    attempt.fact(sub.name + " is grouped by " + own->output()->name);
-    Json condition = make_operation("=", *key, std::move(*outer));
-    (*as(*sub.item, "RangeSubselect"))["lateral"] = true;
-    add_conjunct(*sub.select, "whereClause", std::move(condition));
-    return true;
-  }
-  return false;
-}
-
-bool push_into(Source& sub, Attempt& attempt) {
-  Object& outer = *sub.scope->select;
-  if (auto* join = join_of(outer, sub.item)) {
-    const auto type = string_field(*join, "jointype");
-    if ((type != "JOIN_INNER" && type != "JOIN_LEFT") || field(*join, "rarg") != sub.item) return false;
-    for (auto* conjunct : conjuncts(*join, "quals"))
-      if (join_condition(*conjunct, sub, attempt)) return true;
-    if (type == "JOIN_LEFT") return false;
-  }
-  if (sub.nullable) return false;
-  // A partner in WHERE may stand anywhere to the left, but not across an outer join that could null-extend below it.
-  const auto any_outer = std::any_of(sub.scope->sources.begin(), sub.scope->sources.end(), [](const auto& s) { return s->nullable; });
-  if (any_outer) return false;
-  for (auto* conjunct : conjuncts(outer, "whereClause"))
-    if (join_condition(*conjunct, sub, attempt)) return true;
-  return false;
+bool push(Source& sub, int own_column, const Reference& partner, Attempt& attempt) {
+  const auto* key = grouping_column(sub, own_column, attempt.bound);
+  auto outer = seen_inside(partner, *sub.query);
+  if (!key || !outer) return false;
+  attempt.fact(sub.name + " is grouped by " + sub.columns[static_cast<std::size_t>(own_column)].name);
+  Json condition = make_operation("=", *key, std::move(*outer));
+  add_conjunct(*sub.select, "whereClause", std::move(condition));
+  return true;
 }
 
 bool apply(Attempt& attempt) {
   for (const auto& scope : attempt.bound.scopes())
     for (const auto& source : scope->sources)
       if (source->kind == Source::Kind::subquery && !source->lateral && grouped_select(*source->select) &&
-          !source->query->opaque_outputs && push_into(*source, attempt))
+          !source->query->opaque_outputs && push_join_equality(*source, attempt, push))
         return true;
   return false;
 }

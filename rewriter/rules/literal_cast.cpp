@@ -7,7 +7,9 @@
 #include "rewriter/types.hpp"
 
 // Pattern:  id::text = '5'     id::text IN ('5', '7')     id = 5.0     id > 5.5     id = 5::float8
+//           a.id::text = b.a_id::text
 // Result:   id = 5             id IN (5, 7)               id = 5       id > 5       id = 5
+//           a.id = b.a_id
 // Why:      an integer's text is its canonical decimal form, so it equals '5' exactly when the integer is 5. An integer
 //           equals a numeric exactly when that has no fraction; it is above 5.5 exactly when it is above 5. Below 2^53 a
 //           float8 is exact. NULL stays NULL on both sides. Without the cast an index on the column can be used.
@@ -115,6 +117,12 @@ bool text_list(Json& value, Attempt& attempt) {
 
 bool text_equality(Json& value, const Operation& op, Attempt& attempt) {
   if (op.name != "=" && op.name != "<>") return false;
+  // Both texts are canonical: the texts are equal exactly when the integers are.
+  if (auto *left = cast_to_text(*op.left, attempt.bound), *right = cast_to_text(*op.right, attempt.bound); left && right) {
+    attempt.fact(named(*integer_column(*left, attempt.bound)) + " and " + named(*integer_column(*right, attempt.bound)) + " are integers");
+    value = make_operation(op.name, Json(*left), Json(*right));
+    return true;
+  }
   for (const auto& [side, other] : {std::pair{op.left, op.right}, std::pair{op.right, op.left}}) {
     auto* column = cast_to_text(*side, attempt.bound);
     if (!column) continue;
@@ -168,6 +176,6 @@ bool apply(Attempt& attempt) {
 
 }  // namespace
 
-const Rule literal_cast{{"literal_cast", "id::text = '5', id = 5.0 -> id = 5", false, true, 1.0}, apply};
+const Rule literal_cast{{"literal_cast", "id::text = '5', id = 5.0 -> id = 5", false, true, 1.0}, apply, true};
 
 }  // namespace pgsteer::rewriter

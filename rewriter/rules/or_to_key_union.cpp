@@ -171,7 +171,9 @@ bool apply(Attempt& attempt) {
 
 }  // namespace
 
+// The planner takes the distinct keys of the union for a tenth of its rows, so it prices the look-ups that follow up to ten
+// times too low: at 0.86 of the original's cost a rewrite with 200,000 keys ran 0.3 times as fast.
 const Rule or_to_key_union{
-    {"or_to_key_union", "WHERE a.x = 1 OR b.y = 2 -> (keys) IN (.. UNION ALL ..)", false, false, 0.9}, apply};
+    {"or_to_key_union", "WHERE a.x = 1 OR b.y = 2 -> (keys) IN (.. UNION ALL ..)", false, false, 0.3}, apply};
 
 }  // namespace pgsteer::rewriter

@@ -29,5 +29,12 @@ extern const Rule self_join_on_key;
 extern const Rule distinct_join_to_exists;
 extern const Rule transitive_range;
 extern const Rule scalar_aggregates_to_filter;
+extern const Rule except_to_anti_join;
+extern const Rule limit_before_left_join;
+extern const Rule limit_into_union_all;
+extern const Rule lateral_union;
+extern const Rule lateral_window;
+extern const Rule scalar_lookup_to_join;
+extern const Rule scalar_aggregate_to_join;
 
 }  // namespace pgsteer::rewriter

@@ -59,6 +59,6 @@ bool apply(Attempt& attempt) {
 
 }  // namespace
 
-const Rule shifted_column{{"shifted_column", "smallint + 5 = 12 -> smallint = 7", false, false, 0.9}, apply};
+const Rule shifted_column{{"shifted_column", "smallint + 5 = 12 -> smallint = 7", false, false, 0.9}, apply, true};
 
 }  // namespace pgsteer::rewriter

@@ -14,13 +14,6 @@
 namespace pgsteer::rewriter {
 namespace {
 
-bool plain_arm(const Object& select) {
-  for (const auto* clause : {"groupClause", "havingClause", "limitCount", "limitOffset", "valuesLists", "withClause",
-                             "distinctClause", "sortClause", "windowClause"})
-    if (select.contains(clause)) return false;
-  return string_field(select, "op") == "SETOP_NONE" && select.contains("fromClause");
-}
-
 /// Literal that an output of an arm is always equal to.
 const Json* pinned(const Scope& arm, std::size_t index, const Bound& bound) {
   const auto* targets = array_field(*arm.select, "targetList");
@@ -52,14 +45,6 @@ bool differ(const Json& a, const Json& b, const Type& left, const Type& right) {
   return textual(left) && textual(right);
 }
 
-bool duplicate_free(const Scope& arm, const Bound& bound) {
-  if (!plain_arm(*arm.select) || has_aggregates(arm, bound) || arm.opaque_outputs) return false;
-  ColumnSet known;
-  for (const auto& out : arm.outputs)
-    if (out.source && equal_means_identical(out.type)) known.insert({out.source, out.source_column});
-  return singles_out_row(known, arm, bound);
-}
-
 bool apply(Attempt& attempt) {
   for (const auto& scope : attempt.bound.scopes()) {
     if (!scope->set_operation || string_field(*scope->select, "op") != "SETOP_UNION" || bool_field(*scope->select, "all"))
@@ -84,6 +69,6 @@ bool apply(Attempt& attempt) {
 }  // namespace
 
 const Rule union_to_union_all{
-    {"union_to_union_all", "UNION of keyed, disjoint arms -> UNION ALL", false, true, 1.0}, apply};
+    {"union_to_union_all", "UNION of keyed, disjoint arms -> UNION ALL", false, true, 1.0}, apply, true};
 
 }  // namespace pgsteer::rewriter

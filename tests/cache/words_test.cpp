@@ -200,7 +200,7 @@ TEST_CASE("words: under threads a late fill never validates and no hit is stale"
         for (int seen = acknowledged; seen < mine && !acknowledged.compare_exchange_weak(seen, mine);) {
         }
       }
-      for (auto pause = next() % 400; pause > 0 && !stop; --pause) std::this_thread::yield();
+      for (auto pause = next() % 40; pause > 0 && !stop; --pause) std::this_thread::yield();
     }
   };
   const auto reader = [&] {

@@ -125,12 +125,26 @@ def earlier(t):
     t.read("select sum(v) from t58")
     t.sql("insert into a58.t58 values (4)")
     t.read("select sum(v) from t58")
-    t.warm("select sum(v) from t58")
-    t.sql("insert into a58.t58 values (4)")
-    t.read("select sum(v) from t58")
+    for _ in range(3):  # what was prepared before stays with the table that it had then
+        t.warm("select sum(v) from t58", paths=("simple", "extended"))
+        t.read("select sum(v) from t58", paths=("prepared", "prepared", "extended"))
+        t.sql("insert into a58.t58 values (4)")
+        t.read("select sum(v) from t58")
+    t.warm("select sum(v) from t58", anew=True)
+
+
+def elsewhere(t):
+    """No Parse between the hits: the one relation of the name is the one that was parsed."""
+    for ddl in ("create table e158(v int)", "alter table e158 add c int", "alter table t158 add c int", "drop table e158"):
+        t.warm("select sum(v) from t158")
+        t.sql(ddl)
+        t.read("select sum(v) from t158")
+    t.warm("select sum(v) from t158")
+    t.log.append(len(t.on("r", wire=True).names))
 
 
 case("58 an earlier schema shadows", "create schema a58;" + table(58), earlier)
+case("58 DDL leaves a prepared statement in the cache", table(158), elsewhere)
 
 
 # --- 59-63 settings that change how values are printed
@@ -283,6 +297,7 @@ never("82 operator with a function", table(82) + "create function f82(int, int) 
 
 def locks(t):
     read = "select v from t83 where k = 1 for update"
+    t.warm("select v from t83 where k = 1")
     t.never(read, "locking_clause")
     t.sql("begin", on="r")
     t.sql(read, on="r")

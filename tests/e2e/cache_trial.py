@@ -85,7 +85,7 @@ class Trial:
         """Repeats `act` until pgsteer's count of hits moves by it; returns its last answer."""
         if not self.side.proxied:
             return act()
-        deadline = time.time() + 15
+        deadline = time.time() + 90
         while time.time() < deadline:
             before = self.side.hits()
             got = act()
@@ -99,15 +99,18 @@ class Trial:
         lines = [line[0] for line in self.sql("explain (pgsteer) " + text.replace("{d}", self.side.database), on, log=False)]
         return next((line.strip() for line in lines if line.strip().startswith("Cache")), "")
 
-    def warm(self, text, on="r", paths=PATHS, **options):
-        """Repeats the statement by every path until pgsteer answers from its cache; the answers are logged."""
+    def warm(self, text, on="r", paths=PATHS, anew=False, **options):
+        """Repeats the statement by every path until pgsteer answers from its cache; the answers are logged. `anew`: it is prepared again,
+        because since its last Parse DDL has passed and other schemas have a relation of the name, which keeps it from the cache."""
         for path in paths:
+            if path == "prepared" and anew:
+                self.on(on, wire=True, **options).forget()
             got = self.until_hit(lambda: self.once(path, text, on, **options), text)
             self.log.append((path, text, got))
 
     def never(self, text, reason, on="r", paths=PATHS, log=True, **options):
         """Never from the cache, for a reason that EXPLAIN (PGSTEER) names."""
-        deadline = time.time() + 15
+        deadline = time.time() + 90
         said = ""
         if self.side.proxied:
             while time.time() < deadline:

@@ -57,7 +57,8 @@ class Extended(Wire):
         names = self.__dict__.setdefault("names", {})
         key = (text, tuple(types))
         if key not in names:
-            names[key] = f"s{len(names)}"
+            self.number = self.__dict__.get("number", -1) + 1
+            names[key] = f"s{self.number}"
             failed = [m for m in self.parse(text, names[key], types).sync() if m[0] == "E"]
             if failed:
                 del names[key]
@@ -67,6 +68,10 @@ class Extended(Wire):
             names[key] = f"{names[key]}x"
             self.parse(text, names[key], types).sync()
         return got
+
+    def forget(self):
+        """Later uses prepare their statements anew, under other names."""
+        self.__dict__["names"] = {}
 
     def simple(self, text):
         return [plain(kind, body) for kind, body in self.query(text)]

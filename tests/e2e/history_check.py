@@ -2,14 +2,18 @@
 decides linearizability in O(n log n).
 
     history_check.py self                            the checker on recorded bad histories: it must find each fault
-    history_check.py run DIRECT PROXY SECONDS FILE   traffic; FILE holds lines of the nemesis (only for the log)
+    history_check.py run DIRECT PROXY SECONDS [FILE] traffic, then the check; a history with violations is kept in FILE
+    history_check.py again FILE                      the check on such a file
 
 A value is counted up under the row lock, so it names its version. Rolled back values are counted up again by the next writer: a
 transaction that rolls back first adds 1000000, which nobody may ever read.
 """
 import bisect
+import json
 import os
 import random
+import socket
+import struct
 import sys
 import threading
 import time
@@ -103,6 +107,23 @@ def self_test():
     return 1 if wrong else 0
 
 
+def save(path, events, final):
+    with open(path, "w") as file:
+        print(json.dumps({"final": final}), file=file)
+        for e in sorted(events, key=lambda e: e.invoked):
+            print(json.dumps([e.client, e.kind, e.key, e.value, e.invoked, e.returned]), file=file)
+
+
+def check_again(path):
+    with open(path) as file:
+        final = {int(key): value for key, value in json.loads(file.readline())["final"].items()}
+        faults = check([Event(*json.loads(line)) for line in file], final)
+    for fault, event in faults:
+        print("FAILED ", fault, event)
+    print(f"{len(faults)} violations")
+    return 1 if faults else 0
+
+
 class Run:
     def __init__(self, direct, proxy, seconds):
         self.direct, self.proxy, self.until = direct, proxy, time.monotonic() + seconds
@@ -116,7 +137,7 @@ class Run:
         with self.lock:
             self.events.append(Event(*event))
 
-    def client(self, name, work):
+    def client(self, name, work, port):
         """Reconnects after every fault; `work` does one operation."""
         from extended import Extended
         chance, number, wire = random.Random(name), 0, None
@@ -124,7 +145,7 @@ class Run:
             try:
                 if wire is None:
                     number += 1
-                    wire = Extended(self.proxy, timeout=20).login()
+                    wire = Extended(port, timeout=20).login()
                 if work(wire, f"{name}.{number}", chance) is False:
                     wire.close()
                     wire = None
@@ -153,9 +174,14 @@ class Run:
             if how < 0.45:
                 wire.simple("begin")
                 value = self.value(wire.simple(update))
-                if how < 0.28:  # COMMIT sent, its answer never read
+                if how < 0.28:  # COMMIT sent, its answer never read; some take a while to commit, some leave with a reset
+                    if how < 0.265:
+                        wire.simple("insert into slow values (1)")
                     wire.message(b"Q", b"commit\0")
                     self.note("left at COMMIT")
+                    if chance.random() < 0.5:
+                        time.sleep(0.002)
+                        wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     return False
                 acknowledged = any(m == ("C", b"COMMIT\0") for m in wire.simple("commit"))
             else:
@@ -175,10 +201,17 @@ class Run:
         key, how = chance.randrange(KEYS), chance.random()
         read = f"select sum(v) from r where k = {key}"
         start = time.monotonic()
-        got = wire.simple(read) if how < 0.4 else wire.run(read) if how < 0.7 else wire.prepared(read)
+        if how < 0.05:  # every statement of a READ COMMITTED block sees the latest
+            wire.simple("begin")
+            start = time.monotonic()
+            got = wire.simple(read)
+        else:
+            got = wire.simple(read) if how < 0.4 else wire.run(read) if how < 0.7 else wire.prepared(read)
         value = self.value(got)
         if value is not None:
             self.add(name, "r", key, value, start, time.monotonic())
+            if how < 0.05:
+                wire.simple("rollback")
         else:
             self.note(f"read refused: {[m for m in got if m[0] == 'E']}")
             return False
@@ -188,7 +221,7 @@ class Run:
         rows = [m[1] for m in messages if m[0] == "D"]
         return int(rows[0][0]) if len(rows) == 1 else None
 
-    def run(self, writers=3, readers=6):
+    def run(self, keep=None, writers=3, readers=6):
         import psycopg2
         console = psycopg2.connect(host="127.0.0.1", port=self.proxy, user="postgres", dbname="pgsteer")
         console.autocommit = True
@@ -197,8 +230,10 @@ class Run:
             with console.cursor() as cursor:
                 cursor.execute("SHOW CACHE")
                 return int(dict(cursor.fetchall())["hits"])
-        threads = [threading.Thread(target=self.client, args=(f"w{n}", self.writer)) for n in range(writers)]
-        threads += [threading.Thread(target=self.client, args=(f"r{n}", self.reader)) for n in range(readers)]
+        threads = [threading.Thread(target=self.client, args=(f"w{n}", self.writer, self.proxy)) for n in range(writers)]
+        threads += [threading.Thread(target=self.client, args=(f"r{n}", self.reader, self.proxy)) for n in range(readers)]
+        # What one reader has seen past the proxy no later reader may go behind.
+        threads += [threading.Thread(target=self.client, args=("d0", self.reader, self.direct))]
         before = hits()
         for thread in threads:
             thread.start()
@@ -225,6 +260,9 @@ class Run:
         for fault, event in faults[:20]:
             print("FAILED ", fault, event, "final", final.get(event.key))
         print(f"{len(faults)} violations")
+        if faults and keep:
+            save(keep, self.events, final)
+            print(f"the history is in {keep}")
         asleep = middle - before < 20 or hits() - middle < 20 or count["w"] < 50
         if asleep:
             print("FAILED  the cache hardly acted: this history proves nothing")
@@ -234,4 +272,6 @@ class Run:
 if __name__ == "__main__":
     if sys.argv[1] == "self":
         sys.exit(self_test())
-    sys.exit(Run(int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])).run())
+    if sys.argv[1] == "again":
+        sys.exit(check_again(sys.argv[2]))
+    sys.exit(Run(int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])).run(*sys.argv[5:6]))

@@ -8,7 +8,10 @@
 set -u -o pipefail
 export LC_ALL=C PGCONNECT_TIMEOUT=20 PGUSER=postgres PGHOST=127.0.0.1 PGDATABASE=postgres PSQLRC=/dev/null PAGER=cat
 # Debian's own interpreter has Debian's packages (psycopg2); another python3 may come first on the PATH.
-[ -x /usr/bin/python3 ] && python3() { /usr/bin/python3 "$@"; } && export -f python3
+# Programs that start others (timeout) do not see the function: they are given $PYTHON.
+PYTHON=$([ -x /usr/bin/python3 ] && echo /usr/bin/python3 || echo python3)
+python3() { command "$PYTHON" "$@"; }
+export PYTHON && export -f python3
 unset PGPORT PGPASSWORD PGSERVICE PGOPTIONS 2>/dev/null || true
 E2E=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 BIN=${PGBIN:-/usr/lib/postgresql/15/bin}

@@ -36,4 +36,4 @@ fi
 while read -r what; do check "Dockerfile: $what is there" test -e "$E2E/../../$what"; done < <(sed -n 's/^COPY \([^-. ][^ ]*\) .*/\1/p' "$E2E/../../conf/docker/Dockerfile")
 settings=$(sed -n 's/^ *\(PGSTEER_[A-Z_]*\): \(.*\)/\1=\2/p' "$E2E/../../conf/docker/compose.yaml")
 check 'compose.yaml: its settings are known' env $settings "$PGSTEER" check --set http.port=0
-finish 20
+finish 16

@@ -26,7 +26,7 @@ for script in ./bench/demo ./tests/run; do line "$script" && check "$script --he
 
 # --- point an application at it
 line 'build/release/pgsteer --upstream postgresql://db.example:5432' &&
-  eval "$(here 'build/release/pgsteer --upstream postgresql://db.example:5432') --listen 127.0.0.1:$PROXY_PORT --set http.port=$HTTP_PORT --state-dir $WORK/state --policies $WORK/conf/policies \
+  eval "exec $(here 'build/release/pgsteer --upstream postgresql://db.example:5432') --listen 127.0.0.1:$PROXY_PORT --set http.port=$HTTP_PORT --state-dir $WORK/state --policies $WORK/conf/policies \
     --set upstream.probe_url=postgresql://postgres@127.0.0.1:$DIRECT_PORT/shop" >>"$WORK/pgsteer.log" 2>&1 &
 PGSTEER_PID=$!
 wait_port "$PROXY_PORT" pgsteer

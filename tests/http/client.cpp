@@ -130,7 +130,8 @@ Exposition read_exposition(const std::string& text) {
     if (!e.samples.emplace(name + labels, std::strtod(m[3].str().c_str(), nullptr)).second) fault("sample twice", line);
     const double value = e.samples[name + labels];
     char* end = nullptr;
-    std::strtod(m[3].str().c_str(), &end);
+    const std::string number = m[3];
+    std::strtod(number.c_str(), &end);
     if (*end != '\0') fault("no number", line);
     std::string rest = labels.empty() ? "" : labels.substr(1, labels.size() - 2), le, others;
     std::set<std::string> names;

@@ -163,6 +163,8 @@ TEST_CASE("when a rewrite acts, and why not (no arm at hand)") {
        },
        0, ReasonCode::gain_too_small},
       {"gate says no", [](Case& c) { c.knowledge.rewrites[0].approved = false; }, 0, ReasonCode::gain_too_small},
+      {"too short for the planner's word", [](Case& c) { c.estimates[0].ms = 0.4; }, 0, ReasonCode::below_floor},
+      {"short, but measured", [](Case& c) { c.estimates[0].ms = 0.4; c.evidence().label = c.rewrite_label(); }, 1, ReasonCode::rewrite_measured},
       {"approved but other columns", [](Case& c) { c.knowledge.rewrites[0].columns_equal = false; }, 0,
        ReasonCode::regression_seen},
       {"pinned but other columns",

@@ -90,7 +90,7 @@ void add_functions(sql::Catalog& catalog) {
   };
   for (const auto* name : {"count", "sum", "min", "max", "avg", "bool_and", "bool_or", "array_agg", "string_agg"})
     add(name, 'i', true);
-  for (const auto* name : {"lower", "upper", "length", "abs", "coalesce", "row_number", "substr", "round"}) add(name, 'i');
+  for (const auto* name : {"lower", "upper", "length", "abs", "coalesce", "row_number", "rank", "dense_rank", "substr", "round"}) add(name, 'i');
   for (const auto* name : {"date_trunc", "now", "to_char", "extract", "date_part", "timezone"}) add(name, 's');
   for (const auto* name : {"random", "nextval", "set_config"}) add(name, 'v');
   add("generate_series", 'i', false, true);
@@ -170,7 +170,7 @@ class Values {
 
 std::string random_rows(std::uint64_t seed) {
   Values v(seed);
-  std::string sql = "TRUNCATE customers, orders, items, products, empty_table, bare, parts, animals, dogs, late, weak;\n";
+  std::string sql = "TRUNCATE customers, orders, items, products, empty_table, bare, parts, animals, dogs, late, weak CASCADE;\n";
   const auto insert = [&](const std::string& table, const std::vector<std::string>& values) {
     sql += "INSERT INTO " + table + " VALUES (";
     for (std::size_t i = 0; i < values.size(); ++i) sql += (i ? ", " : "") + values[i];

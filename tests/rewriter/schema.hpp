@@ -20,4 +20,8 @@ sql::Catalog load_catalog(const std::string& url);
 /// INSERTs of a few random rows per table: NULLs, duplicates, empty tables, odd values. Same seed, same rows.
 std::string random_rows(std::uint64_t seed);
 
+/// Further tables for the differential test alone: odd types and collations, and keys that are none.
+std::string odd_ddl();
+std::string odd_rows(std::uint64_t seed);
+
 }  // namespace pgsteer::test

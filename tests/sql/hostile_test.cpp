@@ -118,7 +118,7 @@ TEST_CASE("hostile: deep nesting of each kind is refused at the limit and safe b
 }
 
 TEST_CASE("hostile: nestings within the limits run on an eighth of the usual stack") {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   const std::size_t stack = 8 << 20;  // its frames are several times larger
 #else
   const std::size_t stack = 1 << 20;
@@ -178,7 +178,7 @@ TEST_CASE("hostile: size, comments and NUL are refused by name") {
 
 TEST_CASE("hostile: bounded time") {
   // Whatever comes, less than this; the texts are at the limits or far beyond.
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   const double most = 2000;
 #else
   const double most = 200;

@@ -1,0 +1,30 @@
+#!/bin/bash
+# A crash that no client of pgsteer was there to see: what was committed asynchronously may be lost, so nothing of before may be served.
+. "$(dirname "$0")/lib.sh"
+[ -n "$DIRECT" ] && { echo "cache_crash.sh: nothing to check without the proxy"; exit 0; }
+start_postgres
+direct psql -X -q -c 'create table t(v int)' -c 'insert into t values (1)' -c "create role plain login" -c 'grant select on t to plain' || exit 1
+mkdir "$WORK/policies"
+printf '[default]\nmode = "auto"\ncache = { mode = "strict", min_cost = "0us" }\n' >"$WORK/policies/cache.toml"
+E2E_MODE=auto start_pgsteer --policies "$WORK/policies" --set upstream.probe_url="postgresql://postgres@127.0.0.1:$DIRECT_PORT/postgres" --set learning.explore=false
+
+read_once() { PGUSER=$1 PGPORT=$PROXY_PORT psql -X -A -t -c 'select v from t'; }
+hits() { console 'show cache' | sed -n 's/^hits|//p'; }
+hit() { # user: whether one read by a fresh session is answered from the cache
+  local before
+  before=$(hits)
+  [ "$(read_once "$1")" = 1 ] && [ "$(hits)" -gt "$before" ]
+}
+for user in postgres plain; do
+  for _ in $(seq 300); do hit $user && break; sleep 0.05; done
+  check "$user is answered from the cache" hit $user
+done
+started=$(direct psql -X -A -t -c 'select pg_postmaster_start_time()')
+as_server bash -c "kill -9 $(direct psql -X -A -t -c "select pid from pg_stat_activity where backend_type = 'checkpointer'")"
+sleep 0.3
+for _ in $(seq 200); do direct psql -X -q -c 'select 1' >/dev/null 2>&1 && break; sleep 0.1; done
+equal 'the postmaster outlived the crash' "$started" "$(direct psql -X -A -t -c 'select pg_postmaster_start_time()')"
+if hit postgres; then fail 'the first read after the crash goes to the server'; else pass 'the first read after the crash goes to the server'; fi
+for _ in $(seq 300); do hit plain && break; sleep 0.05; done
+check 'then the cache fills again' hit plain
+finish 5

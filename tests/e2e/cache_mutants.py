@@ -1,0 +1,79 @@
+"""Programs with one step of the cache protocol taken out, for the history checker to find: the product holds no switch for it.
+
+    cache_mutants.py list                     names and what is missing
+    cache_mutants.py build BUILD NAME OUTPUT  from a finished build directory; one file is compiled again and linked in front
+"""
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+MARK = "for (const sql::Oid oid : oids) table.word(oid, impl_->entropy).fetch_add(1);"
+DONE = "const std::uint64_t change = certainly_rolled_back ? 0 - 1ull : epoch_one - 1;"
+SAME = "(dependency.second & in_flight_mask) == 0 && word->load() == dependency.second;"
+
+# name: (what is missing, file, ((text that must stand there once, what comes instead), ...))
+MUTANTS = {
+    "no_mark": ("writes are not marked before they are sent", "cache/words.cpp",
+                ((MARK, "for (const sql::Oid oid : oids) table.word(oid, impl_->entropy);"), (DONE, "const std::uint64_t change = certainly_rolled_back ? 0 : epoch_one;"))),
+    "no_bump": ("a finished write leaves the epoch", "cache/words.cpp", ((DONE, "const std::uint64_t change = 0 - 1ull; (void)certainly_rolled_back;"),)),
+    "bump_first": ("the epoch moves before the write and not after it", "cache/words.cpp",
+                   ((MARK, MARK.replace("(1)", "(epoch_one)")), (DONE, "const std::uint64_t change = 0; (void)certainly_rolled_back;"))),
+    "hit_ignores_marks": ("answers from the cache while a write is under way", "cache/words.cpp", ((SAME, "(word->load() >> 20) == (dependency.second >> 20);"),)),
+    "hit_ignores_epochs": ("answers from the cache whatever the epoch, when no write is under way", "cache/words.cpp", ((SAME, "(word->load() & in_flight_mask) == 0;"),)),
+    "unknown_is_rollback": ("a write whose outcome nobody heard counts as rolled back", "cache/words.cpp", (("Words::Mark::~Mark() { done(false); }", "Words::Mark::~Mark() { done(true); }"),)),
+    "tag_after": ("the words are read when the answer is there and not before it was asked for", "proxy/session/caching.cpp",
+                  (("  auto entry = fill.entry;\n", "  auto entry = fill.entry;\n  if (auto now = worker_.hub.words.read(facts_.database, exec.plan->knowledge->cache.relations)) entry->tag = *now;\n"),)),
+    "commit_unmarked": ("COMMIT is sent without a mark of what its transaction wrote", "proxy/session/write_tracker.cpp",
+                        (("if (certainly_in_block && !may_commit(analysis.kind)) return;", "if (certainly_in_block) return;"),)),
+    "left_unwaited": ("the mark ends when the client leaves, before the server has", "proxy/session/session.cpp", (("  if (!marked()) return finish();\n", "  return finish();\n"),)),
+    "panic_unvoided": ("work that was passed on unseen leaves the epochs", "proxy/session/server_messages.cpp",
+                       (("      unmarked_ = false;\n      worker_.hub.words.flush();\n", "      unmarked_ = false;\n"),)),
+}
+
+
+def command(build, file):
+    """The compiler's call for a file of the program, in pieces."""
+    with open(os.path.join(build, "compile_commands.json")) as commands:
+        for entry in json.load(commands):
+            if entry["file"] == os.path.join(ROOT, file):
+                return shlex.split(entry["command"])
+    raise SystemExit(f"{file} is not in {build}/compile_commands.json")
+
+
+def link(build):
+    lines = subprocess.run(["ninja", "-t", "commands", "pgsteer"], cwd=build, check=True, capture_output=True, text=True).stdout.splitlines()
+    return lines[-1].removeprefix(": && ").removesuffix(" && :")
+
+
+def make(build, name, output):
+    _, file, changes = MUTANTS[name]
+    with open(os.path.join(ROOT, file)) as source:
+        text = source.read()
+    for old, new in changes:
+        if text.count(old) != 1:
+            raise SystemExit(f"{name}: {file} has {text.count(old)} times: {old}")
+        text = text.replace(old, new)
+    with tempfile.TemporaryDirectory() as scratch:
+        changed, compiled = os.path.join(scratch, os.path.basename(file)), os.path.join(scratch, "mutant.o")
+        with open(changed, "w") as target:
+            target.write(text)
+        call = command(build, file)
+        call[call.index("-o") + 1], call[-1] = compiled, changed
+        subprocess.run([piece for piece in call if piece != "-Werror"], cwd=build, check=True)
+        # An object named before the libraries is taken instead of theirs.
+        linking = shlex.split(link(build))
+        linking[linking.index("-o") + 1] = os.path.abspath(output)
+        linking.insert(linking.index("-o"), compiled)
+        subprocess.run(linking, cwd=build, check=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "list":
+        for name, (what, _, _) in MUTANTS.items():
+            print(f"{name}\t{what}")
+    else:
+        make(os.path.abspath(sys.argv[2]), sys.argv[3], sys.argv[4])
