@@ -92,7 +92,7 @@ struct Config {
 
   struct Auth {
     std::string mode = "relay";            ///< relay: the client proves itself to the server; terminate: to us
-    std::string method = "scram-sha-256";  ///< of terminate: scram-sha-256, md5, password, trust
+    std::string method = "scram-sha-256";  ///< of terminate: scram-sha-256, md5, password, cert, trust
     std::string file;                      ///< users and their secrets
   } auth;
   struct Pool {
@@ -113,7 +113,13 @@ struct Config {
     std::chrono::milliseconds query_timeout{0};
     int max_prepared_statements = 1000;    ///< per server connection
   } pool;
+  struct Tls {
+    std::string mode = "disable";          ///< disable, allow, require, verify-ca, verify-full: of clients
+    std::string certificate_file, key_file;
+    std::string client_ca_file;            ///< who signs clients' certificates; "" = none are asked for
+  } tls;
   std::shared_ptr<const class AuthFile> users;  ///< what auth.file holds; null without one
+  std::shared_ptr<const class TlsContexts> tls_contexts;  ///< what the files of [tls] and of upstream.url hold
 };
 
 /// Host, port, and user/password when given, of a postgresql:// URL or of "host=/run/postgresql port=5432" words.
@@ -121,7 +127,9 @@ struct Endpoint {
   std::string host = "127.0.0.1";  ///< a leading '/' means a unix socket directory
   std::uint16_t port = 5432;
   std::string user, password, database;
+  std::string sslmode = "disable", sslrootcert, sslcert, sslkey;  ///< as libpq's; prefer, require, verify-ca, verify-full
   bool unix_socket() const { return !host.empty() && host[0] == '/'; }
+  bool wants_tls() const { return sslmode != "disable" && !unix_socket(); }
 };
 std::optional<Endpoint> parse_endpoint(const std::string& url, std::string* error);
 

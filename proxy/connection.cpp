@@ -1,5 +1,6 @@
 // One accepted connection up to the point where it is a session, a console, or over.
 #include <fmt/format.h>
+#include <sys/socket.h>
 #include <spdlog/spdlog.h>
 
 #include <boost/asio/as_tuple.hpp>
@@ -10,7 +11,6 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
 #include <optional>
 
 #include "protocol/startup.hpp"
@@ -18,6 +18,7 @@
 #include "proxy/auth/client_login.hpp"
 #include "proxy/listener.hpp"
 #include "proxy/session/session.hpp"
+#include "proxy/tls/tls.hpp"
 #include "proxy/upstream.hpp"
 
 namespace pgsteer::proxy {
@@ -28,6 +29,9 @@ constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
 namespace {
 
+/// Address of a client on the unix socket: nobody can listen there.
+constexpr std::string_view kLocalAddress = "unix";
+
 asio::awaitable<void> send_fatal(Stream& client, std::string sqlstate, std::string message, std::string hint = {}) {
   std::string bytes;
   protocol::append_error(bytes, {.severity = "FATAL", .sqlstate = std::move(sqlstate), .message = std::move(message),
@@ -35,9 +39,32 @@ asio::awaitable<void> send_fatal(Stream& client, std::string sqlstate, std::stri
   co_await client.write_all(std::move(bytes));
 }
 
-/// Reads the first packet that is a startup or cancel request. Encryption requests are answered with N: what follows is
-/// read only after that, so bytes sent ahead of the answer are never taken for encrypted ones.
-asio::awaitable<std::optional<std::pair<protocol::Startup, std::string>>> read_first_packet(Stream& client) {
+/// As the server of a TLS connection. Nothing was read beyond what asked for it: what was sent ahead of the handshake is taken for a
+/// part of it and ends the connection (the injection of CVE-2021-3935 and CVE-2021-23222).
+asio::awaitable<bool> handshake(Worker& worker, Stream& client, bool direct, const std::string& address) {
+  const auto contexts = worker.snapshot().config->tls_contexts;
+  ssl_st* const ssl = contexts ? contexts->for_client() : nullptr;
+  if (!ssl) co_return false;
+  const auto ec = co_await client.handshake(ssl, true);
+  if (!ec && (!direct || negotiated_postgresql(ssl))) co_return true;
+  spdlog::info("event=tls_refused address={} reason=\"{}\"", address, ec ? tls_failure(ssl) : "direct TLS without ALPN postgresql");
+  co_return false;
+}
+
+/// Whether the client begins with a TLS handshake at once (libpq's sslnegotiation=direct).
+asio::awaitable<bool> begins_with_tls(Stream& client) {
+  constexpr char kHandshakeRecord = 0x16;
+  char first = 0;
+  // The caller holds the deadline.
+  if (const auto [ec] = co_await client.async_wait(Socket::wait_read, as_result); ec) co_return false;
+  co_return ::recv(client.socket().native_handle(), &first, 1, MSG_PEEK | MSG_DONTWAIT) == 1 && first == kHandshakeRecord;
+}
+
+/// Reads the first packet that is a startup or cancel request; encryption requests before it are answered.
+asio::awaitable<std::optional<std::pair<protocol::Startup, std::string>>> read_first_packet(Worker& worker, Stream& client,
+                                                                                             const std::string& address) {
+  const bool tls = worker.snapshot().config->tls.mode != "disable" && address != kLocalAddress;
+  if (tls && co_await begins_with_tls(client) && !co_await handshake(worker, client, true, address)) co_return std::nullopt;
   for (int requests = 0; requests < 3; ++requests) {
     std::string packet(4, '\0');
     if (co_await client.read_exactly(packet.data(), 4)) co_return std::nullopt;
@@ -52,7 +79,13 @@ asio::awaitable<std::optional<std::pair<protocol::Startup, std::string>>> read_f
     switch (startup.kind) {
       case protocol::FirstPacket::ssl_request:
       case protocol::FirstPacket::gssenc_request: {
-        if (co_await client.write_all("N")) co_return std::nullopt;
+        if (client.encrypted()) {
+          co_await send_fatal(client, "0A000", "unsupported frontend protocol: encryption was requested on an encrypted connection");
+          co_return std::nullopt;
+        }
+        const bool accepted = tls && startup.kind == protocol::FirstPacket::ssl_request;
+        if (co_await client.write_all(accepted ? "S" : "N")) co_return std::nullopt;
+        if (accepted && !co_await handshake(worker, client, false, address)) co_return std::nullopt;
         continue;
       }
       case protocol::FirstPacket::startup:
@@ -70,12 +103,11 @@ asio::awaitable<std::optional<std::pair<protocol::Startup, std::string>>> read_f
 asio::awaitable<void> forward_cancel(Worker& worker, std::string packet) {
   std::string error;
   auto server = co_await connect_with_deadline(worker, &error);
-  if (!server) co_return;
-  co_await asio::async_write(*server, asio::buffer(packet), as_result);
+  if (!server || co_await server->write_all(std::move(packet))) co_return;
   // The server answers by closing; until then the client must not take the request for done.
   char byte;
   asio::steady_timer deadline(worker.loop, worker.snapshot().config->upstream.connect_timeout);
-  co_await (server->async_read_some(asio::buffer(&byte, 1), as_result) || deadline.async_wait(as_result));
+  co_await (server->read_exactly(&byte, 1) || deadline.async_wait(as_result));
 }
 
 /// The request's key is one of ours. The connection stays open until the cancellation has reached the server, as a server's would.
@@ -120,6 +152,16 @@ asio::awaitable<std::optional<Lending>> admit(Worker& worker, Stream& client, co
   co_return lending;
 }
 
+/// What [tls] demands of a client that wants a session; "" when it is met.
+std::string tls_missing(const Config& config, Stream& client, const std::string& user, const std::string& address) {
+  const std::string& mode = config.tls.mode;
+  if (address == kLocalAddress || mode == "disable" || mode == "allow") return {};
+  if (!client.encrypted()) return "TLS is required";
+  if (mode == "verify-full" && peer_common_name(client.ssl()) != user)
+    return fmt::format("certificate authentication failed for user \"{}\"", user);
+  return {};
+}
+
 }  // namespace
 
 asio::awaitable<void> serve_connection(Worker& worker, Socket socket, std::string client_address) {
@@ -128,13 +170,18 @@ asio::awaitable<void> serve_connection(Worker& worker, Socket socket, std::strin
   socket.non_blocking(true, ignored);
   Stream client(std::move(socket));
   asio::steady_timer deadline(worker.loop, config->limits.login_timeout);
-  auto outcome = co_await (read_first_packet(client) || deadline.async_wait(as_result));
+  auto outcome = co_await (read_first_packet(worker, client, client_address) || deadline.async_wait(as_result));
   if (outcome.index() == 1 || !std::get<0>(outcome)) co_return;
   auto [startup, packet] = std::move(*std::get<0>(outcome));
   const bool terminate = config->auth.mode == "terminate";
   if (startup.kind == protocol::FirstPacket::cancel_request) {
     if (terminate) co_await cancel_here(worker, std::move(packet));
     else co_await forward_cancel(worker, std::move(packet));
+    co_return;
+  }
+  if (const auto missing = tls_missing(*config, client, startup.user, client_address); !missing.empty()) {
+    spdlog::info("event=login_refused user={} address={} reason=\"{}\"", startup.user, client_address, missing);
+    co_await send_fatal(client, "28000", missing, fmt::format("tls.mode is {}.", config->tls.mode));
     co_return;
   }
   if (startup.database == config->console.database || startup.database == "pgbouncer") {
@@ -163,7 +210,7 @@ asio::awaitable<void> serve_connection(Worker& worker, Socket socket, std::strin
       co_await send_fatal(client, "08006", error);
       co_return;
     }
-    server = std::make_unique<ServerConnection>(worker, Stream(std::move(*upstream)));
+    server = std::make_unique<ServerConnection>(worker, std::move(*upstream));
   }
   auto session = std::make_shared<Session>(worker, std::move(client), std::move(server), std::move(lending), std::move(startup),
                                            std::move(packet), std::move(client_address));

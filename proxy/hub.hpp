@@ -23,6 +23,7 @@ struct ClientInfo {
   std::int64_t connected_unix_us = 0, request_unix_us = 0;
   int server_pid = 0;
   bool is_console = false;
+  std::string tls;                                          ///< version and cipher; "" = plain
   std::shared_ptr<std::atomic<const char*>> live_state;  ///< set by the session as it goes; clients() copies it to `state`
 };
 

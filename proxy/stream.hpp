@@ -54,6 +54,7 @@ class Stream {
   Awaitable<boost::system::error_code> write_all(std::string bytes);
   /// Takes the handle of a context; the socket is open and nothing of the handshake was read.
   Awaitable<boost::system::error_code> handshake(ssl_st* ssl, bool as_server);
+  static void discard(ssl_st* ssl) { Free()(ssl); }  ///< a handle that no handshake was begun with
 
  private:
   struct Free {

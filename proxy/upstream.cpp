@@ -10,6 +10,10 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "protocol/startup.hpp"
+#include "protocol/wire.hpp"
+#include "proxy/tls/tls.hpp"
+
 namespace pgsteer::proxy {
 
 namespace asio = boost::asio;
@@ -61,14 +65,56 @@ asio::awaitable<std::optional<Socket>> connect_upstream(Worker& worker, Endpoint
   co_return std::move(server);
 }
 
+enum class Encryption { done, refused, failed };
+
+/// SSLRequest and handshake. One byte is read before it, so that what a man in the middle sends ahead is taken for TLS.
+Awaitable<Encryption> encrypt(Worker& worker, Endpoint endpoint, Stream& stream, std::string* error) {
+  const auto contexts = worker.snapshot().config->tls_contexts;
+  ssl_st* const ssl = contexts ? contexts->for_server(endpoint) : nullptr;
+  if (!ssl) {
+    *error = "TLS was not set up";
+    co_return Encryption::failed;
+  }
+  std::string request;
+  protocol::append_int32(request, 8);
+  protocol::append_int32(request, protocol::kSslRequest);
+  char answer = 0;
+  const bool lost = co_await stream.write_all(std::move(request)) || co_await stream.read_exactly(&answer, 1);
+  if (lost || answer != 'S') {
+    Stream::discard(ssl);
+    *error = lost ? "server closed the connection unexpectedly" : answer == 'N' ? "server does not support SSL, but SSL was required"
+                                                                                : "received invalid response to SSL negotiation";
+    co_return !lost && answer == 'N' ? Encryption::refused : Encryption::failed;
+  }
+  if (!co_await stream.handshake(ssl, false)) co_return Encryption::done;
+  *error = "SSL error: " + tls_failure(ssl);
+  co_return Encryption::failed;
+}
+
+Awaitable<std::optional<Stream>> connect_and_encrypt(Worker& worker, Endpoint endpoint, std::string* error) {
+  auto socket = co_await connect_upstream(worker, endpoint, error);
+  if (!socket) co_return std::nullopt;
+  Stream stream(std::move(*socket));
+  if (!endpoint.wants_tls()) co_return std::move(stream);
+  const auto outcome = co_await encrypt(worker, endpoint, stream, error);
+  if (outcome == Encryption::done) co_return std::move(stream);
+  if (endpoint.sslmode == "prefer") {
+    if (outcome == Encryption::refused) co_return std::move(stream);
+    endpoint.sslmode = "disable";  // as libpq: once more without
+    co_return co_await connect_and_encrypt(worker, std::move(endpoint), error);
+  }
+  *error = fmt::format("connection to server at \"{}\", port {} failed: {}", endpoint.host, endpoint.port, *error);
+  co_return std::nullopt;
+}
+
 }  // namespace
 
-Awaitable<std::optional<Socket>> connect_with_deadline(Worker& worker, std::string* error) {
+Awaitable<std::optional<Stream>> connect_with_deadline(Worker& worker, std::string* error) {
   const auto config = worker.snapshot().config;
   const auto endpoint = parse_endpoint(config->upstream.url, error);
   if (!endpoint) co_return std::nullopt;
   asio::steady_timer deadline(worker.loop, config->upstream.connect_timeout);
-  auto outcome = co_await (connect_upstream(worker, *endpoint, error) || deadline.async_wait(as_result));
+  auto outcome = co_await (connect_and_encrypt(worker, *endpoint, error) || deadline.async_wait(as_result));
   if (outcome.index() == 1) {
     *error = fmt::format("connection to server at \"{}\", port {} failed: no answer within {} ms", endpoint->host,
                          endpoint->port, config->upstream.connect_timeout.count());

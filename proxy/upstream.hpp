@@ -7,7 +7,7 @@
 
 namespace pgsteer::proxy {
 
-/// A non-blocking socket to upstream.url within upstream.connect_timeout; nullopt with the words libpq would use.
-Awaitable<std::optional<Socket>> connect_with_deadline(Worker& worker, std::string* error);
+/// A connection to upstream.url, encrypted as its sslmode says, within upstream.connect_timeout; nullopt with the words libpq would use.
+Awaitable<std::optional<Stream>> connect_with_deadline(Worker& worker, std::string* error);
 
 }  // namespace pgsteer::proxy

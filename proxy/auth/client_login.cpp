@@ -8,6 +8,7 @@
 
 #include "protocol/wire.hpp"
 #include "proxy/auth/auth_file.hpp"
+#include "proxy/tls/tls.hpp"
 
 namespace pgsteer::proxy {
 namespace {
@@ -60,18 +61,21 @@ Awaitable<Verdict> by_scram(Stream& client, std::string user, const std::string*
   const bool doomed = !stored;
   const bool passes_through = stored && secret->starts_with("SCRAM-SHA-256$");
   if (doomed) stored = protocol::ScramSecret{kIterations, mock_salt(user), {}, {}};
-  protocol::ScramServer scram(*stored, protocol::base64(protocol::random_bytes(18)), {}, false, doomed);
   using namespace std::string_view_literals;
-  if (co_await client.write_all(request(10, "SCRAM-SHA-256\0\0"sv))) co_return Verdict::over;
+  const std::string binding = server_end_point(client.ssl(), true);
+  const auto mechanisms = binding.empty() ? "SCRAM-SHA-256\0\0"sv : "SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0"sv;
+  if (co_await client.write_all(request(10, mechanisms))) co_return Verdict::over;
   auto answer = co_await read_answer(client);
   if (!answer) co_return Verdict::over;
   protocol::Reader r(*answer);
   const auto mechanism = r.cstring();
   const auto length = r.int32();
-  if (!r.ok() || mechanism != "SCRAM-SHA-256" || length != r.rest().size()) {
+  const bool plus = mechanism == "SCRAM-SHA-256-PLUS" && !binding.empty();
+  if (!r.ok() || (mechanism != "SCRAM-SHA-256" && !plus) || length != r.rest().size()) {
     co_await send_fatal(client, "08P01", "client selected an invalid SASL authentication mechanism");
     co_return Verdict::over;
   }
+  protocol::ScramServer scram(*stored, protocol::base64(protocol::random_bytes(18)), binding, plus, doomed);
   const auto first = scram.first(r.rest());
   if (!first) {
     co_await send_fatal(client, "08P01", "malformed SCRAM message: " + scram.error());
@@ -126,6 +130,14 @@ Awaitable<bool> authenticate_client(Worker& worker, Stream& client, const protoc
   const auto config = worker.snapshot().config;
   const std::string method = config->auth.method;
   if (method == "trust") co_return true;
+  if (method == "cert") {
+    const std::string name = peer_common_name(client.ssl());
+    if (!name.empty() && name == startup.user) co_return true;
+    spdlog::info("event=login_refused user={} method=cert certificate={}", startup.user, name.empty() ? "none" : name);
+    co_await send_fatal(client, "28000", name.empty() ? "connection requires a valid client certificate"
+                                                      : fmt::format("certificate authentication failed for user \"{}\"", startup.user));
+    co_return false;
+  }
   const std::string* secret = config->users ? config->users->secret(startup.user) : nullptr;
   Verdict verdict;
   if (method == "md5") verdict = co_await by_md5(client, startup.user, secret);

@@ -14,6 +14,7 @@
 #include "protocol/startup.hpp"
 #include "protocol/wire.hpp"
 #include "proxy/auth/auth_file.hpp"
+#include "proxy/tls/tls.hpp"
 #include "proxy/upstream.hpp"
 
 namespace pgsteer::proxy {
@@ -107,14 +108,21 @@ class Login {
         return secret_.starts_with("md5") ? password_message(protocol::md5_answer(secret_, salt)) : no_secret("md5");
       }
       case 10: {
-        bool offered = false;
-        for (auto mechanism = r.cstring(); r.ok() && !mechanism.empty(); mechanism = r.cstring()) offered |= mechanism == "SCRAM-SHA-256";
-        if (!offered || (!plain_password() && !keys_)) return no_secret("SCRAM");
-        scram_.emplace(protocol::base64(protocol::random_bytes(18)));
+        bool offered = false, plus = false;
+        for (auto mechanism = r.cstring(); r.ok() && !mechanism.empty(); mechanism = r.cstring()) {
+          offered |= mechanism == "SCRAM-SHA-256";
+          plus |= mechanism == "SCRAM-SHA-256-PLUS";
+        }
+        if (!(offered || plus) || (!plain_password() && !keys_)) return no_secret("SCRAM");
+        // The proof is tied to this very TLS connection wherever both sides can: nobody in between can pass it on.
+        std::string binding = server_end_point(server_.stream.ssl(), false);
+        plus = plus && !binding.empty();
+        const char* const header = plus ? "p=tls-server-end-point,," : binding.empty() ? "n,," : "y,,";
+        scram_.emplace(protocol::base64(protocol::random_bytes(18)), header, plus ? std::move(binding) : std::string());
         verified_ = false;
         std::string out;
         const std::string first = scram_->first();
-        protocol::Message(out, 'p').cstring("SCRAM-SHA-256").int32(static_cast<std::uint32_t>(first.size())).bytes(first);
+        protocol::Message(out, 'p').cstring(plus ? "SCRAM-SHA-256-PLUS" : "SCRAM-SHA-256").int32(static_cast<std::uint32_t>(first.size())).bytes(first);
         return out;
       }
       case 11: {
@@ -186,7 +194,7 @@ Awaitable<std::unique_ptr<ServerConnection>> open_server(Worker& worker, std::sh
     refusal->message = error_message("08006", error);
     co_return nullptr;
   }
-  auto server = std::make_unique<ServerConnection>(worker, Stream(std::move(*socket)));
+  auto server = std::make_unique<ServerConnection>(worker, std::move(*socket));
   server->slot = std::move(slot);
   server->pool = pool;
   Login login(worker, *server, *pool, worker.hub.pools->keys(*pool));
@@ -210,9 +218,9 @@ Awaitable<std::unique_ptr<ServerConnection>> open_server(Worker& worker, std::sh
 
 Awaitable<void> cancel_server(Worker& worker, std::uint32_t pid, std::uint32_t key) {
   std::string error, packet;
-  auto socket = co_await connect_with_deadline(worker, &error);
-  if (!socket) co_return;
-  Stream stream(std::move(*socket));
+  auto connected = co_await connect_with_deadline(worker, &error);
+  if (!connected) co_return;
+  Stream stream = std::move(*connected);
   protocol::append_int32(packet, 16);
   protocol::append_int32(packet, protocol::kCancelRequest);
   protocol::append_int32(packet, pid);

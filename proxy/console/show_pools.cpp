@@ -75,7 +75,7 @@ ConsoleResult show_clients(const Request& request) {
     const auto wait = waited_us(client);
     table.row("C", client.user, client.database, client.state, address.host, address.port, at.listen_address, at.listen_port,
               utc_time(client.connected_unix_us), utc_time(client.request_unix_us), wait / 1000000, wait % 1000000, 0,
-              pointer('C', client.id), client.server_pid ? pointer('S', client.id) : std::string(), client.server_pid, "",
+              pointer('C', client.id), client.server_pid ? pointer('S', client.id) : std::string(), client.server_pid, client.tls,
               client.application, client.id, client.pinned);
   }
   return table;

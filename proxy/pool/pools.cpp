@@ -7,6 +7,7 @@
 #include <boost/asio/post.hpp>
 
 #include "policies/policy.hpp"
+#include "protocol/wire.hpp"
 #include "proxy/hub.hpp"
 #include "proxy/worker.hpp"
 
@@ -37,7 +38,10 @@ void grant(std::shared_ptr<Waiter> waiter, std::shared_ptr<Slot> slot) {
 
 void close_on_its_worker(std::unique_ptr<ServerConnection> server) {
   Worker& worker = *server->worker;
-  asio::post(worker.loop, [s = std::shared_ptr<ServerConnection>(std::move(server))]() mutable { s.reset(); });
+  asio::post(worker.loop, [s = std::shared_ptr<ServerConnection>(std::move(server))]() mutable {
+    s->say_goodbye();
+    s.reset();
+  });
 }
 
 }  // namespace
@@ -55,6 +59,13 @@ PoolMode pool_mode(const Config& config, std::string_view database, std::string_
 
 void Slot::release() {
   if (pools_) std::exchange(pools_, nullptr)->slot_free(std::exchange(pool_, nullptr));
+}
+
+void ServerConnection::say_goodbye() {
+  std::string bytes;
+  protocol::append_empty(bytes, 'X');
+  boost::system::error_code ignored;
+  stream.write_some(asio::buffer(bytes), ignored);
 }
 
 bool ServerConnection::alive() {

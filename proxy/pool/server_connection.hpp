@@ -91,6 +91,7 @@ struct ServerConnection {
   std::shared_ptr<Prepared> unnamed;            ///< whose unnamed statement it holds
   Clock::time_point connected = Clock::now(), idle_since = connected;
 
+  void say_goodbye();  ///< Terminate, between two messages: its socket is closed next
   bool alive();  ///< nothing has been received that nobody asked for, its end least of all
 };
 

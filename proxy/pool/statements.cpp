@@ -38,14 +38,16 @@ StatementPtr intern_statement(std::string_view text, const std::vector<std::uint
   return made;
 }
 
-bool ServerStatements::has(const Statement& statement) {
+bool ServerStatements::has(const Statement& statement, std::uint64_t catalog_epoch) {
   const auto found = entries_.find(statement.id);
-  if (found == entries_.end()) return false;
+  if (found == entries_.end() || found->second.catalog_epoch < catalog_epoch) return false;
   found->second.used = ++uses_;
   return true;
 }
 
-void ServerStatements::sent(const StatementPtr& statement) { entries_[statement->id] = {statement, ++uses_}; }
+void ServerStatements::sent(const StatementPtr& statement, std::uint64_t catalog_epoch) {
+  entries_[statement->id] = {statement, ++uses_, catalog_epoch};
+}
 
 StatementPtr ServerStatements::evict(std::size_t most) {
   if (entries_.size() <= most) return nullptr;

@@ -24,8 +24,9 @@ StatementPtr intern_statement(std::string_view text, const std::vector<std::uint
 /// What one server connection has prepared. One thread at a time.
 class ServerStatements {
  public:
-  bool has(const Statement& statement);     ///< sent or acknowledged; counts as a use
-  void sent(const StatementPtr& statement);
+  /// Sent or acknowledged, and not before its columns may have changed since; counts as a use.
+  bool has(const Statement& statement, std::uint64_t catalog_epoch = 0);
+  void sent(const StatementPtr& statement, std::uint64_t catalog_epoch);
   void failed(const Statement& statement) { entries_.erase(statement.id); }
   void closed(const Statement& statement) { entries_.erase(statement.id); }
   void clear() { entries_.clear(); }
@@ -37,6 +38,7 @@ class ServerStatements {
   struct Entry {
     StatementPtr statement;
     std::uint64_t used = 0;
+    std::uint64_t catalog_epoch = 0;  ///< Hub::catalog_epoch when it was parsed here
   };
   std::unordered_map<std::uint64_t, Entry> entries_;
   std::uint64_t uses_ = 0;

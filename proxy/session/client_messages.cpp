@@ -54,7 +54,8 @@ Awaitable<void> Session::on_client_bytes() {
         if (!on_client_message(header->type, message)) co_await finish_client_message(header->type, message);
       }
     } else {
-      if (ready_ && lending_.pool && !server_ && !co_await attach()) co_return;
+      attaching_for_ = 0;
+      if (ready_ && !attached() && !co_await attach()) co_return;
       const std::string renamed = ready_ ? on_large_client_message(header->type, rest) : std::string();
       forward(renamed.empty() ? rest : renamed);
       client_passing_ = header->total() - rest.size();
@@ -91,6 +92,13 @@ bool needs_server(char type) { return type != 'S' && type != 'H' && type != 'X' 
 /// False when the message takes waiting: finish_client_message() then goes on with it. Most do not, and a coroutine for
 /// each was a tenth of our time.
 bool Session::on_client_message(char type, std::string_view message) {
+  if (skip_to_sync_ && type != 'X') {
+    if (type == 'S') {
+      skip_to_sync_ = false;
+      protocol::append_ready(to_client_, 'I');
+    }
+    return true;
+  }
   if (!unit_) unit_ = std::make_shared<Unit>();
   if (bytes_only()) unmarked_work();
   publish("active");
@@ -151,7 +159,8 @@ bool Session::on_message(char type, std::string_view message) {
 }
 
 Awaitable<void> Session::finish_client_message(char type, std::string_view message) {
-  if (!server_ && (type != 'Q' || held_.active()) && !(type == 'S' && held_.active())) {
+  attaching_for_ = type;
+  if (!attached() && (type != 'Q' || held_.active()) && !(type == 'S' && held_.active())) {
     if (!co_await attach() || on_message(type, message)) co_return;
   }
   if (type == 'S') co_await resolve_held(message);

@@ -217,7 +217,7 @@ std::string Session::variant(const std::string& text, const std::vector<std::uin
     protocol::append_close_statement(to_server_, statement->server_name());
     expect(Request::parse, {std::move(exec), nullptr, nullptr, statement}, true);
     protocol::append_parse(to_server_, statement->server_name(), text, types);
-    server_->statements.sent(statement);
+    server_->statements.sent(statement, worker_.hub.catalog_epoch.load());
   }
   return statement->server_name();
 }

@@ -51,7 +51,7 @@ bool surely_harmless(std::string_view name) {
 /// Built-in functions that change the session itself.
 bool touches_session(std::string_view name) {
   return name == "set_config" || (name.starts_with("pg_") && name.find("advisory") != name.npos && name.find("xact") == name.npos) ||
-         name.starts_with("dblink");
+         name.starts_with("dblink") || name.starts_with("query_to_xml") || name == "cursor_to_xml" || name == "ts_stat" || name == "ts_rewrite";
 }
 
 }  // namespace
@@ -124,9 +124,13 @@ Awaitable<bool> Session::attach() {
     if (!waiter_->served()) {
       publish("waiting");
       // No deadline here: query_wait_timeout is the pool's, and wakes us.
-      while (!waiter_->served() && !closing_) co_await event_.async_wait(as_result);
+      while (!waiter_->served() && !closing_ && !waiting_cancelled_) co_await event_.async_wait(as_result);
     }
     if (closing_) co_return false;  // finish() has withdrawn the waiter
+    if (std::exchange(waiting_cancelled_, false) && !waiter_->served()) {
+      give_up_waiting();
+      co_return false;
+    }
     const auto waiter = std::exchange(waiter_, nullptr);
     ServerRefusal refusal;
     if (waiter->timed_out) {
@@ -149,6 +153,23 @@ Awaitable<bool> Session::attach() {
     }
   }
   co_return co_await adopt();
+}
+
+void Session::give_up_waiting() {
+  worker_.hub.pools->withdraw(std::exchange(waiter_, nullptr));
+  const bool fatal_error = attaching_for_ == 0 || !greeted_;
+  protocol::append_error(to_client_, {.severity = fatal_error ? "FATAL" : "ERROR", .sqlstate = "57014",
+                                      .message = "canceling statement due to user request", .detail = {}, .hint = {}});
+  if (fatal_error) {
+    write_to_client();
+    return finish();
+  }
+  held_ = {};
+  unit_ = nullptr;
+  begun_query_ = {};
+  if (attaching_for_ == 'Q' || attaching_for_ == 'S') protocol::append_ready(to_client_, 'I');
+  else skip_to_sync_ = true;
+  publish("idle");
 }
 
 Awaitable<bool> Session::adopt() {
@@ -215,7 +236,7 @@ bool Session::lendable() const {
 
 void Session::settle() {
   if (closing_ || client_busy_) return;
-  if (leaving_ && tracker_.empty() && to_server_.empty() && writing_to_server_ == 0) return finish();
+  if (leaving_ && !client_gone_ && tracker_.empty() && to_server_.empty() && writing_to_server_ == 0) return finish();
   if (!pooled() || !lendable()) return;
   if (residue_unknown_) return ask_residue();
   constexpr const char* kUnkept = "a prepared statement above 64 kB";
@@ -284,17 +305,15 @@ void Session::note_residue(const Plan* plan) {
   switch (analysis.kind) {
     case StatementKind::set:
       for (const auto& change : analysis.settings) {
-        if (!change.local && !change.name.starts_with("pgsteer.")) return;
+        if (!change.local) return;
       }
       if (analysis.settings.empty()) return;
       break;
     case StatementKind::unparsed: case StatementKind::multiple: case StatementKind::prepare: case StatementKind::execute:
     case StatementKind::deallocate: case StatementKind::discard: case StatementKind::declare_cursor: case StatementKind::listen:
     case StatementKind::call: case StatementKind::do_block:
+    case StatementKind::ddl: case StatementKind::close_cursor:  // with pg_temp in search_path any CREATE makes a temporary object
       return;
-    case StatementKind::ddl: case StatementKind::close_cursor:
-      if (!pin_.empty() || analysis.flags.creates_temporary || analysis.tables.empty()) return;
-      break;
     case StatementKind::begin: case StatementKind::commit: case StatementKind::rollback: case StatementKind::savepoint:
     case StatementKind::show: case StatementKind::fetch: case StatementKind::lock: case StatementKind::empty:
       residue_unknown_ = false;
@@ -302,7 +321,7 @@ void Session::note_residue(const Plan* plan) {
     default:
       break;
   }
-  if (analysis.flags.creates_temporary || analysis.flags.explain_analyze) return;
+  if (analysis.flags.creates_temporary || analysis.flags.into || analysis.flags.explain_analyze) return;
   const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database);
   for (const auto& use : analysis.functions) {
     if (touches_session(use.name)) return;
@@ -317,6 +336,10 @@ void Session::note_residue(const Plan* plan) {
 }
 
 Awaitable<void> Session::cancel() {
+  if (waiter_ && !waiter_->served()) {
+    waiting_cancelled_ = true;
+    notify();
+  }
   if (!server_ || tracker_.empty()) co_return;
   // Until the server has closed the cancel connection it may still be about to send the signal.
   ++cancels_;

@@ -38,16 +38,24 @@ void Session::ensure_prepared(const std::shared_ptr<Prepared>& prepared) {
     group_open_ = true;
     return;
   }
-  if (prepared->unkept || server_->statements.has(*prepared->statement)) return;
+  // One parsed before the DDL that this client has seen would answer with the columns of old.
+  if (prepared->unkept || server_->statements.has(*prepared->statement, prepared->parsed_epoch)) return;
   if (!expect(Request::close, {}, true)) return;
   protocol::append_close_statement(to_server_, prepared->statement->server_name());  // whatever SQL has left of it
   expect(Request::parse, {nullptr, nullptr, nullptr, prepared->statement}, true);
   protocol::append_parse(to_server_, prepared->statement->server_name(), prepared->text, prepared->parameter_types);
-  server_->statements.sent(prepared->statement);
-  if (const auto old = server_->statements.evict(static_cast<std::size_t>(worker_.snapshot().config->pool.max_prepared_statements))) {
-    if (expect(Request::close, {}, true)) protocol::append_close_statement(to_server_, old->server_name());
-  }
+  statement_sent(prepared->statement);
   group_open_ = true;
+}
+
+/// The server has one more, and drops those not used for longest.
+void Session::statement_sent(const StatementPtr& statement) {
+  server_->statements.sent(statement, worker_.hub.catalog_epoch.load());
+  const auto most = static_cast<std::size_t>(worker_.snapshot().config->pool.max_prepared_statements);
+  while (const auto old = server_->statements.evict(most)) {
+    if (!expect(Request::close, {}, true)) return;
+    protocol::append_close_statement(to_server_, old->server_name());
+  }
 }
 
 /// A Parse of the client's, whose expectation follows. It is really parsed, even where the server has the text already: the tables may
@@ -82,7 +90,9 @@ void Session::forward_parse(const std::shared_ptr<Prepared>& prepared, std::stri
   }
   if (expect(Request::parse, {nullptr, nullptr, prepared, prepared->statement})) {
     parsing_[prepared->name] = prepared;
-    server_->statements.sent(prepared->statement);
+    protocol::append_parse(to_server_, prepared->statement->server_name(), prepared->text, prepared->parameter_types);
+    statement_sent(prepared->statement);
+    return;
   }
   protocol::append_parse(to_server_, prepared->statement->server_name(), prepared->text, prepared->parameter_types);
 }

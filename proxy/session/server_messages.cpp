@@ -247,6 +247,8 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
   if (result.context.purpose == Purpose::replay) replay_error_ = message;
   if (result.context.purpose == Purpose::residue) residue_.row({});  // unreadable: nobody else gets this server
   worker_.meters.error(sqlstate);
+  // Its columns have changed since it was parsed on this server, or SQL has taken statements away: taught again when needed.
+  if (pooled() && server_ && (sqlstate == "0A000" || sqlstate == "26000")) server_->statements.clear();
   for (const auto& dropped : result.dropped) {
     if (dropped.context.statement && server_) server_->statements.failed(*dropped.context.statement);
     if (dropped.kind == Request::parse && server_ && !dropped.context.statement) server_->unnamed = nullptr;

@@ -1,4 +1,6 @@
+#include "proxy/auth/server_login.hpp"
 #include "proxy/session/session.hpp"
+#include "proxy/tls/tls.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -61,6 +63,7 @@ Session::Session(Worker& worker, Stream client, std::unique_ptr<ServerConnection
   info_.application = startup_.application;
   info_.address = std::move(client_address);
   info_.connected_unix_us = unix_us();
+  info_.tls = tls_description(client_.ssl());
   info_.pinned = pooled() ? "" : "one server connection per client";
   if (lending_.pool) {
     ready_ = true;
@@ -119,10 +122,14 @@ bool Session::marked() const {
 }
 
 /// Nobody reads any more. While a marked write may still commit, the server's connection is read to its end (end of
-/// file proves that the backend is gone, so that the outcome is visible) before the mark is released.
+/// file proves that the backend is gone, so that the outcome is visible) before the mark is released. The slot of a pool is
+/// kept as long: a backend that works on for nobody is still one.
 void Session::client_lost() {
   if (closing_ || client_gone_) return;
-  if (!marked() || !server_) return finish();
+  if (!server_ || !(marked() || (lending_.pool && !returnable()))) return finish();
+  if (lending_.pool && !marked() && !tracker_.empty()) {
+    asio::co_spawn(worker_.loop, cancel_server(worker_, server_->pid, server_->key), asio::detached);
+  }
   client_gone_ = true;
   to_client_.clear();
   boost::system::error_code ignored;
@@ -138,9 +145,11 @@ void Session::finish() {
   client_.shutdown(Socket::shutdown_both, ignored);
   client_.close(ignored);
   if (waiter_) worker_.hub.pools->withdraw(waiter_);
-  if (server_ && pooled() && lendable() && !residue_unknown_ && pin_.empty()) {
+  if (returnable()) {
     server_->stream.cancel();
     worker_.hub.pools->give_back(std::move(server_));
+  } else if (server_ && lending_.pool && tracker_.empty() && to_server_.empty() && client_passing_ == 0 && !client_gone_) {
+    server_->say_goodbye();
   }
   server_.reset();
   notify();

@@ -175,13 +175,16 @@ class Session : public std::enable_shared_from_this<Session> {
   // --- pooled.cpp ---
   bool pooled() const { return lending_.mode == PoolMode::transaction; }
   Awaitable<bool> greet();               ///< the login's end, as the server would say it
-  Awaitable<bool> attach();              ///< false: no server is to be had, and the session is over
+  Awaitable<bool> attach();              ///< false: no server is to be had; the client has been told, the message is done with
   bool attach_at_once();                 ///< the same without waiting; false: it takes attach()
   bool take(std::unique_ptr<ServerConnection> server);  ///< false: it was dead
+  void give_up_waiting();                ///< cancelled by the client: an error in the place of what it asked for
   Awaitable<bool> adopt();               ///< brings the server to this session's state
   void report_parameters();
   void settle();                         ///< between two messages: hands the server back if nothing ties it to us
   bool lendable() const;                 ///< nothing is under way or half done
+  /// The server may be given to the next client as it is.
+  bool returnable() const { return pooled() && server_ && lendable() && !residue_unknown_ && pin_.empty(); }
   void ask_residue();
   void on_residue();
   void pin(const std::string& reason);
@@ -194,6 +197,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void forward_parse(const std::shared_ptr<Prepared>& prepared, std::string_view message);
   void forward_bind(const std::shared_ptr<Prepared>& prepared, std::string_view message);
   void forward_target(const std::shared_ptr<Prepared>& prepared, char type, std::string_view message);
+  void statement_sent(const StatementPtr& statement);
   void forward_held(const Held& held);
   void prepare_own_name(std::string_view name, bool simple);
   void on_statement_names(const Plan& plan, std::string_view text, bool simple);  ///< EXECUTE, DEALLOCATE of what the protocol prepared
@@ -227,6 +231,8 @@ class Session : public std::enable_shared_from_this<Session> {
   /// Nothing is under way and the server would run what it is sent: idle, or inside a transaction block that has not failed.
   bool at_rest() const { return tracker_.empty() && !tracker_.skipping() && status_ != 'E'; }
   bool in_block() const { return status_ == 'T'; }
+  /// There is a server, in this session's state: what is forwarded goes there.
+  bool attached() const { return server_ && (adopted_ || !lending_.pool); }
 
   // --- simple_query.cpp ---
   bool query_at_once(std::string_view message);
@@ -350,6 +356,8 @@ class Session : public std::enable_shared_from_this<Session> {
   bool client_busy_ = false;             ///< in the middle of the client's messages
   bool greeted_ = false;
   bool adopted_ = false;                 ///< the attached server is in this session's state
+  char attaching_for_ = 0;               ///< type of the message that needs a server; 0: one of which a part is with us already
+  bool waiting_cancelled_ = false, skip_to_sync_ = false;
   bool names_probed_ = false;            ///< the residue tells which of the client's statements are still there
   int cancels_ = 0;                      ///< cancel requests under way: until they are over nobody else gets this server
   std::uint64_t cancel_key_ = 0;

@@ -72,7 +72,7 @@ Awaitable<void> Session::on_query(std::string_view message) {
     }
     fill = std::move(found.fill);
   }
-  if (!server_ && !co_await attach()) co_return;
+  if (!attached() && !co_await attach()) co_return;
   const auto exec = run_query(std::move(plan), message, arrival, std::move(fill));
   if (exec->fallback_armed || names_probed_) {
     co_await drain_to_server();
