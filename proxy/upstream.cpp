@@ -79,7 +79,8 @@ Awaitable<Encryption> encrypt(Worker& worker, Endpoint endpoint, Stream& stream,
   protocol::append_int32(request, 8);
   protocol::append_int32(request, protocol::kSslRequest);
   char answer = 0;
-  const bool lost = co_await stream.write_all(std::move(request)) || co_await stream.read_exactly(&answer, 1);
+  boost::system::error_code lost = co_await stream.write_all(std::move(request));
+  if (!lost) lost = co_await stream.read_exactly(&answer, 1);
   if (lost || answer != 'S') {
     Stream::discard(ssl);
     *error = lost ? "server closed the connection unexpectedly" : answer == 'N' ? "server does not support SSL, but SSL was required"

@@ -176,7 +176,8 @@ Awaitable<bool> exchange(ServerConnection& server, Login& login, std::string sta
       *failure = login.failure();
       co_return false;
     }
-    if (!answer.empty() && co_await server.stream.write_all(std::move(answer))) {
+    if (answer.empty()) continue;
+    if (co_await server.stream.write_all(std::move(answer))) {
       lost();
       co_return false;
     }

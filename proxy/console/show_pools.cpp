@@ -114,6 +114,7 @@ ConsoleResult show_pools(const Request& request) {
       pool.transaction = true;
       pool.servers_idle = numbers.idle;
       pool.servers_active = numbers.open - numbers.idle;
+      pool.longest_wait_us = numbers.longest_wait_us;
     }
   }
   Table table({{"database", Type::text},  {"user", Type::text},     {"cl_active", Type::int4},        {"cl_waiting", Type::int4},

@@ -18,9 +18,9 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
-/// A connection goes to the first waiter of its own worker, which costs nothing, unless one elsewhere has been waiting twice as long and
+/// A connection goes to the first waiter of its own worker, which costs nothing, unless one elsewhere has been waiting four times as long and
 /// so much more: moving it costs two threads a wake-up each, which under load is more than a transaction.
-constexpr auto kLocality = std::chrono::milliseconds(3);
+constexpr auto kLocality = std::chrono::milliseconds(10);
 
 bool expired(const ServerConnection& server, Clock::time_point now, std::chrono::milliseconds limit, Clock::time_point since) {
   return limit.count() > 0 && now - since > limit && server.pool;
@@ -198,6 +198,11 @@ void Pools::withdraw(const std::shared_ptr<Waiter>& waiter) {
 
 void Pools::give_back(std::unique_ptr<ServerConnection> server) {
   server->idle_since = Clock::now();
+  // In a busy pool nothing is ever idle: what is too old goes here, and its slot to whoever waits.
+  const auto lifetime = server->worker->snapshot().config->pool.server_lifetime;
+  if (server->connected < not_before_.load() || expired(*server, server->idle_since, lifetime, server->connected)) {
+    return close_on_its_worker(std::move(server));
+  }
   const auto pool = server->pool;
   const Lock lock(mutex_);
   auto& waiters = pool->waiters;
@@ -208,7 +213,7 @@ void Pools::give_back(std::unique_ptr<ServerConnection> server) {
   auto next = waiters.begin();
   const auto near = std::find_if(waiters.begin(), waiters.end(), [&](const auto& w) { return &w->worker == server->worker; });
   const auto waited = [&](const auto& w) { return server->idle_since - w->since; };
-  if (near != waiters.end() && waited(*next) <= 2 * waited(*near) + kLocality) next = near;
+  if (near != waiters.end() && waited(*next) <= 4 * waited(*near) + kLocality) next = near;
   auto waiter = *next;
   waiters.erase(next);
   hand(std::move(server), std::move(waiter));
@@ -265,7 +270,7 @@ void Pools::tick() {
       ServerConnection& server = **it;
       const bool spare = pool->open > settings->pool.min_pool_size;
       const bool surplus = pool->open > settings->pool.default_pool_size + settings->pool.reserve_pool;
-      const bool close = surplus || expired(server, now, settings->pool.server_lifetime, server.connected) ||
+      const bool close = surplus || hub_.paused.load(std::memory_order_relaxed) || expired(server, now, settings->pool.server_lifetime, server.connected) ||
                          (spare && expired(server, now, settings->pool.server_idle_timeout, server.idle_since)) || (look && !server.alive());
       if (!close) {
         ++it;
@@ -277,7 +282,8 @@ void Pools::tick() {
   }
 }
 
-void Pools::close_idle() {
+void Pools::reconnect() {
+  not_before_ = Clock::now();
   std::vector<std::unique_ptr<ServerConnection>> closing;
   {
     const Lock lock(mutex_);

@@ -1,4 +1,6 @@
 #pragma once
+#include <atomic>
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <map>
@@ -77,7 +79,7 @@ class Pools {
 
   /// Every 50 ms or so, from one thread: time-outs, reserve, what is idle for too long or too old.
   void tick();
-  void close_idle();  ///< RECONNECT
+  void reconnect();   ///< whatever is open now is closed as soon as nobody holds it
   void shut_down();   ///< when the loops have ended, before they are destroyed: their sockets go first
 
   std::optional<Welcome> welcome(Pool& pool, const std::string& startup_settings);
@@ -104,6 +106,7 @@ class Pools {
 
   Hub& hub_;
   unsigned ticks_ = 0;
+  std::atomic<std::chrono::steady_clock::time_point> not_before_{};  ///< connections older than this are closed
   std::mutex mutex_;
   std::map<std::pair<std::string, std::string>, std::shared_ptr<Pool>> pools_;
 };

@@ -55,7 +55,9 @@ Awaitable<void> Session::on_client_bytes() {
       }
     } else {
       attaching_for_ = 0;
-      if (ready_ && !attached() && !co_await attach()) co_return;
+      if (ready_ && !attached()) {
+        if (!co_await attach()) co_return;
+      }
       const std::string renamed = ready_ ? on_large_client_message(header->type, rest) : std::string();
       forward(renamed.empty() ? rest : renamed);
       client_passing_ = header->total() - rest.size();
@@ -161,7 +163,8 @@ bool Session::on_message(char type, std::string_view message) {
 Awaitable<void> Session::finish_client_message(char type, std::string_view message) {
   attaching_for_ = type;
   if (!attached() && (type != 'Q' || held_.active()) && !(type == 'S' && held_.active())) {
-    if (!co_await attach() || on_message(type, message)) co_return;
+    if (!co_await attach()) co_return;
+    if (on_message(type, message)) co_return;
   }
   if (type == 'S') co_await resolve_held(message);
   else if (type == 'Q') co_await on_query(message);

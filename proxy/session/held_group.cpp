@@ -127,7 +127,9 @@ void Session::release_held() {
 Awaitable<void> Session::resolve_held(std::string_view sync) {
   const auto arrival = Clock::now();
   if (held_.execute && facts_.settings_uncertain && could_act(*held_.statement->plan) && at_rest()) {
-    if (!co_await attach()) co_return;
+    if (!attached()) {
+      if (!co_await attach()) co_return;
+    }
     co_await refresh_settings();
     if (closing_) co_return;
   }
@@ -156,7 +158,9 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
     }
     fill = std::move(found.fill);
   }
-  if (!co_await attach()) co_return;
+  if (!attached()) {
+    if (!co_await attach()) co_return;
+  }
   // Inside a block a setting could only be taken back together with the client's portal.
   const bool change = held_.execute && plan->decision.candidate != 0 &&
                       (undisturbed() || (at_rest() && plan->chosen().kind != rewriter::CandidateKind::settings));

@@ -113,7 +113,8 @@ bool Session::attach_at_once() {
 }
 
 Awaitable<bool> Session::attach() {
-  if (server_) co_return adopted_ || co_await adopt();
+  if (server_ && adopted_) co_return true;
+  if (server_) co_return co_await adopt();
   if (!lending_.pool || closing_) co_return false;
   Pools& pools = *worker_.hub.pools;
   while (!server_) {

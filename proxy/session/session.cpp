@@ -98,7 +98,9 @@ Awaitable<void> Session::run() {
   to_server_ = std::move(startup_packet_);
   if (!ready_) start_login_deadline();
   asio::co_spawn(worker_.loop, server_loop(self), asio::detached);
-  if (lending_.pool && !co_await greet()) co_return;
+  if (lending_.pool) {
+    if (!co_await greet()) co_return;
+  }
   co_await client_loop(self);
 }
 
@@ -273,7 +275,9 @@ Awaitable<void> Session::drain_to_server() {
     give_back(to_server_, tracker_.empty());
     co_return;
   }
-  if (!server_ && !co_await attach()) co_return;
+  if (!server_) {
+    if (!co_await attach()) co_return;
+  }
   ++writing_to_server_;
   while (server_ && !write_to_server()) {
     const auto [wait_error] = co_await server_->stream.async_wait(Socket::wait_write, as_result);

@@ -49,7 +49,9 @@ Awaitable<void> Session::on_query(std::string_view message) {
     co_return;
   }
   if (could_act(*plan) && facts_.settings_uncertain && at_rest()) {
-    if (!co_await attach()) co_return;
+    if (!attached()) {
+      if (!co_await attach()) co_return;
+    }
     co_await refresh_settings();
     if (closing_) co_return;
     plan = make_plan(text, {}, false);
@@ -72,7 +74,9 @@ Awaitable<void> Session::on_query(std::string_view message) {
     }
     fill = std::move(found.fill);
   }
-  if (!attached() && !co_await attach()) co_return;
+  if (!attached()) {
+    if (!co_await attach()) co_return;
+  }
   const auto exec = run_query(std::move(plan), message, arrival, std::move(fill));
   if (exec->fallback_armed || names_probed_) {
     co_await drain_to_server();
@@ -185,7 +189,9 @@ Awaitable<void> Session::answer_locally(std::string_view text, bool simple) {
   const std::string inner = outer->explained;
   auto plan = make_plan(inner, {}, !simple);
   if (could_act(*plan) && facts_.settings_uncertain && at_rest()) {
-    if (!co_await attach()) co_return;
+    if (!attached()) {
+      if (!co_await attach()) co_return;
+    }
     co_await refresh_settings();
     if (closing_) co_return;
     plan = make_plan(inner, {}, !simple);
