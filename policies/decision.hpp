@@ -29,7 +29,7 @@ struct Evidence {
   double explored_ms = 0, explored_default_ms = 0;  ///< sums over the explored instances
   double gain_mean = 0, gain_m2 = 0;                ///< of the relative gain of every comparable execution
   std::uint64_t gain_count = 0;
-  std::uint32_t served_bits = 0;                    ///< newest served execution in bit 0; 1 = a loss; 10 are looked at
+  std::vector<double> served_gains;                 ///< of the last 10 served executions, newest last
   std::vector<float> recent_ms;                     ///< newest last, at most 32
   /// Share of the default's time gained on the explored instances in sum; gain_low when none is at hand.
   double gain() const;
@@ -123,7 +123,8 @@ Decision decide(const DecideInput& input);
 Mode effective_mode(Mode policy, std::optional<Mode> console, std::optional<Mode> session, std::optional<Mode> directive);
 
 /// Updates evidence with one served or explored execution and re-judges its state by the policy's bounds:
-/// approval needs >= 3 explored instances, none above 1.1 x default, and min_gain in sum; two losses disable.
+/// approval needs >= 3 explored instances, none above 1.1 x default, and min_gain in sum. Two losses among
+/// the last ten served executions disable it when the ten gained nothing together.
 /// `default_ms` is the default's time on the same instance when explored, else the expected one.
 void learn(Evidence& evidence, double ms, double default_ms, bool explored, const SteerAction& bounds);
 

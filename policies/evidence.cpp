@@ -1,7 +1,7 @@
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include <fmt/format.h>
 
@@ -11,7 +11,7 @@ namespace pgsteer::policies {
 namespace {
 
 constexpr std::size_t window = 32;           // executions the median and p95 are taken over
-constexpr std::uint32_t served_window = 10;  // STEERING.md 7.6: demote on 2 of the last 10
+constexpr std::size_t served_window = 10;      // STEERING.md 7.6: demote on 2 of the last 10
 constexpr int losses_to_disable = 2;
 constexpr double explored_tolerance = 1.1;   // no explored instance may be slower than this multiple of the default
 constexpr std::uint64_t explored_to_approve = 3;
@@ -35,9 +35,10 @@ void add_time(Evidence& e, double ms) {
   e.p95_ms = sorted[(n * 95 + 99) / 100 - 1];  // nearest rank
 }
 
-void add_gain(Evidence& e, double ms, double default_ms) {
-  // One absurd ratio must not drown the rest: a gain is at most 1, a loss counts as at most five times the default.
-  const double gain = std::max(-4.0, 1 - ms / default_ms);
+/// Share of the default's time gained. One absurd ratio must not drown the rest: a loss counts as at most five times the default.
+double gain_of(double ms, double default_ms) { return std::max(-4.0, 1 - ms / default_ms); }
+
+void add_gain(Evidence& e, double gain) {
   ++e.gain_count;
   const double step = gain - e.gain_mean;
   e.gain_mean += step / static_cast<double>(e.gain_count);
@@ -72,13 +73,19 @@ void judge_exploration(Evidence& e, const SteerAction& bounds) {
   }
 }
 
-void judge_serving(Evidence& e, bool loss, const SteerAction& bounds) {
-  e.served_bits = ((e.served_bits << 1) | (loss ? 1u : 0u)) & ((1u << served_window) - 1);
-  e.losses = std::popcount(e.served_bits);
+/// Single executions are noisy, most of all short ones: losses disable only what did not pay for them in the same window.
+void judge_serving(Evidence& e, double gain, const SteerAction& bounds) {
+  auto& gains = e.served_gains;
+  if (gains.size() >= served_window) gains.erase(gains.begin());
+  gains.push_back(gain);
+  const double least = 1 - bounds.max_regression - 1e-9;
+  e.losses = static_cast<int>(std::count_if(gains.begin(), gains.end(), [&](double g) { return g < least; }));
   if (e.losses < losses_to_disable || e.state == Evidence::State::pinned || e.state == Evidence::State::disabled) return;
+  const double sum = std::accumulate(gains.begin(), gains.end(), 0.0);
+  if (sum > 0) return;
   e.state = Evidence::State::disabled;
-  e.why = fmt::format("{} of the last {} served executions took more than {:.2f} times the expected time", e.losses,
-                      std::min<std::uint64_t>(e.runs, served_window), bounds.max_regression);
+  e.why = fmt::format("{} of the last {} served executions took more than {:.2f} times the expected time, and together they "
+                      "gained nothing", e.losses, gains.size(), bounds.max_regression);
 }
 
 }  // namespace
@@ -116,15 +123,15 @@ void learn(Evidence& evidence, double ms, double default_ms, bool explored, cons
   // An explored instance without the default's time on the same instance proves nothing and is not counted.
   if (explored && comparable) ++evidence.explored;
   if (!comparable || original) return;
-  add_gain(evidence, ms, default_ms);
-  const double ratio = ms / default_ms;
+  const double gain = gain_of(ms, default_ms);
+  add_gain(evidence, gain);
   if (explored) {
-    evidence.worst_ratio = std::max(evidence.worst_ratio, ratio);
+    evidence.worst_ratio = std::max(evidence.worst_ratio, ms / default_ms);
     evidence.explored_ms += ms;
     evidence.explored_default_ms += default_ms;
     judge_exploration(evidence, bounds);
   } else {
-    judge_serving(evidence, ratio > bounds.max_regression, bounds);
+    judge_serving(evidence, gain, bounds);
   }
 }
 

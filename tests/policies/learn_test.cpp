@@ -30,7 +30,7 @@ Evidence after(const std::vector<Step>& steps, const SteerAction& bounds = {}) {
 }  // namespace
 
 TEST_CASE("states after a sequence of executions") {
-  const Step good{40, 100, true}, served{40, 100, false}, loss{130, 100, false};
+  const Step good{40, 100, true}, served{40, 100, false}, loss{130, 100, false}, even{100, 100, false}, awful{900, 100, false};
   const struct {
     std::string name;
     std::vector<Step> steps;
@@ -50,12 +50,14 @@ TEST_CASE("states after a sequence of executions") {
       {"an approval can be lost again", {good, good, good, {1000, 1000, true}}, State::trial},
       {"served well proves nothing about other instances", std::vector<Step>(50, served), State::trial},
       {"one loss is forgiven", {good, good, good, served, loss, served}, State::approved},
-      {"two losses disable", {good, good, good, loss, served, loss}, State::disabled},
+      {"two losses disable", {good, good, good, loss, loss}, State::disabled},
+      {"a gain that pays for two losses keeps it", {good, good, good, loss, served, served, loss}, State::approved},
+      {"two great losses are paid for by nothing", {good, good, good, served, awful, served, awful}, State::disabled},
+      {"what gains nothing pays for no loss", {good, good, good, even, even, even, loss, even, loss}, State::disabled},
       {"two losses far apart are forgiven",
-       {good, good, good, loss, served, served, served, served, served, served, served, served, served, loss},
-       State::approved},
+       {good, good, good, loss, even, even, even, even, even, even, even, even, even, loss}, State::approved},
       {"two losses within ten",
-       {good, good, good, loss, served, served, served, served, served, served, served, served, loss}, State::disabled},
+       {good, good, good, loss, even, even, even, even, even, even, even, even, loss}, State::disabled},
       {"within the allowed regression", {good, good, good, {120, 100, false}, {120, 100, false}}, State::approved},
       {"disabled stays disabled", {loss, loss, good, good, good, served, served}, State::disabled},
       {"explored without a default does not count", {{40, 0, true}, {40, -1, true}, good, good}, State::trial},
