@@ -134,8 +134,10 @@ Awaitable<bool> authenticate_client(Worker& worker, Stream& client, const protoc
     const std::string name = peer_common_name(client.ssl());
     if (!name.empty() && name == startup.user) co_return true;
     spdlog::info("event=login_refused user={} method=cert certificate={}", startup.user, name.empty() ? "none" : name);
-    co_await send_fatal(client, "28000", name.empty() ? "connection requires a valid client certificate"
-                                                      : fmt::format("certificate authentication failed for user \"{}\"", startup.user));
+    // A variable: g++ 12 destroys the temporaries of a conditional inside of co_await twice.
+    std::string why = "connection requires a valid client certificate";
+    if (!name.empty()) why = fmt::format("certificate authentication failed for user \"{}\"", startup.user);
+    co_await send_fatal(client, "28000", std::move(why));
     co_return false;
   }
   const std::string* secret = config->users ? config->users->secret(startup.user) : nullptr;

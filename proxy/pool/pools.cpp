@@ -270,7 +270,7 @@ void Pools::tick() {
       ServerConnection& server = **it;
       const bool spare = pool->open > settings->pool.min_pool_size;
       const bool surplus = pool->open > settings->pool.default_pool_size + settings->pool.reserve_pool;
-      const bool close = surplus || hub_.paused.load(std::memory_order_relaxed) || expired(server, now, settings->pool.server_lifetime, server.connected) ||
+      const bool close = surplus || server.connected < not_before_.load() || hub_.paused.load(std::memory_order_relaxed) || expired(server, now, settings->pool.server_lifetime, server.connected) ||
                          (spare && expired(server, now, settings->pool.server_idle_timeout, server.idle_since)) || (look && !server.alive());
       if (!close) {
         ++it;

@@ -86,6 +86,8 @@ struct ServerConnection {
   std::uint32_t pid = 0, key = 0;
   Parameters reported;
   StatePtr state;                               ///< what is set on it beyond its login
+  bool ran_unseen_code = false;                 ///< custom settings may be left on it, which nobody can list,
+  std::uint64_t last_client = 0;                ///< by this one
   ServerStatements statements;
   std::set<std::string> own_names;              ///< of statements that are there under a client's own name for the moment
   std::shared_ptr<Prepared> unnamed;            ///< whose unnamed statement it holds

@@ -162,13 +162,9 @@ bool Session::on_message(char type, std::string_view message) {
 
 Awaitable<void> Session::finish_client_message(char type, std::string_view message) {
   attaching_for_ = type;
-  if (!attached() && (type != 'Q' || held_.active()) && !(type == 'S' && held_.active())) {
-    if (!co_await attach()) co_return;
-    if (on_message(type, message)) co_return;
-  }
-  if (type == 'S') co_await resolve_held(message);
-  else if (type == 'Q') co_await on_query(message);
-  else co_await answer_here(type, message);
+  if (type == 'S' && held_.active()) return resolve_held(message);
+  if (type == 'Q' && !held_.active()) return on_query(message);
+  return answer_here(type, message);
 }
 
 std::string Session::on_large_client_message(char type, std::string_view beginning) {

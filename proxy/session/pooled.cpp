@@ -105,7 +105,7 @@ bool Session::attach_at_once() {
   if (!greeted_ || closing_) return false;
   auto server = worker_.hub.pools->take_near(worker_, *lending_.pool);
   if (!server || !take(std::move(server))) return false;
-  if (server_->state != state_ && !(*server_->state == *state_)) return false;  // adopt() sets it up
+  if (unclean() || (server_->state != state_ && !(*server_->state == *state_))) return false;  // adopt() sets it up
   server_->state = state_;
   adopted_ = true;
   report_parameters();
@@ -174,8 +174,17 @@ void Session::give_up_waiting() {
 }
 
 Awaitable<bool> Session::adopt() {
-  if (server_->state != state_ && !(*server_->state == *state_)) {
-    for (const auto& text : difference(*server_->state, *state_)) {
+  const bool unclean_server = unclean();
+  if (unclean_server || (server_->state != state_ && !(*server_->state == *state_))) {
+    std::vector<std::string> texts;
+    SessionState before = *server_->state;
+    if (unclean_server) {  // takes away custom settings as well
+      texts.push_back("RESET ALL");
+      before.settings.clear();
+      server_->ran_unseen_code = false;
+    }
+    for (auto& text : difference(before, *state_)) texts.push_back(std::move(text));
+    for (const auto& text : texts) {
       Context context{nullptr, std::make_shared<Unit>(), nullptr};
       context.purpose = Purpose::replay;
       expect(Request::query, std::move(context), true);
@@ -245,6 +254,7 @@ void Session::settle() {
   if (pin_.empty() && unkept) pin(kUnkept);
   else if (pin_ == kUnkept && !unkept) pin("");
   if (!pin_.empty()) return;
+  leave_server();
   server_->stream.cancel();  // the server loop's wait, when it is not the server loop that brought us here
   publish("idle");
   worker_.hub.pools->give_back(std::move(server_));
@@ -285,6 +295,7 @@ void Session::on_residue() {
       return !entry.first.empty() && std::find(residue.leftovers.begin(), residue.leftovers.end(), entry.first) == residue.leftovers.end();
     });
   }
+  if (custom_settings_) residue.pinned += (residue.pinned.empty() ? "" : ", ") + std::string("custom setting");
   state_ = now;
   if (server_) {
     server_->state = on_server;
@@ -297,27 +308,47 @@ void Session::flush_soon() {
   if (writing_to_server_ == 0) asio::co_spawn(worker_.loop, flush_to_server(shared_from_this()), asio::detached);
 }
 
+bool Session::unclean() const { return server_->ran_unseen_code && server_->last_client != info_.id; }
+
+void Session::leave_server() {
+  server_->ran_unseen_code = server_->ran_unseen_code || std::exchange(unseen_code_, false);
+  server_->last_client = info_.id;
+}
+
 void Session::note_residue(const Plan* plan) {
-  if (!pooled() || residue_unknown_) return;
-  residue_unknown_ = true;
+  if (!pooled()) return;
+  const bool unknown_before = residue_unknown_, unseen_before = unseen_code_;
+  residue_unknown_ = unseen_code_ = true;
+  judge_residue(plan);
+  residue_unknown_ = residue_unknown_ || unknown_before;
+  unseen_code_ = unseen_code_ || unseen_before;
+}
+
+/// Takes back what is not so of "leaves something behind" and "runs code that nobody has looked at".
+void Session::judge_residue(const Plan* plan) {
   if (!plan || plan->analysis->why_not != sql::WhyNot::none || worker_.snapshot().panic) return;
   const sql::Analysis& analysis = *plan->analysis;
   using sql::StatementKind;
   switch (analysis.kind) {
     case StatementKind::set:
+      unseen_code_ = false;
       for (const auto& change : analysis.settings) {
-        if (!change.local) return;
+        if (change.local) continue;
+        if (change.name.find('.') != change.name.npos && !change.name.starts_with("pgsteer.")) custom_settings_ = true;
+        return;
       }
       if (analysis.settings.empty()) return;
       break;
-    case StatementKind::unparsed: case StatementKind::multiple: case StatementKind::prepare: case StatementKind::execute:
-    case StatementKind::deallocate: case StatementKind::discard: case StatementKind::declare_cursor: case StatementKind::listen:
-    case StatementKind::call: case StatementKind::do_block:
+    case StatementKind::prepare: case StatementKind::deallocate: case StatementKind::discard: case StatementKind::listen:
     case StatementKind::ddl: case StatementKind::close_cursor:  // with pg_temp in search_path any CREATE makes a temporary object
+      unseen_code_ = false;
+      return;
+    case StatementKind::unparsed: case StatementKind::multiple: case StatementKind::execute: case StatementKind::declare_cursor:
+    case StatementKind::call: case StatementKind::do_block:
       return;
     case StatementKind::begin: case StatementKind::commit: case StatementKind::rollback: case StatementKind::savepoint:
     case StatementKind::show: case StatementKind::fetch: case StatementKind::lock: case StatementKind::empty:
-      residue_unknown_ = false;
+      residue_unknown_ = unseen_code_ = false;
       return;
     default:
       break;
@@ -325,6 +356,7 @@ void Session::note_residue(const Plan* plan) {
   if (analysis.flags.creates_temporary || analysis.flags.into || analysis.flags.explain_analyze) return;
   const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database);
   for (const auto& use : analysis.functions) {
+    custom_settings_ = custom_settings_ || use.name == "set_config";
     if (touches_session(use.name)) return;
     const auto* group = catalog ? catalog->function(use.schema, use.name) : nullptr;
     if (group ? group->any_user_defined : !surely_harmless(use.name)) return;
@@ -333,7 +365,7 @@ void Session::note_residue(const Plan* plan) {
                       analysis.kind == StatementKind::delete_ || analysis.kind == StatementKind::merge ||
                       analysis.kind == StatementKind::copy_from || analysis.flags.data_modifying_cte;
   if (writes && (!catalog || (unit_ && unit_->opaque))) return;  // a trigger may do anything
-  residue_unknown_ = false;
+  residue_unknown_ = unseen_code_ = false;
 }
 
 Awaitable<void> Session::cancel() {

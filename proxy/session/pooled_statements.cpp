@@ -2,6 +2,7 @@
 // taught what they do not know on the way. Every answer comes from a server, in its place: nothing is made up here.
 #include <algorithm>
 #include <cctype>
+#include <regex>
 
 #include "proxy/session/session.hpp"
 
@@ -23,6 +24,14 @@ bool names_statements(std::string_view text) {
     if (std::search(text.begin(), text.end(), word.begin(), word.end(), same) != text.end()) return true;
   }
   return false;
+}
+
+/// Whether a text says set_config, or SET of a name with a dot.
+bool sets_custom(std::string_view text) {
+  std::string folded(text);
+  std::transform(folded.begin(), folded.end(), folded.begin(), [](unsigned char c) { return std::tolower(c); });
+  static const std::regex set("(^|[^a-z0-9_])set(\\s+session)?\\s+[a-z0-9_\"]+\\s*\\.");
+  return folded.find("set_config") != folded.npos || std::regex_search(folded, set);
 }
 
 }  // namespace
@@ -134,6 +143,7 @@ void Session::on_statement_names(const Plan& plan, std::string_view text, bool s
     return prepare_own_name(plan.analysis->name, simple);
   }
   const bool opaque = kind == StatementKind::multiple || kind == StatementKind::unparsed || kind == StatementKind::do_block;
+  if (opaque && sets_custom(text)) custom_settings_ = true;
   if ((!opaque && kind != StatementKind::explain) || !names_statements(text)) return;
   std::vector<std::string> names;
   for (const auto& [name, prepared] : prepared_) names.push_back(name);

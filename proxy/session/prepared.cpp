@@ -116,8 +116,10 @@ bool Session::on_close(std::string_view message) {
   const auto target = protocol::read_target(message.substr(protocol::kHeaderBytes));
   const auto statement = target ? target_statement(*target) : nullptr;
   if (statement && (statement->local || (target->kind == 'S' && !statement->unsent.empty()))) return false;
-  if (target) forget(*target, statement);
-  expect(Request::close, {});
+  // A server that is skipping to Sync closes nothing. What an error on its way drops is put back by on_error().
+  const bool shared = pooled() && statement && target->kind == 'S';
+  const bool sent = expect(Request::close, {nullptr, nullptr, shared ? statement : nullptr});
+  if (target && (sent || !pooled())) forget(*target, statement);
   forward_target(target && target->kind == 'S' ? statement : nullptr, 'C', message);
   group_open_ = true;
   return true;
@@ -136,6 +138,11 @@ void Session::forget(const protocol::TargetMessage& target, const std::shared_pt
 
 /// What concerns a statement that the server has not seen: EXPLAIN (PGSTEER), or one that only the cache has answered.
 Awaitable<void> Session::answer_here(char type, std::string_view message) {
+  if (!attached()) {
+    if (!co_await attach()) co_return;
+    if (!on_message(type, message)) co_await finish_client_message(type, message);
+    co_return;
+  }
   const auto body = message.substr(protocol::kHeaderBytes);
   if (type == 'E') {
     const auto statement = portals_.find(protocol::read_execute(body)->portal)->second.statement;

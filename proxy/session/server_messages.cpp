@@ -247,12 +247,15 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
   if (result.context.purpose == Purpose::replay) replay_error_ = message;
   if (result.context.purpose == Purpose::residue) residue_.row({});  // unreadable: nobody else gets this server
   worker_.meters.error(sqlstate);
-  // Its columns have changed since it was parsed on this server, or SQL has taken statements away: taught again when needed.
-  if (pooled() && server_ && (sqlstate == "0A000" || sqlstate == "26000")) server_->statements.clear();
+  // SQL has taken statements away unseen: they are taught again when needed.
+  if (pooled() && server_ && sqlstate == "26000") server_->statements.clear();
   for (const auto& dropped : result.dropped) {
     if (dropped.context.statement && server_) server_->statements.failed(*dropped.context.statement);
     if (dropped.kind == Request::parse && server_ && !dropped.context.statement) server_->unnamed = nullptr;
-    if (const auto& prepared = dropped.context.prepared) {
+    if (const auto& prepared = dropped.context.prepared; prepared && dropped.kind == Request::close) {
+      prepared->dropped = false;
+      prepared_[prepared->name] = prepared;
+    } else if (prepared) {
       std::erase_if(parsing_, [&](const auto& entry) { return entry.second == prepared; });
       if (dropped.hidden && !pooled()) {  // what was answered from the cache is still not prepared
         prepared->unsent.clear();
@@ -418,6 +421,10 @@ void Session::apply_settings(const Plan& plan) {
   }
   if (analysis.flags.creates_temporary) facts_.has_temporary_objects = true;
   if (analysis.flags.explain_analyze) doubt_settings();
+  if (status_ == 'I' && (analysis.kind == StatementKind::discard || analysis.kind == StatementKind::set)) {
+    const auto text = lower(analysis.normalized);
+    if (text.starts_with("discard all") || text.starts_with("reset all")) custom_settings_ = false;
+  }
   switch (analysis.kind) {
     case StatementKind::discard:
     case StatementKind::deallocate:

@@ -148,6 +148,7 @@ void Session::finish() {
   client_.close(ignored);
   if (waiter_) worker_.hub.pools->withdraw(waiter_);
   if (returnable()) {
+    leave_server();
     server_->stream.cancel();
     worker_.hub.pools->give_back(std::move(server_));
   } else if (server_ && lending_.pool && tracker_.empty() && to_server_.empty() && client_passing_ == 0 && !client_gone_) {

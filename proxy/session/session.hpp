@@ -189,6 +189,9 @@ class Session : public std::enable_shared_from_this<Session> {
   void on_residue();
   void pin(const std::string& reason);
   void note_residue(const Plan* plan);   ///< whether a statement may leave something behind
+  void judge_residue(const Plan* plan);
+  bool unclean() const;                  ///< another client has left what cannot be listed
+  void leave_server();
   void flush_soon();
   bool parameter_changed(std::string_view name, std::string_view value);  ///< true: news to the client
 
@@ -353,6 +356,8 @@ class Session : public std::enable_shared_from_this<Session> {
   std::string pin_;                      ///< why the server may not be handed back
   std::string replay_error_;
   bool residue_unknown_ = false;         ///< something forwarded may have left traces on the server
+  bool custom_settings_ = false;         ///< may have set some: no view of the server lists them
+  bool unseen_code_ = false;             ///< has run what may have done so, out of sight
   bool client_busy_ = false;             ///< in the middle of the client's messages
   bool greeted_ = false;
   bool adopted_ = false;                 ///< the attached server is in this session's state

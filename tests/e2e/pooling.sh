@@ -32,11 +32,19 @@ for mode in simple extended prepared; do
   done
   wait $bench && pass "pgbench -S -M $mode with 32 clients over 4 servers" || fail "pgbench -S -M $mode" "$(cat "$WORK/pgbench")"
 done
-check "pgbench's writing transactions" proxied pgbench -n -M prepared -c 32 -j 2 -t 10
+# Not prepared: pgbench waits for each answer to PQprepare with all its clients, those included that hold the servers.
+check "pgbench's writing transactions" timeout 60 env PGPORT="$PROXY_PORT" pgbench -n -M extended -c 32 -j 2 -t 10
 equal 'they add up' "$(direct psql -XAt -c 'select sum(delta) from pgbench_history')" "$(direct psql -XAt -c 'select sum(abalance) from pgbench_accounts')"
 [ "$most" -ge 1 ] && [ "$most" -le 4 ] && pass "never more than 4 server connections (saw $most)" || fail 'pool size' "saw $most"
 
 check 'settings, statements, pins, cancels: the cases of pooling_cases.py' python3 "$E2E/pooling_cases.py" "$DIRECT_PORT" "$PROXY_PORT"
+
+pid=$(proxied psql -XAtq -c 'select pg_backend_pid()')
+equal 'RECONNECT' RECONNECT "$(console reconnect)"
+sleep 0.3
+proxied psql -XAtq -c 'select 1' >/dev/null
+equal 'RECONNECT has closed it' 0 "$(direct psql -XAtq -c "select count(*) from pg_stat_activity where pid = $pid")"
+equal 'after RECONNECT a client is served' 1 "$(proxied psql -XAtq -c 'select 1')"
 
 # Dead servers are found before they are handed out.
 direct psql -XAt -c "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'postgres' and pid <> pg_backend_pid() and application_name <> 'pgsteer'" >/dev/null
@@ -53,6 +61,26 @@ sleep 0.7
 contains 'query_wait_timeout' 'query_wait_timeout' "$(proxied psql -XAt -c 'select 3' 2>&1)"
 wait $holder
 contains 'idle_transaction_timeout' 'idle transaction timeout' "$(cat "$WORK/holder")"
+waiting_cancelled() { # what a client gets that cancels while it waits for a server, in both protocols, and that it goes on after it
+  python3 - "$E2E" "$PROXY_PORT" <<'PY'
+import struct, sys, time
+sys.path.insert(0, sys.argv[1])
+from wire import CANCEL_REQUEST, Wire, fields, rows
+port = int(sys.argv[2])
+holder, waiter = Wire(port).login(), Wire(port).login()
+extended = [(b"P", b"\0select 6\0\0\0"), (b"B", b"\0\0\0\0\0\0\0\0"), (b"E", b"\0\0\0\0\0"), (b"S", b"")]
+for messages in ([(b"Q", b"select 1\0")], extended):
+    holder.query("begin")
+    waiter.raw(b"".join(k + struct.pack("!I", len(b) + 4) + b for k, b in messages))
+    time.sleep(0.3)
+    killer = Wire(port)
+    killer.packet(struct.pack("!III", CANCEL_REQUEST, waiter.pid, waiter.key))
+    print(*[k.decode() if k != b"E" else "E" + fields(b)["C"] for k, b in waiter.until_ready()])
+    holder.query("rollback")
+    print(rows(waiter.query("select 5")))
+PY
+}
+equal 'cancelled while waiting' $'E57014 Z\n[[\'5\']]\nE57014 Z\n[[\'5\']]' "$(waiting_cancelled 2>&1)"
 equal 'the server is free again' 4 "$(proxied psql -XAt -c 'select 4' 2>&1)"
 contains 'query_timeout' 'query timeout' "$(proxied psql -XAt -c 'select pg_sleep(20)' 2>&1)"
 equal 'and stops at the server, too' 0 "$(sleep 0.5; direct psql -XAt -c "select count(*) from pg_stat_activity where query ~ 'pg_sleep\(20' and pid <> pg_backend_pid() and state = 'active'")"

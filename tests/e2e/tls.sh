@@ -59,10 +59,9 @@ sleep 0.6
 contains 'SHOW CLIENTS names the cipher' 'TLSv1.3/' "$(client_column)"
 wait $!
 check 'pgbench over TLS' env PGSSLMODE=require PGPORT="$PROXY_PORT" pgbench -n -f <(echo 'select 1;') -M prepared -c 8 -j 2 -T 1
-cancelled() {
-  with sslmode=require -c 'select pg_sleep(20)' >"$WORK/cancel" 2>&1 & local psql=$!
-  sleep 0.7; kill -INT $psql; wait $psql
-  grep -o 'canceling statement due to user request' "$WORK/cancel"
+cancelled() { # a job in the background would ignore SIGINT
+  timeout -s INT 1 psql -XAt "host=localhost hostaddr=127.0.0.1 port=$PROXY_PORT user=postgres dbname=postgres sslmode=require" -c 'select pg_sleep(20)' 2>&1 |
+    grep -o 'canceling statement due to user request'
 }
 equal 'Ctrl-C in an encrypted psql' 'canceling statement due to user request' "$(cancelled)"
 raw() { # what each trick comes to
@@ -171,7 +170,7 @@ pair() { echo "sslmode=require sslcert=$WORK/$1.crt sslkey=$WORK/$1.key"; }
 equal 'verify-full: a certificate with its name' 1 "$(with "$(pair client-postgres)" -c 'select 1')"
 contains 'with another name' 'certificate authentication failed for user "postgres"' "$(with "$(pair client-other)" -c 'select 1')"
 contains 'of another authority' 'alert' "$(with "$(pair client-forged)" -c 'select 1')"
-contains 'without one' 'certificate required' "$(with 'sslmode=require sslcert=/nonexistent' -c 'select 1')"
+contains 'without one' 'certificate required' "$(with sslmode=require -c 'select 1')"
 stop_pgsteer
 
 upstream() { # words of the URL's query
@@ -186,7 +185,7 @@ upstream "$at?sslmode=prefer";                                              equa
 upstream "$at?sslmode=verify-ca&sslrootcert=$WORK/ours.crt";                equal 'sslmode=verify-ca' 't|TLSv1.3' "$(own_server sslmode=disable)"
 upstream "$at?sslmode=verify-full&sslrootcert=$WORK/ours.crt";              equal 'sslmode=verify-full' 't|TLSv1.3' "$(own_server sslmode=disable)"
 upstream "127.0.0.1:$DIRECT_PORT?sslmode=verify-full&sslrootcert=$WORK/ours.crt"; equal 'verify-full, by address' 't|TLSv1.3' "$(own_server sslmode=disable)"
-upstream "$at?sslmode=verify-ca&sslrootcert=$WORK/theirs.crt";              contains 'another authority' 'self-signed certificate' "$(own_server sslmode=disable)"
+upstream "$at?sslmode=verify-ca&sslrootcert=$WORK/theirs.crt";              contains 'another authority' 'issuer certificate' "$(own_server sslmode=disable)"
 stop_pgsteer
 contains 'verify-full without authorities' 'needs sslrootcert' "$("$PGSTEER" run --upstream "postgresql://$at?sslmode=verify-full" 2>&1 | head -3)"
 server_stop
@@ -207,11 +206,11 @@ contains 'it needs TLS' 'channel binding required' "$(with 'user=bound sslmode=d
 upstream "$at?sslmode=disable" "${front[@]}" --set tls.mode=require --set "tls.client_ca_file=$WORK/ours.crt" --set auth.mode=terminate --set auth.method=cert --set "auth.file=$WORK/users"
 equal 'auth.method = cert' 1 "$(with "$(pair client-postgres)" -c 'select 1')"
 contains 'cert: another name' 'certificate authentication failed' "$(with "$(pair client-other)" -c 'select 1')"
-contains 'cert: none' 'requires a valid client certificate' "$(with 'sslmode=require sslcert=/nonexistent' -c 'select 1')"
+contains 'cert: none' 'requires a valid client certificate' "$(with sslmode=require -c 'select 1')"
 stop_pgsteer
 server_stop
 sed -i 's/^ssl = on/ssl = off/' "$PG_DATA/postgresql.conf"
 server_start
 upstream "$at?sslmode=require"; contains 'require where the server has no TLS' 'server does not support SSL, but SSL was required' "$(own_server sslmode=disable)"
 upstream "$at?sslmode=prefer";  equal 'prefer where the server has no TLS' 'f|' "$(own_server sslmode=disable)"
-finish 45
+finish 43
