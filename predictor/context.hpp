@@ -30,6 +30,15 @@ CatalogContext catalog_context(const FeatureInput& input);
 /// Writes one row (feature_names().size() floats) given the context.
 void extract_row(const FeatureInput& input, const CatalogContext& context, float* out);
 
+/// statement_class() of the statement that a row of features came from.
+StatementClass class_of_row(const float* row);
+
+/// Executions that a row of features has behind it; 0 when its history is hidden.
+double executions_behind(const float* row);
+
+/// Unit of a feature, as the table gives it.
+std::string_view feature_unit(std::size_t index);
+
 /// Position of a feature by name, -1 when there is none.
 int feature_index(std::string_view name);
 

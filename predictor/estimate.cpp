@@ -103,10 +103,10 @@ Estimate one(const FeatureInput& input, const CatalogContext& context, const Cal
              const Opinion* model) {
   Opinion opinions[4];
   std::size_t n = 0;
-  // The model reads the plan and the history already: then the calibration has nothing to add, and the history only
-  // where it is the sharper of the two (a statement repeated with the same values).
+  // The model starts from the history and reads the plan: nothing else has anything to add, and its interval is calibrated
+  // for itself alone.
   if (model) opinions[n++] = *model;
-  if (from_history(input.history, opinions[n])) ++n;
+  if (!model && from_history(input.history, opinions[n])) ++n;
   if (!model) {
     const Cost cost = cost_of(input, context);
     opinions[n++] = from_cost(cost, calibration);
@@ -144,8 +144,8 @@ std::vector<Estimate> estimate(std::span<const FeatureInput> inputs, const Model
     const bool usable = i < predicted.size() && std::isfinite(predicted[i]) && predicted[i] >= min_log_ms && predicted[i] <= max_log_ms;
     if (model && !usable && model_failures) ++*model_failures;
     if (usable) {
-      const bool seen = inputs[i].history && inputs[i].history->count > 0;
-      const double half = seen ? model->interval_log() : model->interval_unseen_log();
+      const double executions = inputs[i].history ? double(inputs[i].history->count) : 0;
+      const double half = model->half_width(statement_class(*inputs[i].analysis), executions);
       opinion = {predicted[i], std::max(half / z90, 0.02), EstimateSource::model};
     }
     out.push_back(one(inputs[i], contexts[context_of[i]], calibration, usable ? &opinion : nullptr));

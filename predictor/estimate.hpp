@@ -18,6 +18,12 @@ struct PlanFacts {
       bitmap_scans = 0, sorts = 0, aggregates = 0, materializes = 0, subplans = 0, limits = 0, disabled = 0;
   double seq_scan_rows = 0, index_scan_rows = 0, join_rows = 0, sort_rows = 0, aggregate_rows = 0,
          max_rows = 0, sum_rows = 0, nested_loop_inner_rows = 0, self_cost_max = 0;
+  /// Cost of all nodes of a sort, their inputs' taken off, times how often the plan runs them and the share of them that a
+  /// LIMIT lets run: what an operator costs in all, which neither a node's own total nor its rows say.
+  struct Work {
+    double seq = 0, index = 0, bitmap = 0, nested_loop = 0, hash = 0, merge = 0, sort = 0, aggregate = 0, other = 0;
+    double join_rows = 0, aggregated_rows = 0, sorted_rows = 0, scanned_rows = 0, inner_loops = 0, filter_terms = 0;
+  } work;
   std::uint64_t shape = 0;       ///< hash of the plan tree: node types, relations, indexes, join types; no numbers
   std::string text;              ///< outline for people, one node per line
 };
@@ -33,8 +39,23 @@ struct History {
   double ewma_rows = 0, ewma_bytes = 0;
   double last_ms = 0;
   double seconds_since_last = 0;
-  void add(double milliseconds, double rows, double bytes);
+  /// The latest executions with the plan each was expected to have: other parameters, other plan, other time.
+  struct Recent {
+    float log_cost = 0, log_plan_rows = 0, log_ms = 0;
+    std::uint32_t shape = 0;
+  };
+  static constexpr std::size_t kRecent = 24;
+  std::array<Recent, kRecent> recent{};
+  /// `plan`: of these parameters or the nearest known; null: unknown.
+  void add(double milliseconds, double rows, double bytes, const PlanFacts* plan = nullptr);
+  std::size_t recents() const { return count < kRecent ? static_cast<std::size_t>(count) : kRecent; }
 };
+
+/// What kind of work a statement is; intervals are calibrated for each.
+enum class StatementClass : unsigned char { lookup, list, aggregate, join, join_aggregate, other };
+inline constexpr std::size_t statement_classes = 6;
+StatementClass statement_class(const sql::Analysis& analysis);
+std::string_view to_string(StatementClass c);
 
 struct Load {
   int in_flight = 0;

@@ -1,6 +1,8 @@
 // The table of features. A model is bound to this table by feature_schema(): change a meaning -> raise its version.
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 #include <type_traits>
 
 #include <fmt/format.h>
@@ -11,6 +13,11 @@
 namespace pgsteer::predictor {
 namespace {
 
+/// The latest executions weighed by how near their plans were to this one: in cost, in rows, in shape.
+struct Near {
+  double log_ms = 0, gap = 0, spread = 0, same_shape = 0;
+};
+
 struct Source {
   const FeatureInput& in;
   const sql::Analysis& analysis;
@@ -18,6 +25,7 @@ struct Source {
   const CatalogContext& catalog;
   const PlanFacts* plan;       ///< null when unknown
   const History* history;      ///< null when nothing was seen
+  mutable std::optional<Near> near = std::nullopt;
 };
 
 struct Feature {
@@ -28,6 +36,48 @@ struct Feature {
 };
 
 double log_of(double value) { return std::log1p(std::max(value, 0.0)); }
+
+Near weigh(const History& h, const PlanFacts* plan) {
+  constexpr double bandwidth = 0.3, other_shape = 2.0;
+  const std::size_t n = h.recents();
+  Near out;
+  out.gap = plan ? 1e9 : 0;
+  double weights = 0, squares = 0;
+  const double cost = plan ? std::log1p(plan->total_cost) : 0, rows = plan ? std::log1p(plan->rows) : 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    const History::Recent& r = h.recent[i];
+    double distance = 0;
+    if (plan) {
+      const bool same = r.shape == static_cast<std::uint32_t>(plan->shape);
+      out.same_shape += double(same) / double(n);
+      distance = std::abs(cost - r.log_cost) + 0.5 * std::abs(rows - r.log_plan_rows) + (same ? 0 : other_shape);
+      out.gap = std::min(out.gap, distance);
+    }
+    // Heavy tails: with nothing near, the mean of all is better than the single nearest.
+    const double weight = 1 / (1 + (distance / bandwidth) * (distance / bandwidth) * (distance / bandwidth));
+    weights += weight;
+    out.log_ms += weight * r.log_ms;
+    squares += weight * double(r.log_ms) * r.log_ms;
+  }
+  out.log_ms /= weights;
+  out.spread = std::sqrt(std::max(0.0, squares / weights - out.log_ms * out.log_ms));
+  return out;
+}
+
+/// Four features read it: worked out once a row.
+const Near& near(const Source& s, const History& h) {
+  if (!s.near) s.near = weigh(h, s.plan);
+  return *s.near;
+}
+
+double recent_quantile(const History& h, double share) {
+  std::array<float, History::kRecent> values{};
+  const std::size_t n = h.recents();
+  for (std::size_t i = 0; i < n; ++i) values[i] = h.recent[i].log_ms;
+  const auto at = values.begin() + static_cast<std::ptrdiff_t>(share * double(n - 1) + 0.5);
+  std::nth_element(values.begin(), at, values.begin() + static_cast<std::ptrdiff_t>(n));
+  return *at;
+}
 
 // The macros keep one feature on one line; each expands to a captureless lambda.
 #define SYNTAX(field) {"syntax_" #field, "count", 1, [](const Source& s) { return double(s.syntax.field); }}
@@ -101,6 +151,22 @@ const Feature table[] = {
     PLAN("sum_rows", "log rows", log_of(p.sum_rows)),
     PLAN("nested_loop_inner_rows", "log rows", log_of(p.nested_loop_inner_rows)),
     PLAN("self_cost_max", "log cost", log_of(p.self_cost_max)),
+    PLAN("work_seq", "log cost", log_of(p.work.seq)),
+    PLAN("work_index", "log cost", log_of(p.work.index)),
+    PLAN("work_bitmap", "log cost", log_of(p.work.bitmap)),
+    PLAN("work_nested_loop", "log cost", log_of(p.work.nested_loop)),
+    PLAN("work_hash", "log cost", log_of(p.work.hash)),
+    PLAN("work_merge", "log cost", log_of(p.work.merge)),
+    PLAN("work_sort", "log cost", log_of(p.work.sort)),
+    PLAN("work_aggregate", "log cost", log_of(p.work.aggregate)),
+    PLAN("work_other", "log cost", log_of(p.work.other)),
+    PLAN("work_join_rows", "log rows", log_of(p.work.join_rows)),
+    PLAN("work_aggregated_rows", "log rows", log_of(p.work.aggregated_rows)),
+    PLAN("work_sorted_rows", "log rows", log_of(p.work.sorted_rows)),
+    PLAN("work_scanned_rows", "log rows", log_of(p.work.scanned_rows)),
+    PLAN("work_inner_loops", "log loops", log_of(p.work.inner_loops)),
+    PLAN("work_filter_terms", "count", p.work.filter_terms),
+    PLAN("output_bytes", "log bytes", log_of(p.rows * p.width)),
 
     {"history_count", "log count", 1, [](const Source& s) { return s.history ? log_of(double(s.history->count)) : 0.0; }},
     HISTORY("ewma", "log ms", h.ewma_log_ms),
@@ -109,6 +175,13 @@ const Feature table[] = {
     HISTORY("age", "log seconds", log_of(h.seconds_since_last)),
     HISTORY("rows", "log rows", log_of(h.ewma_rows)),
     HISTORY("bytes", "log bytes", log_of(h.ewma_bytes)),
+    HISTORY("near", "log ms", near(s, h).log_ms),
+    HISTORY("near_gap", "log cost", near(s, h).gap),
+    HISTORY("near_spread", "log ms", near(s, h).spread),
+    HISTORY("same_shape", "share", near(s, h).same_shape),
+    HISTORY("median", "log ms", recent_quantile(h, 0.5)),
+    HISTORY("low", "log ms", recent_quantile(h, 0.1)),
+    HISTORY("high", "log ms", recent_quantile(h, 0.9)),
 
     {"load_in_flight", "statements", 1, [](const Source& s) { return double(s.in.load.in_flight); }},
     {"load_p95", "log ms", 1, [](const Source& s) { return log_of(s.in.load.recent_p95_ms); }},
@@ -163,11 +236,46 @@ std::uint64_t feature_schema() {
   return schema;
 }
 
+double executions_behind(const float* row) {
+  static const auto count = static_cast<std::size_t>(std::max(0, feature_index("history_count")));
+  return row[count] > 0 ? std::expm1(double(row[count])) : 0;
+}
+
+std::string_view feature_unit(std::size_t index) { return index < feature_count ? table[index].unit : ""; }
+
 int feature_index(std::string_view name) {
   const auto& names = feature_names();
   for (std::size_t i = 0; i < names.size(); ++i)
     if (names[i] == name) return static_cast<int>(i);
   return -1;
+}
+
+namespace {
+
+/// One rule for a statement and for the row of features that is left of it.
+StatementClass classify(bool select, auto&& count) {
+  if (!select || count("tables") <= 0) return StatementClass::other;
+  const bool aggregates = count("aggregates") > 0 || count("group_by") > 0 || count("distinct") > 0;
+  if (count("tables") + count("subqueries") > 1) return aggregates ? StatementClass::join_aggregate : StatementClass::join;
+  if (aggregates) return StatementClass::aggregate;
+  const bool keyed = count("equalities") + count("in_lists") > 0 && count("ranges") + count("likes") <= 0 && count("order_by") <= 0;
+  return keyed ? StatementClass::lookup : StatementClass::list;
+}
+
+}  // namespace
+
+StatementClass statement_class(const sql::Analysis& analysis) {
+  const sql::SyntaxFeatures& s = analysis.features;
+  return classify(analysis.kind == sql::StatementKind::select, [&s](std::string_view name) {
+    return name == "tables" ? s.tables : name == "subqueries" ? s.subqueries : name == "aggregates" ? s.aggregates : name == "group_by" ? s.group_by
+         : name == "distinct" ? s.distinct : name == "equalities" ? s.equalities : name == "in_lists" ? s.in_lists : name == "ranges" ? s.ranges
+         : name == "likes" ? s.likes : s.order_by;
+  });
+}
+
+StatementClass class_of_row(const float* row) {
+  static const auto select = static_cast<std::size_t>(feature_index("kind_select"));
+  return classify(row[select] > 0, [row](std::string_view name) { return double(row[static_cast<std::size_t>(feature_index("syntax_" + std::string(name)))]); });
 }
 
 }  // namespace pgsteer::predictor

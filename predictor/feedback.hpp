@@ -85,12 +85,16 @@ TrainResult train(const TrainOptions& options);
 
 struct ModelVersion {
   std::string name, version, directory, metrics;  ///< metrics: metrics.json text
-  bool current = false;
+  bool current = false, pinned = false;
+  std::string parent;  ///< what was current when it was made
 };
 std::vector<ModelVersion> list_models(const std::string& state_dir);
 /// Directory of the current version, "" when there is none.
 std::string current_model(const std::string& state_dir, const std::string& name = "latency");
-/// Points `current` at the version before it; false with *error when there is none.
+/// Points `current` at the version it was made to replace (when that is gone, at the one before it in number); false with
+/// *error when there is none or the current one is pinned.
 bool rollback_model(const std::string& state_dir, const std::string& name, std::string* error);
+/// Makes a version current and keeps it so: training registers beside it, nothing replaces or rolls it back. "" unpins.
+bool pin_model(const std::string& state_dir, const std::string& name, const std::string& version, std::string* error);
 
 }  // namespace pgsteer::predictor

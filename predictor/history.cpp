@@ -14,8 +14,26 @@ std::string_view to_string(EstimateSource source) {
   return "cold_start";
 }
 
-void History::add(double milliseconds, double rows, double bytes) {
+std::string_view to_string(StatementClass c) {
+  switch (c) {
+    case StatementClass::lookup: return "lookup";
+    case StatementClass::list: return "list";
+    case StatementClass::aggregate: return "aggregate";
+    case StatementClass::join: return "join";
+    case StatementClass::join_aggregate: return "join aggregate";
+    case StatementClass::other: return "other";
+  }
+  return "other";
+}
+
+void History::add(double milliseconds, double rows, double bytes, const PlanFacts* plan) {
   if (!std::isfinite(milliseconds) || milliseconds < 0) return;
+  Recent& slot = recent[count % kRecent];
+  slot = {};
+  slot.log_ms = static_cast<float>(std::log(std::max(milliseconds, 1e-3)));
+  if (plan && plan->known)
+    slot = {static_cast<float>(std::log1p(plan->total_cost)), static_cast<float>(std::log1p(plan->rows)), slot.log_ms,
+            static_cast<std::uint32_t>(plan->shape)};
   // A plain mean for the first ten runs, then a memory of about ten.
   constexpr double memory = 0.1;
   ++count;

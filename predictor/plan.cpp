@@ -68,7 +68,8 @@ class Walker {
     return true;
   }
 
-  void visit(const Json& node, int depth) {
+  /// `times`: how often the plan runs this node, less than one under a LIMIT.
+  void visit(const Json& node, int depth, double times) {
     ++facts_.nodes;
     count(node);
     add_shape(node, depth);
@@ -78,9 +79,59 @@ class Walker {
     if (const Json* plans = children(node))
       for (const Json& child : *plans) {
         if (text(child, "Parent Relationship") != "InitPlan") inputs += cost(child, "Total Cost");
-        visit(child, depth + 1);
+        visit(child, depth + 1, times * repeats(node, child));
       }
     facts_.self_cost_max = std::max(facts_.self_cost_max, total - inputs);
+    add_work(node, times);
+  }
+
+  /// How often a node runs one of its inputs, read from the costs: PostgreSQL charges a nested loop its inner side for
+  /// every outer row (less where a Memoize or Materialize answers), a filter its SubPlan for every row, a LIMIT the share it takes.
+  double repeats(const Json& node, const Json& child) const {
+    const Json* plans = children(node);
+    const double own = cost(child, "Total Cost");
+    if (!plans || !(own > 0)) return 1;
+    const double total = cost(node, "Total Cost");
+    if (text(node, "Node Type") == "Limit") return std::clamp(total / own, 1e-6, 1.0);
+    const bool inner = text(node, "Node Type") == "Nested Loop" && text(child, "Parent Relationship") == "Inner";
+    if (!inner && text(child, "Parent Relationship") != "SubPlan") return 1;
+    double others = 0;
+    for (const Json& sibling : *plans)
+      if (&sibling != &child) others += cost(sibling, "Total Cost");
+    return std::clamp((total - others) / own, 1.0, 1e7);
+  }
+
+  void add_work(const Json& node, double times) {
+    const std::string_view type = text(node, "Node Type");
+    double inputs = 0, input_rows = 0;
+    if (const Json* plans = children(node))
+      for (const Json& child : *plans) {
+        if (text(child, "Parent Relationship") == "InitPlan") continue;
+        inputs += cost(child, "Total Cost") * repeats(node, child);
+        input_rows += number(child, "Plan Rows");
+      }
+    const double self = std::max(0.0, cost(node, "Total Cost") - inputs) * times, rows = number(node, "Plan Rows") * times;
+    const auto ends = [type](std::string_view tail) { return type.ends_with(tail); };
+    PlanFacts::Work& w = facts_.work;
+    if (type == "Seq Scan" || type == "Sample Scan") w.seq += self;
+    else if (type.starts_with("Bitmap")) w.bitmap += self;
+    else if (type.starts_with("Index")) w.index += self;
+    else if (type == "Nested Loop") w.nested_loop += self;
+    else if (type.starts_with("Hash") && type != "HashAggregate") w.hash += self;
+    else if (type == "Merge Join") w.merge += self;
+    else if (ends("Sort")) w.sort += self;
+    else if (type == "Aggregate" || type == "WindowAgg" || type == "Group" || type == "Unique") w.aggregate += self;
+    else w.other += self;
+    if (ends("Join") || type == "Nested Loop") w.join_rows += rows;
+    if (ends("Scan")) w.scanned_rows += rows;
+    if (type == "Aggregate" || type == "WindowAgg" || type == "Group" || type == "Unique") w.aggregated_rows += input_rows * times;
+    if (ends("Sort")) w.sorted_rows += input_rows * times;
+    if (text(node, "Parent Relationship") == "Inner") w.inner_loops += std::max(0.0, times - 1);
+    for (const char* key : {"Filter", "Join Filter", "Recheck Cond"})
+      if (const std::string_view condition = text(node, key); !condition.empty()) {
+        ++w.filter_terms;
+        for (std::size_t at = 0; (at = condition.find(" AND ", at)) != std::string_view::npos; ++at) ++w.filter_terms;
+      }
   }
 
   double cost(const Json& node, const char* key) const {
@@ -173,7 +224,7 @@ PlanFacts parse_plan(std::string_view json) {
   PlanFacts facts;
   Walker walker(facts);
   if (!walker.scan_disabled(*plan, 0)) return {};
-  walker.visit(*plan, 0);
+  walker.visit(*plan, 0, 1);
   facts.known = true;
   facts.total_cost = walker.cost(*plan, "Total Cost");
   facts.startup_cost = walker.cost(*plan, "Startup Cost");

@@ -30,8 +30,18 @@ class Model {
   double interval_log() const;
   /// The same for statements without history (templates not trained on).
   double interval_unseen_log() const;
+  /// The same by class of statement, where there was evidence enough, else the one of all; wider while fewer than
+  /// `young_executions` are behind it.
+  double half_width(StatementClass c, double executions) const;
   /// True when predict() walks flattened trees, checked at load to equal XGBoost bit for bit on probe rows.
   bool flattened() const;
+  /// True when several features of the row lie outside of all that the model was trained on.
+  bool foreign(std::span<const float> row) const;
+  /// XGBoost's own SHAP contributions to log(ms) of one row, by feature, and as the last one everything that is not a feature's:
+  /// what the prediction starts from. Their sum is the prediction. Empty on failure. About a millisecond: not for every statement.
+  std::vector<float> contributions(std::span<const float> row) const;
+  /// Version that was current when this one was made; "" = none.
+  const std::string& parent() const;
   /// metrics.json as text, for the console.
   const std::string& metrics() const;
 
@@ -40,6 +50,15 @@ class Model {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+inline constexpr double young_executions = 8;
+
+/// Half-width of the interval of a row of features.
+double half_width(const Model& model, std::span<const float> row);
+
+/// What moved an estimate, strongest first, in words: "x1.8  the plan sorts 120,000 rows". At most `n`; the first line says what
+/// the estimate starts from. `row`: features as extract() makes them. Empty when the model cannot say.
+std::vector<std::string> explain_estimate(std::span<const float> row, const Model& model, std::size_t n = 6);
 
 /// Cold-start calibration: log(ms) as a robust linear function of log(planner cost), refitted online, plus a median per
 /// statement class. Immutable value; the learner builds new ones.

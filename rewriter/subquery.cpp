@@ -99,6 +99,28 @@ bool inside(const Scope* candidate, const Scope* scope) {
   return false;
 }
 
+int uses_within(const Json& part, const Source* source, const Bound& bound) {
+  if (const auto* reference = bound.reference(part)) return reference->source == source ? 1 : 0;
+  int count = 0;
+  if (const auto* object = part.if_object())
+    for (const auto& member : *object) count += uses_within(member.value(), source, bound);
+  if (const auto* list = part.if_array())
+    for (const auto& item : *list) count += uses_within(item, source, bound);
+  return count;
+}
+
+std::optional<ScalarSubselect> scalar_subselect(Json& expression, const Bound& bound) {
+  auto* link = as(expression, "SubLink");
+  if (!link || string_field(*link, "subLinkType") != "EXPR_SUBLINK") return std::nullopt;
+  auto* select = as(*field(*link, "subselect"), "SelectStmt");
+  const auto* scope = select ? bound.scope_of(select) : nullptr;
+  if (!scope || !is_plain_select(*select, false) || select->contains("sortClause") || scope->sources.size() != 1) return std::nullopt;
+  auto* source = scope->sources.front().get();
+  auto* value = only_target(*select);
+  if (!value || source->kind != Source::Kind::table || bound.starred(source)) return std::nullopt;
+  return ScalarSubselect{select, scope, source, value};
+}
+
 bool is_correlated(const Scope& scope, const Bound& bound) {
   return std::any_of(bound.references().begin(), bound.references().end(), [&](const auto& item) {
     const Reference& reference = item.second;

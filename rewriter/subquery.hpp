@@ -11,11 +11,23 @@ bool is_plain_select(const Object& select, bool distinct_allowed);
 /// The only target's expression; nullptr when there are more.
 Json* only_target(Object& select);
 
+/// (SELECT value FROM table ..) used as a value: plain, no ORDER BY, one table of the catalog.
+struct ScalarSubselect {
+  Object* select;
+  const Scope* scope;
+  Source* source;
+  Json* value;
+};
+std::optional<ScalarSubselect> scalar_subselect(Json& expression, const Bound& bound);
+
 /// A column as it must be written inside `inner`; nullopt when its table's name means something else there.
 std::optional<Json> seen_inside(const Reference& column, const Scope& inner);
 
 /// Some column of the query (or of a query inside it) belongs to a query around it.
 bool is_correlated(const Scope& scope, const Bound& bound);
+
+/// How often columns of `source` are used inside `part`.
+int uses_within(const Json& part, const Source* source, const Bound& bound);
 
 /// `scope` or one of the queries inside it.
 bool inside(const Scope* candidate, const Scope* scope);

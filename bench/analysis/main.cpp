@@ -1,4 +1,6 @@
-// Microseconds per statement text: a hit of the analysis LRU, a fresh analyse(), and what of it is libpg_query.
+// Microseconds per statement text: a hit of the analysis LRU, a fresh analyse() and what of it is libpg_query, a whole plan() of
+// the pipeline for a text never seen (analysis, estimate, what is known of the shape, decision; mode auto, every rule allowed, and
+// none has been found to help), and what a rewriter's look at it costs in the background (all rules tried, none fires).
 // One thread, CPU time of that thread (so that neighbours count less), median of rounds; no server, no network. Run: build/release/bench/analysis/bench_analysis
 
 #include <pg_query.h>
@@ -9,9 +11,12 @@
 #include <string>
 #include <vector>
 
+#include "proxy/pipeline.hpp"
+#include "rewriter/candidate.hpp"
 #include "rewriter/sql/analysis.hpp"
 #include "rewriter/sql/tree.hpp"
 
+using namespace pgsteer;
 using namespace pgsteer::sql;
 
 namespace {
@@ -46,21 +51,75 @@ double measure(Call call) {
 
 struct Statement {
   const char* name;
-  std::string text;
+  std::string text;  ///< @ stands for a number that makes it another statement
 };
 
+std::string numbered(const std::string& text, int number) {
+  const auto at = text.find('@');
+  return text.substr(0, at) + std::to_string(number) + text.substr(at + 1);
+}
+
+/// Tables of integers under the statements, the first column their primary key: names resolve, so every rule is tried.
+std::shared_ptr<const Catalog> catalog() {
+  auto catalog = std::make_shared<Catalog>();
+  catalog->version = 1;
+  Oid oid = 20000;
+  const auto table = [&](const char* name, std::initializer_list<const char*> columns) {
+    Relation relation;
+    relation.oid = oid++;
+    relation.schema = "public";
+    relation.name = name;
+    relation.rows = 1e6;
+    for (const char* column : columns) {
+      relation.columns.emplace_back();
+      relation.columns.back().name = column;
+      relation.columns.back().number = static_cast<std::int16_t>(relation.columns.size());
+      relation.columns.back().type = 23;
+    }
+    relation.columns.front().not_null = true;
+    Index key;
+    key.columns = {1};
+    key.unique = key.primary = key.valid = key.immediate = true;
+    relation.indexes.push_back(key);
+    catalog->add(std::move(relation));
+  };
+  table("pgbench_accounts", {"aid", "bid", "abalance"});
+  table("posts", {"id", "title", "created_at", "user_id", "state"});
+  table("users", {"id", "active"});
+  table("customer", {"c_custkey", "c_nationkey"});
+  table("orders", {"o_orderkey", "o_custkey", "o_orderdate"});
+  table("lineitem", {"l_key", "l_orderkey", "l_suppkey", "l_extendedprice", "l_discount"});
+  table("supplier", {"s_suppkey", "s_nationkey"});
+  table("nation", {"n_nationkey", "n_name", "n_regionkey"});
+  table("region", {"r_regionkey", "r_name"});
+  table("items", {"id", "name"});
+  for (const char* name : {"sum", "date"}) catalog->add(FunctionGroup{"pg_catalog", name, 'i', false, false, false, name[0] == 's', false});
+  return catalog;
+}
+
+proxy::Snapshot snapshot() {
+  proxy::Snapshot made;
+  made.config = std::make_shared<proxy::Config>();
+  made.policies = policies::PolicySet::parse("[default]\nmode = \"auto\"\nrewrite = [\"all\"]\nsteer = true\n", "bench", nullptr);
+  made.catalogs["bench"] = catalog();
+  made.calibration = std::make_shared<predictor::Calibration>();
+  made.knowledge = std::make_shared<policies::KnowledgeMap>();
+  made.version = 1;
+  return made;
+}
+
 std::vector<Statement> statements() {
-  std::string in_list = "SELECT id, name FROM items WHERE id IN (0";
+  std::string in_list = "SELECT id, name AS n@ FROM items WHERE id IN (0";
   for (int i = 1; i < 500; ++i) in_list += ", " + std::to_string(i * 37);
   in_list += ")";
   return {
-      {"pgbench select", "SELECT abalance FROM pgbench_accounts WHERE aid = 12345;"},
+      {"pgbench select", "SELECT abalance AS a@ FROM pgbench_accounts WHERE aid = 12345;"},
       {"ORM select",
-       "SELECT \"posts\".\"id\", \"posts\".\"title\", \"posts\".\"created_at\" FROM \"posts\" INNER JOIN \"users\" ON "
+       "SELECT \"posts\".\"id\", \"posts\".\"title\" AS \"t@\", \"posts\".\"created_at\" FROM \"posts\" INNER JOIN \"users\" ON "
        "\"users\".\"id\" = \"posts\".\"user_id\" WHERE \"users\".\"active\" = TRUE AND \"posts\".\"state\" = 'open' "
        "ORDER BY \"posts\".\"id\" DESC LIMIT 20"},
       {"TPC-H Q5",
-       "select n_name, sum(l_extendedprice * (1 - l_discount)) as revenue from customer, orders, lineitem, supplier, "
+       "select n_name as n@, sum(l_extendedprice * (1 - l_discount)) as revenue from customer, orders, lineitem, supplier, "
        "nation, region where c_custkey = o_custkey and l_orderkey = o_orderkey and l_suppkey = s_suppkey and "
        "c_nationkey = s_nationkey and s_nationkey = n_nationkey and n_regionkey = r_regionkey and r_name = 'ASIA' and "
        "o_orderdate >= date '1994-01-01' and o_orderdate < date '1994-01-01' + interval '1' year group by n_name "
@@ -72,9 +131,16 @@ std::vector<Statement> statements() {
 }  // namespace
 
 int main() {
-  std::printf("%-16s %6s %8s %9s %8s %8s %8s %8s %8s\n", "statement", "bytes", "LRU hit", "analyse", "pg parse", "finger",
-              "normal", "own", "printed");
-  for (const Statement& s : statements()) {
+  const auto state = snapshot();
+  SessionFacts session;
+  session.database = "bench";
+  session.user = "app";
+  int number = 100000;
+  std::printf("%-16s %6s %8s %9s %8s %8s %8s %8s %8s %9s %9s\n", "statement", "bytes", "LRU hit", "analyse", "pg parse", "finger",
+              "normal", "own", "printed", "plan", "rules");
+  for (Statement s : statements()) {
+    const std::string pattern = s.text;
+    s.text = numbered(pattern, number);
     AnalysisCache cache;
     cache.get(s.text);
     const double hit = measure([&] { cache.get(s.text); });
@@ -84,10 +150,24 @@ int main() {
     const double normal = measure([&] { pg_query_free_normalize_result(pg_query_normalize(s.text.c_str())); });
     const auto tree = Tree::parse(s.text);
     const double printed = measure([&] { tree->print_verified(); });
-    std::printf("%-16s %6zu %8.3f %9.2f %8.2f %8.2f %8.2f %8.2f %8.2f\n", s.name, s.text.size(), hit, whole, parse,
-                finger, normal, whole - parse - finger - normal, printed);
+    proxy::Pipeline pipeline(*state.config);
+    Query query;
+    query.session = &session;
+    std::string text;
+    const double planned = measure([&] {
+      text = numbered(pattern, ++number);
+      query.text = text;
+      pipeline.plan(query, state, {});
+    });
+    query.text = s.text;
+    const auto analysis = analyse(s.text);
+    const auto& tables = *state.catalogs.at("bench");
+    if (!rewriter::rewrite(query, *analysis, tables, {}).empty()) std::printf("A rule fires on the next one.\n");
+    const double rules = measure([&] { rewriter::rewrite(query, *analysis, tables, {}); });
+    std::printf("%-16s %6zu %8.3f %9.2f %8.2f %8.2f %8.2f %8.2f %8.2f %9.2f %9.2f\n", s.name, s.text.size(), hit, whole, parse,
+                finger, normal, whole - parse - finger - normal, printed, planned, rules);
   }
   std::printf(
       "microseconds; analyse = pg parse (text to JSON) + finger(print) + normal(ize) + own (scan, JSON to tree, walk);\n"
-      "printed = print_verified() of the parsed tree\n");
+      "printed = print_verified() of the parsed tree; plan = the whole pipeline on a text never seen; rules = rewrite(), none fires\n");
 }

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "accuracy.hpp"
 #include "report.hpp"
 #include "predictor/context.hpp"
 #include "predictor/models/booster.hpp"
@@ -64,7 +65,7 @@ int costs() {
   meta.version = "bench";
   meta.schema = feature_schema();
   meta.features = feature_names().size();
-  meta.interval_log = meta.interval_unseen_log = 0.5;
+  meta.interval_log = meta.interval_young_log = meta.interval_unseen_log = 0.5;
   meta.model_bytes = made.model.size();
   meta.model_hash = model_hash(made.model);
   FILE* file = std::fopen((dir.path() + "/model.ubj").c_str(), "wb");
@@ -120,6 +121,8 @@ int main(int argc, char** argv) {
   if (argc == 1) return costs();
   if (argc == 3 && !std::strcmp(argv[1], "--store")) return report_store(argv[2]);
   if (argc == 2 && !std::strcmp(argv[1], "--objectives")) return report_objectives();
-  fmt::print(stderr, "usage: bench_predict [--store STATE_DIR | --objectives]\n");
+  if (argc >= 5 && !std::strcmp(argv[1], "--seed") && !std::strcmp(argv[3], "--data"))
+    return report_accuracy({argv + 4, argv + argc}, std::strtoull(argv[2], nullptr, 10));
+  fmt::print(stderr, "usage: bench_predict [--store STATE_DIR | --objectives | --seed N --data FILE...]; bench/predict/run collects the files\n");
   return 2;
 }

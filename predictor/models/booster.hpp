@@ -46,6 +46,8 @@ class Booster {
   static std::unique_ptr<Booster> load(std::string_view model, std::size_t columns, std::string* error);
   /// False with XGBoost's reason. Thread-safe (a proxy matrix per thread).
   bool predict(const float* rows, std::size_t n, float* out, std::string* error) const;
+  /// SHAP contributions of one row: columns + 1 numbers, the last one the bias. Thread-safe.
+  bool contributions(const float* row, std::vector<float>* out, std::string* error) const;
 
  private:
   Booster() = default;

@@ -1,5 +1,6 @@
 #include "predictor/models/meta.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cerrno>
@@ -16,7 +17,7 @@ namespace pgsteer::predictor {
 namespace {
 
 using Json = nlohmann::json;
-constexpr int format_version = 1;
+constexpr int format_version = 2;  // 2: base, intervals by class and of the young
 
 bool parse_hex(const std::string& text, std::uint64_t& out) {
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), out, 16);
@@ -42,7 +43,18 @@ std::string to_json(const ModelMeta& meta) {
   out["rows"] = meta.rows;
   out["data"] = {{"from_unix_us", meta.from_unix_us}, {"to_unix_us", meta.to_unix_us}};
   out["interval_log"] = meta.interval_log;
+  out["interval_young_log"] = meta.interval_young_log;
   out["interval_unseen_log"] = meta.interval_unseen_log;
+  for (std::size_t c = 0; c < statement_classes; ++c) {
+    const std::string name(to_string(static_cast<StatementClass>(c)));
+    out["intervals"][name] = {{"seen", meta.seen_by_class[c]}, {"unseen", meta.unseen_by_class[c]}};
+  }
+  Json terms = Json::object();
+  for (const auto& [name, value] : meta.base.terms) terms[name] = value;
+  out["base"] = {{"enabled", meta.base.enabled}, {"constant", meta.base.constant}, {"fallback", meta.base.fallback}, {"terms", terms}};
+  Json ranges = Json::array();
+  for (const auto& [low, high] : meta.ranges) ranges.push_back({low, high});
+  out["ranges"] = ranges;
   out["objective"] = meta.objective;
   out["masked"] = meta.masked;
   out["model"] = {{"bytes", meta.model_bytes}, {"hash", hex64(meta.model_hash)}};
@@ -70,7 +82,21 @@ bool from_json(std::string_view text, ModelMeta* meta, std::string* error) {
     meta->from_unix_us = json.at("data").at("from_unix_us").get<std::int64_t>();
     meta->to_unix_us = json.at("data").at("to_unix_us").get<std::int64_t>();
     meta->interval_log = json.at("interval_log").get<double>();
+    meta->interval_young_log = json.at("interval_young_log").get<double>();
     meta->interval_unseen_log = json.at("interval_unseen_log").get<double>();
+    for (std::size_t c = 0; c < statement_classes; ++c) {
+      const Json& half = json.at("intervals").at(std::string(to_string(static_cast<StatementClass>(c))));
+      meta->seen_by_class[c] = half.at("seen").get<double>();
+      meta->unseen_by_class[c] = half.at("unseen").get<double>();
+    }
+    const Json& base = json.at("base");
+    meta->base.enabled = base.at("enabled").get<bool>();
+    meta->base.constant = base.at("constant").get<double>();
+    meta->base.fallback = base.at("fallback").get<double>();
+    meta->base.terms.clear();
+    for (const auto& [name, value] : base.at("terms").items()) meta->base.terms.emplace_back(name, value.get<double>());
+    meta->ranges.clear();
+    for (const Json& range : json.at("ranges")) meta->ranges.emplace_back(range.at(0).get<float>(), range.at(1).get<float>());
     meta->objective = json.at("objective").get<std::string>();
     meta->masked = json.at("masked").get<std::vector<std::string>>();
     meta->model_bytes = json.at("model").at("bytes").get<std::uint64_t>();
@@ -83,7 +109,8 @@ bool from_json(std::string_view text, ModelMeta* meta, std::string* error) {
     return false;
   }
   const auto sane = [](double half) { return std::isfinite(half) && half >= 0 && half <= 20; };
-  if (!sane(meta->interval_log) || !sane(meta->interval_unseen_log)) {
+  const auto all_sane = [&sane](const auto& list) { return std::all_of(list.begin(), list.end(), sane); };
+  if (!sane(meta->interval_log) || !sane(meta->interval_young_log) || !sane(meta->interval_unseen_log) || !all_sane(meta->seen_by_class) || !all_sane(meta->unseen_by_class)) {
     *error = "meta.json: the interval is not between 0 and 20";
     return false;
   }

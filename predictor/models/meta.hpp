@@ -1,8 +1,12 @@
 #pragma once
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "predictor/estimate.hpp"
+#include "predictor/models/base.hpp"
 
 namespace pgsteer::predictor {
 
@@ -12,7 +16,11 @@ struct ModelMeta {
   std::uint64_t schema = 0, seed = 0;
   std::size_t features = 0, trees = 0;
   std::int64_t rows = 0, from_unix_us = 0, to_unix_us = 0;
-  double interval_log = 0, interval_unseen_log = 0;
+  double interval_log = 0, interval_young_log = 0, interval_unseen_log = 0;
+  /// Half-widths by StatementClass, of statements with a past and without; 0: not enough evidence, take the one of all.
+  std::array<double, statement_classes> seen_by_class{}, unseen_by_class{};
+  Base base;
+  std::vector<std::pair<float, float>> ranges;  ///< least and greatest of every feature in training; (1, -1): none known, never outside
   std::string objective;
   std::vector<std::string> masked;  ///< features hidden from this training (time of day with too little time seen)
   std::uint64_t model_bytes = 0, model_hash = 0;

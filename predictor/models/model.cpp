@@ -64,6 +64,7 @@ std::shared_ptr<const Model> Model::load(const std::string& directory, std::stri
   if (impl.meta.schema != feature_schema() || impl.meta.features != width)
     return refuse(fmt::format("feature schema {} with {} features, this build has {} with {}: train again", hex64(impl.meta.schema),
                               impl.meta.features, hex64(feature_schema()), width));
+  if (!impl.meta.base.bind(&reason)) return refuse("meta.json: " + reason);
   if (!read_file(directory + "/model.ubj", max_model_bytes, &bytes, &reason)) return refuse(reason);
   if (bytes.size() != impl.meta.model_bytes)
     return refuse(fmt::format("model.ubj has {} bytes, meta.json says {}: truncated or foreign", bytes.size(), impl.meta.model_bytes));
@@ -94,6 +95,7 @@ std::vector<float> Model::predict(std::span<const float> rows, std::size_t n) co
   } else if (!impl_->booster->predict(rows.data(), n, out.data(), nullptr)) {
     return {};
   }
+  for (std::size_t i = 0; i < n; ++i) out[i] += static_cast<float>(impl_->meta.base(rows.data() + i * width));
   return out;
 }
 
@@ -101,7 +103,32 @@ const std::string& Model::version() const { return impl_->meta.version; }
 std::uint64_t Model::schema() const { return impl_->meta.schema; }
 double Model::interval_log() const { return impl_->meta.interval_log; }
 double Model::interval_unseen_log() const { return impl_->meta.interval_unseen_log; }
+double Model::half_width(StatementClass c, double executions) const {
+  const ModelMeta& meta = impl_->meta;
+  const bool seen = executions > 0;
+  double half = (seen ? meta.seen_by_class : meta.unseen_by_class)[static_cast<std::size_t>(c)];
+  if (half <= 0) half = seen ? meta.interval_log : meta.interval_unseen_log;
+  return seen && executions < young_executions ? std::max(half, meta.interval_young_log) : half;
+}
 bool Model::flattened() const { return impl_->flat_exact; }
+const std::string& Model::parent() const { return impl_->meta.parent; }
+
+bool Model::foreign(std::span<const float> row) const {
+  constexpr int several = 3;
+  const auto& ranges = impl_->meta.ranges;
+  if (ranges.size() != row.size()) return false;
+  int outside = 0;
+  for (std::size_t i = 0; i < row.size(); ++i) outside += row[i] < ranges[i].first || row[i] > ranges[i].second;
+  return outside >= several;
+}
+
+std::vector<float> Model::contributions(std::span<const float> row) const {
+  std::vector<float> out;
+  if (row.size() != feature_names().size() || !impl_->booster->contributions(row.data(), &out, nullptr)) return {};
+  out.back() += static_cast<float>(impl_->meta.base(row.data()));
+  return out;
+}
+
 const std::string& Model::metrics() const { return impl_->metrics; }
 
 }  // namespace pgsteer::predictor

@@ -214,4 +214,26 @@ bool Booster::predict(const float* rows, std::size_t n, float* out, std::string*
   return true;
 }
 
+bool Booster::contributions(const float* row, std::vector<float>* out, std::string* error) const {
+  one_thread();
+  Matrix matrix;
+  bst_ulong const* shape = nullptr;
+  bst_ulong dimensions = 0;
+  const float* result = nullptr;
+  constexpr const char* config = R"({"type":2,"training":false,"iteration_begin":0,"iteration_end":0,"strict_shape":false})";
+  if (XGDMatrixCreateFromMat(row, 1, columns_, std::nanf(""), &matrix.handle) != 0 ||
+      XGBoosterPredictFromDMatrix(handle_, matrix.handle, config, &shape, &dimensions, &result) != 0) {
+    if (error) *error = last_error();
+    return false;
+  }
+  std::size_t n = 1;
+  for (bst_ulong i = 0; i < dimensions; ++i) n *= shape[i];
+  if (n != columns_ + 1) {
+    if (error) *error = "XGBoost gave another number of contributions than features";
+    return false;
+  }
+  out->assign(result, result + n);
+  return true;
+}
+
 }  // namespace pgsteer::predictor

@@ -32,18 +32,39 @@ double conformal_half_width(std::vector<double> log_errors, double share) {
 }
 
 double template_half_width(const std::vector<std::vector<double>>& by_template, double share) {
-  std::vector<double> widths;
-  for (std::vector<double> errors : by_template) {
-    if (errors.empty()) continue;
-    std::sort(errors.begin(), errors.end());
-    widths.push_back(errors[std::min(errors.size() - 1, static_cast<std::size_t>(share * double(errors.size())))]);
+  std::vector<std::pair<double, double>> errors;  // error, share of its template
+  std::size_t templates = 0;
+  for (const std::vector<double>& list : by_template) {
+    templates += !list.empty();
+    for (const double error : list) errors.emplace_back(error, 1.0 / double(list.size()));
   }
-  if (widths.empty()) return 3.0;
-  std::sort(widths.begin(), widths.end());
-  const auto n = widths.size();
-  const auto rank = static_cast<std::size_t>(std::ceil(share * double(n + 1)));
-  const double width = rank <= n ? widths[rank - 1] : widths.back() * (1 + 2.0 / double(n));
-  return std::clamp(width, 0.01, 8.0);
+  if (errors.empty()) return 3.0;
+  std::sort(errors.begin(), errors.end());
+  const double wanted = share * double(templates + 1);
+  double inside = 0;
+  for (const auto& [error, weight] : errors) {
+    inside += weight;
+    if (inside >= wanted - 1e-9) return std::clamp(error, 0.01, 8.0);
+  }
+  return std::clamp(errors.back().first * (1 + 2.0 / double(templates)), 0.01, 8.0);
+}
+
+double standard_errors_won(const std::map<std::uint32_t, std::vector<double>>& by_template) {
+  double sum = 0, rows = 0, squares = 0;
+  for (const auto& [id, list] : by_template) {
+    for (const double gain : list) sum += gain;
+    rows += double(list.size());
+  }
+  const double mean = rows > 0 ? sum / rows : 0;
+  for (const auto& [id, list] : by_template) {
+    double off = 0;
+    for (const double gain : list) off += gain - mean;
+    squares += off * off;
+  }
+  const double templates = double(by_template.size());
+  if (templates < 2) return mean > 0 ? std::sqrt(rows) * mean : 0;
+  const double error = std::sqrt(squares * templates / (templates - 1)) / rows;
+  return error > 0 ? mean / error : mean > 0 ? 1e9 : 0;
 }
 
 }  // namespace pgsteer::predictor

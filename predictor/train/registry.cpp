@@ -115,6 +115,32 @@ std::string Registry::current() const {
   return target;
 }
 
+std::string Registry::pinned() const {
+  std::string text, ignored;
+  if (root_.empty() || !read_file(root_ + "/pinned", 64, &text, &ignored)) return {};
+  return number_of(text) > 0 ? text : std::string();
+}
+
+bool Registry::pin(const std::string& version, std::string* error) {
+  const std::string temporary = root_ + "/.tmp-pinned", file = root_ + "/pinned";
+  if (version.empty()) return ::unlink(file.c_str()) == 0 || errno == ENOENT || fail(error, file, "remove");
+  ::unlink(temporary.c_str());
+  if (!write_file(temporary, version, error)) return false;
+  if (::rename(temporary.c_str(), file.c_str()) != 0) return fail(error, file, "replace");
+  return sync_directory(root_) || fail(error, root_, "sync");
+}
+
+std::string Registry::before(const std::string& version) const {
+  const std::vector<std::string> all = versions();
+  std::string text, ignored;
+  ModelMeta meta;
+  if (read_file(directory(version) + "/meta.json", 1u << 20, &text, &ignored) && from_json(text, &meta, &ignored) &&
+      std::find(all.begin(), all.end(), meta.parent) != all.end())
+    return meta.parent;
+  const auto here = std::find(all.begin(), all.end(), version);
+  return here == all.end() || here == all.begin() ? std::string() : *(here - 1);
+}
+
 std::string Registry::next_version() const {
   std::uint64_t last = 0;
   std::error_code code;
@@ -160,12 +186,11 @@ bool Registry::make_current(const std::string& version, std::string* error) {
 void Registry::prune(int keep) {
   std::vector<std::string> all = versions();
   const std::string now = current();
-  const auto here = std::find(all.begin(), all.end(), now);
-  const std::string before = here != all.end() && here != all.begin() ? *(here - 1) : std::string();
+  const std::string previous = before(now), kept = pinned();
   std::size_t left = all.size();
   for (const std::string& version : all) {
     if (left <= static_cast<std::size_t>(std::max(keep, 1))) break;
-    if (version == now || version == before) continue;
+    if (version == now || version == previous || version == kept) continue;
     // Renamed first: a reader must never find half a version under a version's name.
     const std::string temporary = root_ + "/.tmp-old-" + version;
     std::error_code code;
@@ -182,9 +207,10 @@ std::vector<ModelVersion> list_models(const std::string& state_dir) {
   std::sort(names.begin(), names.end());
   for (const std::string& name : names) {
     const Registry registry(state_dir, name);
-    const std::string current = registry.current();
+    const std::string current = registry.current(), pinned = registry.pinned();
     for (const std::string& version : registry.versions()) {
-      ModelVersion model{name, version, registry.directory(version), {}, version == current};
+      ModelVersion model{name, version, registry.directory(version), {}, version == current, version == pinned, {}};
+      if (const std::string parent = registry.before(version); !parent.empty()) model.parent = parent;
       std::string error;
       if (!read_file(model.directory + "/metrics.json", 1u << 20, &model.metrics, &error)) model.metrics = "{}";
       out.push_back(std::move(model));
@@ -205,14 +231,30 @@ bool rollback_model(const std::string& state_dir, const std::string& name, std::
   Registry registry(state_dir, name);
   // Looked at before the lock, so that a wrong name makes no folder.
   if (!registry.versions().empty() && !registry.lock(error)) return false;
-  const std::vector<std::string> all = registry.versions();
-  const std::string now = registry.current();
-  const auto here = std::find(all.begin(), all.end(), now);
-  if (here == all.end() || here == all.begin()) {
+  const std::string now = registry.current(), previous = now.empty() ? std::string() : registry.before(now);
+  if (previous.empty()) {
     *error = now.empty() ? fmt::format("model {}: no current version", name) : fmt::format("model {}: {} is the oldest version kept", name, now);
     return false;
   }
-  return registry.make_current(*(here - 1), error);
+  if (registry.pinned() == now) {
+    *error = fmt::format("model {}: {} is pinned; UNPIN MODEL first", name, now);
+    return false;
+  }
+  return registry.make_current(previous, error);
+}
+
+bool pin_model(const std::string& state_dir, const std::string& name, const std::string& version, std::string* error) {
+  std::string ignored;
+  if (!error) error = &ignored;
+  Registry registry(state_dir, name);
+  const std::vector<std::string> all = registry.versions();
+  if (version.empty() ? registry.pinned().empty() : std::find(all.begin(), all.end(), version) == all.end()) {
+    *error = version.empty() ? fmt::format("model {}: nothing is pinned", name)
+                             : fmt::format("model {}: no version \"{}\"; SHOW MODELS lists them", name, version);
+    return false;
+  }
+  if (!registry.lock(error) || !registry.pin(version, error)) return false;
+  return version.empty() || registry.make_current(version, error);
 }
 
 }  // namespace pgsteer::predictor

@@ -30,6 +30,10 @@ class Registry {
   void prune(int keep);
 
   std::string current() const;                ///< version, "" when none
+  std::string pinned() const;                 ///< version, "" when none
+  bool pin(const std::string& version, std::string* error);  ///< "" = none. Needs the lock
+  /// The version that `version` was made to replace: its metadata's parent when it is kept, else the one before it in number.
+  std::string before(const std::string& version) const;
   std::vector<std::string> versions() const;  ///< ascending
   std::string directory(const std::string& version) const { return root_ + "/" + version; }
 

@@ -60,6 +60,8 @@ constexpr Command commands[] = {
     {"FLUSH CACHE", "[[TABLE] table | [DATABASE] database]", "forget cached answers", admin, flush_cache},
     {"TRAIN", "", "train a model from the feedback store now, in the background", admin, train},
     {"ROLLBACK MODEL", "[name]", "go back to the model version before", admin, rollback_model},
+    {"PIN MODEL", "<version>", "use this model version, whatever training makes", admin, pin_model},
+    {"UNPIN MODEL", "", "let training and its watch choose the model again", admin, unpin_model},
     {"KILL", "<id>", "close a client connection", admin, kill_client},
     {"PAUSE", "", "hold new statements", admin, pause},
     {"RESUME", "", "go on after PAUSE", admin, resume},

@@ -57,7 +57,7 @@ ConsoleResult kill_client(const Request&), pause(const Request&), resume(const R
 ConsoleResult shutdown(const Request&);                                                                    // operate.cpp
 ConsoleResult pin(const Request&), unpin(const Request&), ban(const Request&);                             // learned.cpp
 ConsoleResult show_mismatches(const Request&), ban_rule(const Request&), unban_rule(const Request&);       // mismatches.cpp
-ConsoleResult train(const Request&), rollback_model(const Request&);                                       // learned.cpp
+ConsoleResult train(const Request&), rollback_model(const Request&), pin_model(const Request&), unpin_model(const Request&);  // learned.cpp
 ConsoleResult flush_cache(const Request&);                                                                 // flush_cache.cpp
 ConsoleResult set_ignored(const Request&), transaction_word(const Request&);                               // drivers.cpp
 ConsoleResult show_setting(const Request&), select_constant(const Request&);                               // drivers.cpp

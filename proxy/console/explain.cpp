@@ -60,8 +60,10 @@ std::string estimate_words(const predictor::Estimate& estimate) {
   return text;
 }
 
-void add_expectation(Rows& rows, const Plan& plan) {
+void add_expectation(Rows& rows, const Plan& plan, const predictor::Model* model) {
   if (plan.decision.candidate < plan.estimates.size()) rows.field("Predicted", estimate_words(plan.estimates[plan.decision.candidate]));
+  if (model && !plan.features.empty())
+    for (const std::string& reason : predictor::explain_estimate(plan.features.front(), *model)) rows.field("Because", reason);
   if (plan.knowledge && plan.knowledge->history.count > 0)
     rows.field("History", fmt::format("{} runs, typically {}, last {}", plan.knowledge->history.count,
                                       human_ms(std::exp(plan.knowledge->history.ewma_log_ms)), human_ms(plan.knowledge->history.last_ms)));
@@ -238,7 +240,7 @@ std::vector<std::string> explain_plan(const Plan& plan, const Snapshot& snapshot
     return rows.take();
   }
   add_head(rows, plan, snapshot);
-  add_expectation(rows, plan);
+  add_expectation(rows, plan, snapshot.model.get());
   add_candidates(rows, plan, snapshot, text);
   add_cache(rows, plan, snapshot);
   add_decision(rows, plan);

@@ -1,4 +1,4 @@
-// PIN, UNPIN, BAN, TRAIN, ROLLBACK MODEL: a person's word over what was learned.
+// PIN, UNPIN, BAN, TRAIN, ROLLBACK MODEL, PIN MODEL: a person's word over what was learned.
 #include <fmt/format.h>
 
 #include "proxy/console/command.hpp"
@@ -61,6 +61,18 @@ ConsoleResult rollback_model(const Request& request) {
   if (words.size() > 1) return usage("ROLLBACK MODEL [name]");
   if (!request.hub.learner) return learning_off();
   return outcome(request.hub.learner->rollback_model(words.empty() ? "latency" : words[0].text), "ROLLBACK MODEL");
+}
+
+ConsoleResult pin_model(const Request& request) {
+  const auto& words = request.arguments;
+  if (words.size() != 1 || words[0].text.empty()) return usage("PIN MODEL <version>");
+  if (!request.hub.learner) return learning_off();
+  return outcome(request.hub.learner->pin_model(words[0].text), "PIN MODEL");
+}
+
+ConsoleResult unpin_model(const Request& request) {
+  if (!request.hub.learner) return learning_off();
+  return outcome(request.hub.learner->pin_model(""), "UNPIN MODEL");
 }
 
 }  // namespace pgsteer::proxy::console

@@ -75,14 +75,15 @@ ConsoleResult show_decisions(const Request& request) {
 ConsoleResult show_models(const Request& request) {
   const auto snapshot = request.hub.snapshot();
   Table table({{"name", Type::text}, {"version", Type::text}, {"current", Type::boolean}, {"in_use", Type::boolean},
-               {"interval_factor", Type::float8}, {"metrics", Type::text}, {"directory", Type::text}});
+               {"pinned", Type::boolean}, {"parent", Type::text}, {"watch", Type::text}, {"interval_factor", Type::float8}, {"metrics", Type::text}, {"directory", Type::text}});
   if (!snapshot->config) return table;
   for (const auto& model : predictor::list_models(state_directory(*snapshot->config))) {
     const bool in_use = snapshot->model && snapshot->model->version() == model.version;
     std::string metrics = model.metrics;
     for (char& c : metrics)
       if (c == '\n') c = ' ';
-    table.row(model.name, model.version, model.current, in_use, in_use ? std::exp(snapshot->model->interval_log()) : 0.0, metrics,
+    table.row(model.name, model.version, model.current, in_use, model.pinned, model.parent,
+              in_use && request.hub.learner ? request.hub.learner->model_watch() : std::string(), in_use ? std::exp(snapshot->model->interval_log()) : 0.0, metrics,
               model.directory);
   }
   return table;

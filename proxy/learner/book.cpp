@@ -78,7 +78,7 @@ double Book::record(const Outcome& outcome) {
 void Book::learn_default(Statement& statement, const Plan& plan, const Execution& execution, double ms) {
   if (!execution.sqlstate.empty() || execution.cancelled || !(ms > 0)) return;
   policies::Knowledge& knowledge = statement.knowledge;
-  knowledge.history.add(ms, static_cast<double>(execution.rows), static_cast<double>(execution.bytes));
+  knowledge.history.add(ms, static_cast<double>(execution.rows), static_cast<double>(execution.bytes), &knowledge.plan);
   statement.total_ms += ms;
   // What follows sorts windows and keeps instances: one in sixteen of a well-known statement's executions says as much.
   if (knowledge.history.count > kWellKnown && knowledge.history.count % 16 != 0) return;

@@ -76,6 +76,7 @@ struct Learner::Impl {
     auto next_flush = Clock::now(), next_model = next_flush;
     auto last_training = Clock::now();
     std::uint64_t trained_at = 0;
+    bool drifted = false;
     while (pause_clerk()) {
       const auto config = hub.snapshot()->config;
       take(config->learning.enabled);
@@ -91,8 +92,11 @@ struct Learner::Impl {
         next_model = Clock::now() + kModelInterval;
       }
       const auto stored = store.state().stored;
-      if (config->learning.enabled && config->learning.retrain_interval.count() > 0 &&
-          now - last_training >= config->learning.retrain_interval && stored - trained_at >= kRowsWorthTraining) {
+      drifted = drifted || !models.drifted().empty();
+      const bool automatic = config->learning.enabled && config->learning.retrain_interval.count() > 0;
+      if (automatic && (drifted || now - last_training >= config->learning.retrain_interval) && stored - trained_at >= kRowsWorthTraining &&
+          !trainer.running()) {
+        drifted = false;
         last_training = now;
         trained_at = stored;
         trainer.train(false);
@@ -126,6 +130,7 @@ struct Learner::Impl {
       if (sampler.take(outcome.plan->analysis->fingerprint, outcome.plan->decision.candidate, now))
         rows.push_back(Pipeline::learn(*outcome.plan, outcome.execution, now));
     }
+    models.observe(rows);
     if (!rows.empty()) store.add(std::move(rows));
     last_outcome = Clock::now().time_since_epoch().count();
   }
@@ -287,6 +292,16 @@ std::string Learner::rollback_model(const std::string& name) {
   impl_->models.poll();
   return {};
 }
+
+std::string Learner::pin_model(const std::string& version) {
+  std::string error;
+  if (!predictor::pin_model(impl_->state_dir, "latency", version, &error)) return error.empty() ? "cannot pin" : error;
+  impl_->audit.write("model", "", version.empty() ? "none" : version, version.empty() ? "unpinned by hand" : "pinned by hand");
+  impl_->models.poll();
+  return {};
+}
+
+std::string Learner::model_watch() const { return impl_->models.watched(); }
 
 std::string Learner::pin(const std::string& fingerprint, const std::string& label) {
   std::string error;

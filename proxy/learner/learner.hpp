@@ -75,6 +75,8 @@ class Learner {
   /// Console commands; empty = done, else the error text.
   std::string train(bool wait);
   std::string rollback_model(const std::string& name);
+  std::string pin_model(const std::string& version);  ///< "" unpins
+  std::string model_watch() const;                    ///< how the model in use holds, in words
   std::string pin(const std::string& fingerprint, const std::string& label);    ///< label: arm or rewrite label
   std::string unpin(const std::string& fingerprint);
   std::string ban(const std::string& fingerprint, const std::string& label);

@@ -8,8 +8,11 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <fstream>
+#include <utility>
 
 #include "predictor/feedback.hpp"
 #include "predictor/predictor.hpp"
@@ -138,8 +141,66 @@ void ModelWatcher::poll() {
       return;
     }
   }
+  std::string ignored;
+  before_ = nullptr;
+  if (model && !model->parent().empty())
+    before_ = predictor::Model::load(directory.substr(0, directory.rfind('/') + 1) + model->parent(), &ignored);
+  model_ = model;
+  watch_.reset();
   hub_.update([&](Snapshot& snapshot) { snapshot.model = model; });
   audit_.write("model", "", model ? model->version() : "none", "activated");
+}
+
+void ModelWatcher::observe(const std::vector<predictor::Feedback>& rows) {
+  const std::lock_guard lock(mutex_);
+  if (!model_) return;
+  for (const auto& row : rows) {
+    if (row.source != "server" || row.candidate != "as-is" || !row.sqlstate.empty() || row.feature_schema != model_->schema() || !(row.server_ms > 0)) continue;
+    const auto now = model_->predict(row.features, 1);
+    if (now.empty()) continue;
+    predictor::ModelWatch::Row seen;
+    seen.fingerprint = row.fingerprint;
+    seen.log_ms = std::log(std::max(row.server_ms, 1e-3));
+    seen.predicted = now.front();
+    if (before_)
+      if (const auto then = before_->predict(row.features, 1); !then.empty()) seen.before = then.front();
+    seen.half_width = predictor::half_width(*model_, row.features);
+    seen.foreign = model_->foreign(row.features);
+    if (const auto verdict = watch_.add(seen); verdict != predictor::ModelWatch::Verdict::holds) return judge(verdict);
+  }
+}
+
+void ModelWatcher::judge(predictor::ModelWatch::Verdict verdict) {
+  const std::string why = fmt::format("{} after {} rows: mean log error {:.3f}, the version before {:.3f}, intervals cover {:.0f} %",
+                                      predictor::to_string(verdict), watch_.rows(), watch_.error(), watch_.error_before(), 100 * watch_.covered());
+  watch_.reset();
+  if (verdict != predictor::ModelWatch::Verdict::worse_than_before) {
+    drift_ = last_drift_ = why;
+    spdlog::warn("model drifted version={} why=\"{}\"", model_->version(), why);
+    audit_.write("model", "", model_->version(), "drifted: " + why);
+    return;
+  }
+  std::string error;
+  if (predictor::rollback_model(state_dir_, "latency", &error)) {
+    spdlog::warn("model rolled back version={} why=\"{}\"", model_->version(), why);
+    audit_.write("model", "", model_->version(), "rolled back: " + why);
+  } else {
+    spdlog::warn("model is worse than the one before it and stays version={} why=\"{}\" error=\"{}\"", model_->version(), why, error);
+  }
+}
+
+std::string ModelWatcher::drifted() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(drift_, {});
+}
+
+std::string ModelWatcher::watched() const {
+  const std::lock_guard lock(mutex_);
+  if (!model_) return "no model in use";
+  std::string text = fmt::format("{} rows: intervals cover {:.1f} %, mean log error {:.3f}", watch_.rows(), 100 * watch_.covered(), watch_.error());
+  if (before_) text += fmt::format(", {} in its shadow {:.3f}", before_->version(), watch_.error_before());
+  if (!last_drift_.empty()) text += "; last drift: " + last_drift_;
+  return text;
 }
 
 std::string ModelWatcher::health() const {

@@ -7,6 +7,8 @@
 #include <mutex>
 #include <string>
 
+#include "predictor/feedback.hpp"
+#include "predictor/watch.hpp"
 #include "proxy/hub.hpp"
 #include "proxy/learner/audit.hpp"
 
@@ -38,19 +40,28 @@ class Trainer {
 };
 
 /// Publishes models/latency/current whenever it points at something else. A model that cannot be loaded is refused with
-/// one warning; the one in use stays.
+/// one warning; the one in use stays. The version that the current one replaced runs on in its shadow, on the same rows:
+/// when the current one proves worse, it is rolled back; when its intervals no longer cover or the statements are unlike those
+/// it knows, drifted() asks for training. All thread-safe.
 class ModelWatcher {
  public:
   ModelWatcher(Hub& hub, Audit& audit, std::string state_dir);
-  void poll();  ///< thread-safe
+  void poll();
+  void observe(const std::vector<predictor::Feedback>& rows);
+  /// Once for each drift: why a new model is needed, else "".
+  std::string drifted();
   std::string health() const;
+  std::string watched() const;  ///< in words
 
  private:
+  void judge(predictor::ModelWatch::Verdict verdict);
   Hub& hub_;
   Audit& audit_;
   const std::string state_dir_;
   mutable std::mutex mutex_;
-  std::string seen_, error_;
+  std::string seen_, error_, drift_, last_drift_;
+  std::shared_ptr<const predictor::Model> model_, before_;
+  predictor::ModelWatch watch_;
 };
 
 }  // namespace pgsteer::proxy::learning

@@ -330,7 +330,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool leaving_ = false;         ///< Terminate was sent: the end of the connection is no news
   bool client_gone_ = false;     ///< only the fate of what is under way is still awaited
   char status_ = 'I';            ///< of the last ReadyForQuery
-  bool settings_known_ = false;  ///< asked the server at least once
+  bool server_known_ = false;    ///< asked for its start on this connection
   bool settings_changed_in_block_ = false;
   bool group_open_ = false;      ///< extended messages were forwarded since the last Sync
   bool unnamed_stale_ = false;   ///< the server still has an unnamed statement that the client's messages have destroyed

@@ -151,10 +151,13 @@ void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
 
 Awaitable<void> Session::refresh_settings() {
   std::string sql = "SELECT current_user, session_user, current_setting('search_path'), "
-      "pg_catalog.pg_my_temp_schema(), "
-      // The first tells a restart, the second a recovery after a crash, which the postmaster outlives.
-      "pg_catalog.concat(extract(epoch from pg_catalog.pg_postmaster_start_time()), ' ', "
-      "extract(epoch from pg_catalog.pg_stat_get_bgwriter_stat_reset_time()))";
+      "pg_catalog.pg_my_temp_schema(), ";
+  // The first tells a restart, the second a recovery after a crash, which the postmaster outlives. Only the cache needs to
+  // know, and it does not answer inside a block, where asking would take the statistics snapshot of the client's transaction.
+  const bool ask_identity = !in_block();
+  sql += ask_identity ? "pg_catalog.concat(extract(epoch from pg_catalog.pg_postmaster_start_time()), ' ', "
+                        "extract(epoch from pg_catalog.pg_stat_get_bgwriter_stat_reset_time()))"
+                      : "NULL";
   for (const auto name : cache::key_settings()) {
     sql += ", current_setting('" + std::string(name) + "', true)";
   }
@@ -173,12 +176,13 @@ Awaitable<void> Session::refresh_settings() {
   facts_.search_path = settings_reply_[2];
   // Whatever made them: DO, a trigger, a string of several statements.
   if (settings_reply_[3] != "0") facts_.has_temporary_objects = true;
-  worker_.hub.server_started(settings_reply_[4]);
+  if (ask_identity) worker_.hub.server_started(settings_reply_[4]);
+  server_known_ |= ask_identity;
+  if (!server_known_) settings_changed_in_block_ = true;  // ask again behind the block
   const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database);
   if (catalog && catalog->default_search_path == facts_.search_path) facts_.search_path.clear();
   for (std::size_t i = 0; i < names.size(); ++i) facts_.settings[std::string(names[i])] = settings_reply_[i + 5];
   facts_.settings_uncertain = facts_.objects_uncertain = false;
-  settings_known_ = true;
   ++facts_.version;
 }
 

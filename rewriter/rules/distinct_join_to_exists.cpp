@@ -22,16 +22,6 @@ bool plain_distinct(const Object& select) {
          !select.contains("groupClause") && !select.contains("havingClause") && !select.contains("windowClause");
 }
 
-int uses_within(const Json& part, const Source* source, const Bound& bound) {
-  if (const auto* reference = bound.reference(part)) return reference->source == source ? 1 : 0;
-  int count = 0;
-  if (const auto* object = part.if_object())
-    for (const auto& member : *object) count += uses_within(member.value(), source, bound);
-  if (const auto* list = part.if_array())
-    for (const auto& item : *list) count += uses_within(item, source, bound);
-  return count;
-}
-
 /// The other tables' rows are told apart by the output (perhaps with the help of equalities that lead through `gone`).
 bool others_are_keyed(const Scope& scope, const Source& gone, const Bound& bound) {
   ColumnSet known;

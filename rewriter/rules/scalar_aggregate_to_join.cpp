@@ -41,24 +41,20 @@ bool mentions_outside(const Json& node, const Source& inner, const Bound& bound)
 }
 
 std::optional<Correlated> correlated(Json& value, const Scope& outer, const Bound& bound) {
-  auto* link = as(value, "SubLink");
-  if (!link || string_field(*link, "subLinkType") != "EXPR_SUBLINK") return std::nullopt;
-  auto* select = as(*field(*link, "subselect"), "SelectStmt");
-  const auto* scope = select ? bound.scope_of(select) : nullptr;
-  auto* call = scope && is_plain_select(*select, false) && !select->contains("sortClause") ? only_target(*select) : nullptr;
-  const auto* function = call ? as(*call, "FuncCall") : nullptr;
+  const auto subselect = scalar_subselect(value, bound);
+  const auto* function = subselect ? as(*subselect->value, "FuncCall") : nullptr;
   const auto names = function ? name_list(array_field(*function, "funcname")) : std::nullopt;
-  if (!names || names->size() != 1 || scope->sources.size() != 1) return std::nullopt;
+  if (!names || names->size() != 1) return std::nullopt;
   if (std::find(usual.begin(), usual.end(), names->front()) == usual.end()) return std::nullopt;
   const auto* group = bound.catalog().function("", names->front());
   for (const auto* clause : {"agg_filter", "over", "agg_order", "agg_within_group"})
     if (function->contains(clause)) return std::nullopt;
   Correlated found;
-  found.inner = scope->sources.front().get();
-  if (!group || group->any_user_defined || found.inner->kind != Source::Kind::table || bound.starred(found.inner)) return std::nullopt;
+  found.inner = subselect->source;
+  if (!group || group->any_user_defined) return std::nullopt;
   if (const auto* arguments = array_field(*function, "args"))
     if (arguments->size() != 1 || !bound.reference(arguments->front()) || mentions_outside(arguments->front(), *found.inner, bound)) return std::nullopt;
-  for (auto* conjunct : conjuncts(*select, "whereClause")) {
+  for (auto* conjunct : conjuncts(*subselect->select, "whereClause")) {
     if (!cannot_fail(*conjunct, bound)) return std::nullopt;
     if (!mentions_outside(*conjunct, *found.inner, bound)) {
       found.rest.push_back(*conjunct);
@@ -77,7 +73,7 @@ std::optional<Correlated> correlated(Json& value, const Scope& outer, const Boun
     found.key_name = named(*key);
   }
   if (!found.partner) return std::nullopt;
-  found.call = *call;
+  found.call = *subselect->value;
   found.counts = names->front() == "count";
   return found;
 }

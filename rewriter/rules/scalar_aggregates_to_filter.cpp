@@ -24,27 +24,22 @@ struct Part {
 std::optional<Part> part_of(Json& item, const Bound& bound) {
   auto* target = as(item, "ResTarget");
   auto* value = target ? field(*target, "val") : nullptr;
-  auto* link = value ? as(*value, "SubLink") : nullptr;
-  if (!link || string_field(*link, "subLinkType") != "EXPR_SUBLINK") return std::nullopt;
-  auto* select = as(*field(*link, "subselect"), "SelectStmt");
-  const auto* scope = select ? bound.scope_of(select) : nullptr;
-  auto* call = scope && is_plain_select(*select, false) ? only_target(*select) : nullptr;
-  if (!call || select->contains("sortClause") || scope->sources.size() != 1 || is_correlated(*scope, bound)) return std::nullopt;
-  auto* source = scope->sources.front().get();
-  const auto* function = as(*call, "FuncCall");
+  const auto found = value ? scalar_subselect(*value, bound) : std::nullopt;
+  if (!found || is_correlated(*found->scope, bound)) return std::nullopt;
+  const auto* function = as(*found->value, "FuncCall");
   const auto names = function ? name_list(array_field(*function, "funcname")) : std::nullopt;
-  if (!names || source->kind != Source::Kind::table || contains(*field(*link, "subselect"), "FuncCall") == false) return std::nullopt;
+  if (!names) return std::nullopt;
   const auto* group = bound.catalog().function(names->size() == 2 ? names->front() : std::string(), names->back());
   if (!group || !group->any_aggregate) return std::nullopt;
   for (const auto* clause : {"agg_filter", "over", "agg_order", "agg_within_group"})
     if (function->contains(clause)) return std::nullopt;
   if (const auto* arguments = field(*function, "args"); arguments && contains(*arguments, "SubLink")) return std::nullopt;
-  const auto* where = field(*select, "whereClause");
+  const auto* where = field(*found->select, "whereClause");
   if (where && (contains(*where, "SubLink") || !cannot_fail(*where, bound))) return std::nullopt;
   std::string name(string_field(*target, "name"));
   if (name.empty()) name = output_name(*value);
-  if (name.empty() || bound.starred(source)) return std::nullopt;
-  return Part{source, call, std::move(name)};
+  if (name.empty()) return std::nullopt;
+  return Part{found->source, found->value, std::move(name)};
 }
 
 bool apply(Attempt& attempt) {

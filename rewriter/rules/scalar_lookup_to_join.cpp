@@ -25,24 +25,20 @@ struct LookUp {
 std::optional<LookUp> look_up(Json& item, const Scope& outer, const Bound& bound) {
   auto* target = as(item, "ResTarget");
   auto* value = target ? field(*target, "val") : nullptr;
-  auto* link = value ? as(*value, "SubLink") : nullptr;
-  if (!link || string_field(*link, "subLinkType") != "EXPR_SUBLINK") return std::nullopt;
-  auto* select = as(*field(*link, "subselect"), "SelectStmt");
-  const auto* scope = select ? bound.scope_of(select) : nullptr;
-  auto* column = scope && is_plain_select(*select, false) ? only_target(*select) : nullptr;
-  auto* where = select ? field(*select, "whereClause") : nullptr;
-  if (!column || !where || scope->sources.size() != 1 || select->contains("sortClause") || !cannot_fail(*where, bound)) return std::nullopt;
-  auto* source = scope->sources.front().get();
-  const auto* own = bound.reference(*column);
-  if (source->kind != Source::Kind::table || bound.starred(source) || !own || own->source != source || outer.source(source->name)) return std::nullopt;
+  const auto found = value ? scalar_subselect(*value, bound) : std::nullopt;
+  const auto* where = found ? field(*found->select, "whereClause") : nullptr;
+  if (!where || !cannot_fail(*where, bound)) return std::nullopt;
+  auto* source = found->source;
+  const auto* own = bound.reference(*found->value);
+  if (!own || own->source != source || outer.source(source->name)) return std::nullopt;
   // The condition alone, its outer columns given, leaves at most one row.
-  if (contains(*where, "SubLink") || !singles_out_row({}, *scope, bound)) return std::nullopt;
+  if (contains(*where, "SubLink") || !singles_out_row({}, *found->scope, bound)) return std::nullopt;
   for (const auto& [node, reference] : bound.references())
-    if (inside(reference.used_in, scope) && reference.source != source && (!reference.source || reference.source->scope != &outer))
+    if (inside(reference.used_in, found->scope) && reference.source != source && (!reference.source || reference.source->scope != &outer))
       return std::nullopt;
   std::string name(string_field(*target, "name"));
   if (name.empty()) name = own->output()->name;
-  return LookUp{source, *column, *where, std::move(name)};
+  return LookUp{source, *found->value, *where, std::move(name)};
 }
 
 /// Qualifies every column of `source`: bare names may mean two things beside the outer tables.

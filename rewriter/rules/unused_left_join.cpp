@@ -36,16 +36,6 @@ bool repetition_ignored(Scope& scope, const Bound& bound) {
   return distinct && distinct->size() == 1 && distinct->front().is_object() && distinct->front().get_object().empty();
 }
 
-int uses_within(const Json& part, const Source* source, const Bound& bound) {
-  if (const auto* reference = bound.reference(part)) return reference->source == source ? 1 : 0;
-  int count = 0;
-  if (const auto* object = part.if_object())
-    for (const auto& member : *object) count += uses_within(member.value(), source, bound);
-  if (const auto* list = part.if_array())
-    for (const auto& item : *list) count += uses_within(item, source, bound);
-  return count;
-}
-
 bool drop(Source& unused, Attempt& attempt) {
   const Bound& bound = attempt.bound;
   if (unused.kind != Source::Kind::table || !unused.nullable || bound.starred(&unused)) return false;

@@ -160,6 +160,9 @@ TEST_CASE("prediction: shapes, batches, threads") {
   CHECK(model->predict({}, 0).empty());
   const auto all = model->predict(rows, 64);
   REQUIRE(all.size() == 64);
+  ModelMeta meta;
+  REQUIRE(from_json(content(trained() + "/meta.json"), &meta, &error));
+  REQUIRE(meta.base.bind(&error));
   std::vector<std::thread> threads;
   std::vector<int> mismatches(4);
   for (std::size_t t = 0; t < mismatches.size(); ++t)
@@ -171,7 +174,8 @@ TEST_CASE("prediction: shapes, batches, threads") {
         for (std::size_t i = 0; i < 64; ++i) {
           float one = 0;
           mismatches[t] += model->predict(std::span(rows).subspan(i * width, width), 1)[0] != all[i];
-          mismatches[t] += !booster->predict(rows.data() + i * width, 1, &one, &reason) || one != all[i];
+          mismatches[t] += !booster->predict(rows.data() + i * width, 1, &one, &reason) ||
+                           one + static_cast<float>(meta.base(rows.data() + i * width)) != all[i];
         }
     });
   for (auto& thread : threads) thread.join();
@@ -199,13 +203,13 @@ TEST_CASE("a model that is missing, cut, changed or foreign is refused with the 
   refused_as(flipped, meta, "hash differs");
   refused_as(bytes, "", "not a JSON object");
   refused_as(bytes, meta.substr(0, meta.size() / 2), "not a JSON object");
-  refused_as(bytes, "{}", "expected format 1");
+  refused_as(bytes, "{}", "expected format 2");
   Json changed = Json::parse(meta);
   changed["feature_schema"] = "00000000deadbeef";
   refused_as(bytes, changed.dump(), "feature schema 00000000deadbeef");
   changed = Json::parse(meta);
-  changed["format"] = 2;
-  refused_as(bytes, changed.dump(), "found 2");
+  changed["format"] = 3;
+  refused_as(bytes, changed.dump(), "found 3");
   changed = Json::parse(meta);
   changed["interval_log"] = -1;
   refused_as(bytes, changed.dump(), "interval");
@@ -317,7 +321,7 @@ TEST_CASE("the model leads where it has something to say, the history where it i
       covered += std::log(with.ms_low) <= log_ms && log_ms <= std::log(with.ms_high);
       ++n;
     }
-    t.history.add(std::exp(log_ms), 1, 100);
+    t.history.add(std::exp(log_ms), 1, 100, &plan);
     calibration.add(plan.total_cost, sql::StatementKind::select, std::exp(log_ms));
   }
   MESSAGE("mean log error " << log_error / n << " with the model, " << cold_error / n << " without; coverage " << double(covered) / n);

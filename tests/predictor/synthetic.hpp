@@ -153,7 +153,7 @@ inline std::vector<predictor::Feedback> synthetic_feedback(const Synthetic& s) {
     f.rows = 1;
     f.bytes = 100;
     f.plan_cost = plan.total_cost;
-    t.history.add(f.server_ms, 1, 100);
+    t.history.add(f.server_ms, 1, 100, &plan);
     out.push_back(std::move(f));
   }
   return out;

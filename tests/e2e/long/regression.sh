@@ -4,46 +4,12 @@
 # may change a statement is on: all rules, steering from 1 us, strict cache. A file of which two direct runs differ is not
 # compared (they are named). The suite's sources and the server's headers come from Debian, into the temporary directory.
 . "$(dirname "$0")/../lib.sh"
-modes=("${@:-off}")
+modes=("$@")
 [ $# -gt 0 ] || modes=(off observe auto)
-PG_REGRESS=/usr/lib/postgresql/15/lib/pgxs/src/test/regress/pg_regress
-[ -x "$PG_REGRESS" ] || skip 'no pg_regress (package postgresql-15)'
+. "$(dirname "$0")/regression_suite.sh"
 
-fetch_suite() { # a private package list: the system's stay as they are
-  local uri options
-  uri=$(sed -n 's/^URIs: *//p' /etc/apt/sources.list.d/debian.sources 2>/dev/null | head -1)
-  [ -n "$uri" ] || uri=$(sed -nE 's/^deb (\[[^]]*\] )?([^ ]+) bookworm main.*/\2/p' /etc/apt/sources.list | head -1)
-  [ -n "$uri" ] || return 1
-  mkdir -p "$WORK/apt/lists/partial" "$WORK/apt/cache/archives/partial" "$WORK/source" || return 1
-  printf "%s [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri bookworm main\n" deb deb-src >"$WORK/apt/sources.list"
-  options=(-qq -o "Dir::Etc::sourcelist=$WORK/apt/sources.list" -o Dir::Etc::sourceparts=/nonexistent
-           -o "Dir::State::lists=$WORK/apt/lists" -o "Dir::Cache=$WORK/apt/cache")
-  (cd "$WORK/source" && apt-get "${options[@]}" update && apt-get "${options[@]}" source --download-only postgresql-15 &&
-    apt-get "${options[@]}" download postgresql-server-dev-15 && dpkg -x postgresql-server-dev-15_*.deb headers &&
-    tar xf postgresql-15_*.orig.tar.bz2 --strip-components=1 --wildcards 'postgresql-15*/src/test/regress') >"$WORK/apt.log" 2>&1
-}
-fetch_suite || { tail -3 "$WORK/apt.log"; skip "the suite could not be fetched"; }
-suite=$WORK/source/src/test/regress
-gcc -shared -fPIC -O1 -w -I"$WORK/source/headers/usr/include/postgresql/15/server" -I/usr/include/postgresql \
-  "$suite/regress.c" -o "$suite/regress.so" || exit 1
-cp "$BIN"/../lib/{refint,autoinc}.so "$suite/" || exit 1
-
+fetch_suite
 start_postgres "max_connections = 120"
-chmod -R a+rX "$WORK/source"
-
-suite_run() { # name port: results in $WORK/name/results
-  local out=$WORK/$1
-  mkdir -p "$out/results"
-  # The server writes files of its own there.
-  chmod 777 "$out" "$out/results"
-  # The same path for all runs: it is seen in messages.
-  rm -f "$WORK/out" && ln -s "$out" "$WORK/out"
-  "$PG_REGRESS" --inputdir="$suite" --outputdir="$WORK/out" --bindir="$BIN" --dlpath="$suite" --host=127.0.0.1 --port="$2" \
-    --user=postgres --schedule="$suite/parallel_schedule" --max-concurrent-tests=20 >"$out/log" 2>&1
-  grep -E '^ (All|[0-9]+ of)' "$out/log" | sed "s/^/$1:/"
-  ls "$out/results" | grep -c '\.out$'
-}
-
 suite_run direct1 "$DIRECT_PORT"
 suite_run direct2 "$DIRECT_PORT"
 [ "$(ls "$WORK/direct1/results" | grep -c '\.out$')" -ge 190 ] || { tail -5 "$WORK/direct1/log"; fail 'the direct run is no whole run'; }
