@@ -2,7 +2,6 @@
 // taught what they do not know on the way. Every answer comes from a server, in its place: nothing is made up here.
 #include <algorithm>
 #include <cctype>
-#include <regex>
 
 #include "proxy/session/session.hpp"
 
@@ -30,8 +29,23 @@ bool names_statements(std::string_view text) {
 bool sets_custom(std::string_view text) {
   std::string folded(text);
   std::transform(folded.begin(), folded.end(), folded.begin(), [](unsigned char c) { return std::tolower(c); });
-  static const std::regex set("(^|[^a-z0-9_])set(\\s+session)?\\s+[a-z0-9_\"]+\\s*\\.");
-  return folded.find("set_config") != folded.npos || std::regex_search(folded, set);
+  if (folded.find("set_config") != folded.npos) return true;
+  const auto in_word = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '"'; };
+  const auto next_word = [&](std::size_t& at) {
+    while (at < folded.size() && std::isspace(static_cast<unsigned char>(folded[at]))) ++at;
+    const auto begin = at;
+    while (at < folded.size() && in_word(folded[at])) ++at;
+    return std::string_view(folded).substr(begin, at - begin);
+  };
+  for (auto at = folded.find("set"); at != folded.npos; at = folded.find("set", at)) {
+    const bool begins = at == 0 || !in_word(folded[at - 1]);
+    at += 3;
+    if (!begins || (at < folded.size() && in_word(folded[at]))) continue;
+    auto look = at;
+    if (next_word(look) == "session") next_word(look);
+    if (look < folded.size() && folded[look] == '.') return true;
+  }
+  return false;
 }
 
 }  // namespace
