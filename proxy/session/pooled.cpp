@@ -31,6 +31,7 @@ std::string startup_key(const SessionState& state) {
 /// An ErrorResponse that ends the session: the same one as FATAL.
 std::string as_fatal(std::string_view message) {
   const auto body = message.substr(protocol::kHeaderBytes);
+  if (protocol::error_field(body, 'V') == "FATAL") return std::string(message);  // the server's own words, whole
   std::string out;
   protocol::append_error(out, {.severity = "FATAL", .sqlstate = std::string(protocol::error_field(body, 'C')),
                                .message = std::string(protocol::error_field(body, 'M')),
