@@ -72,7 +72,9 @@ Session::Session(Worker& worker, Stream client, std::unique_ptr<ServerConnection
     for (const unsigned char byte : random) cancel_key_ = (cancel_key_ & 0xffffffff00000000) | ((cancel_key_ << 8 | byte) & 0xffffffff);
     auto state = std::make_shared<SessionState>();
     for (const auto& [name, value] : startup_.settings) {
-      if (name != "pgsteer.mode") state->settings[name] = value;
+      if (name == "pgsteer.mode") continue;
+      state->settings[name] = value;
+      custom_settings_ = custom_settings_ || name.find('.') != name.npos;
     }
     state_ = std::move(state);
   }
