@@ -110,6 +110,7 @@ void Session::release_held() {
     exec->execution.parameter_types = held.statement->parameter_types;
     exec->execution.bind = protocol::read_bind(body_of(held.bind))->parameters;
   }
+  if (held.statement) on_statement_names(*held.statement->plan, held.statement->text, false);
   if (held.parse) forward_parse(held.parse, std::string_view(held.raw).substr(0, protocol::peek_header(held.raw)->total()));
   for (const auto request : held.requests) {
     Context context;

@@ -357,7 +357,6 @@ void Session::judge_residue(const Plan* plan) {
   if (analysis.flags.creates_temporary || analysis.flags.into || analysis.flags.explain_analyze) return;
   const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database);
   for (const auto& use : analysis.functions) {
-    custom_settings_ = custom_settings_ || use.name == "set_config";
     if (touches_session(use.name)) return;
     const auto* group = catalog ? catalog->function(use.schema, use.name) : nullptr;
     if (group ? group->any_user_defined : !surely_harmless(use.name)) return;

@@ -25,11 +25,16 @@ bool names_statements(std::string_view text) {
   return false;
 }
 
-/// Whether a text says set_config, or SET of a name with a dot.
+/// Whether a text sets a name with a dot, or by set_config one that it does not show.
 bool sets_custom(std::string_view text) {
   std::string folded(text);
   std::transform(folded.begin(), folded.end(), folded.begin(), [](unsigned char c) { return std::tolower(c); });
-  if (folded.find("set_config") != folded.npos) return true;
+  for (auto at = folded.find("set_config"); at != folded.npos; at = folded.find("set_config", at)) {
+    at = std::min(folded.find_first_not_of(" \t\r\n(", at + 10), folded.size());
+    const auto end = folded.find('\'', at + 1);
+    if (at >= folded.size() || folded[at] != '\'' || end == folded.npos) return true;  // whatever a parameter says
+    if (folded.substr(at, end - at).find('.') != folded.npos) return true;
+  }
   const auto in_word = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '"'; };
   const auto next_word = [&](std::size_t& at) {
     while (at < folded.size() && std::isspace(static_cast<unsigned char>(folded[at]))) ++at;
@@ -153,11 +158,13 @@ void Session::on_statement_names(const Plan& plan, std::string_view text, bool s
   if (!pooled() || !server_) return;
   using sql::StatementKind;
   const auto kind = plan.analysis->kind;
+  const bool opaque = kind == StatementKind::multiple || kind == StatementKind::unparsed || kind == StatementKind::do_block;
+  const bool sets = std::any_of(plan.analysis->functions.begin(), plan.analysis->functions.end(),
+                                [](const auto& use) { return use.name == "set_config"; });
+  if ((opaque || sets) && sets_custom(text)) custom_settings_ = true;
   if (kind == StatementKind::execute || kind == StatementKind::deallocate || kind == StatementKind::prepare) {
     return prepare_own_name(plan.analysis->name, simple);
   }
-  const bool opaque = kind == StatementKind::multiple || kind == StatementKind::unparsed || kind == StatementKind::do_block;
-  if (opaque && sets_custom(text)) custom_settings_ = true;
   if ((!opaque && kind != StatementKind::explain) || !names_statements(text)) return;
   std::vector<std::string> names;
   for (const auto& [name, prepared] : prepared_) names.push_back(name);
