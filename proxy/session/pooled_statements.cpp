@@ -141,9 +141,8 @@ void Session::forward_target(const std::shared_ptr<Prepared>& prepared, char typ
   protocol::Message(to_server_, type).int8('S').cstring(type == 'C' ? std::string(kNobody) : prepared->statement->server_name());
 }
 
-/// A group that was kept back, message by message as if it came now.
+/// A group that was kept back, but for its Parse, message by message as if it came now.
 void Session::forward_held(const Held& held) {
-  if (!pooled()) return forward(held.raw);
   for (std::string_view rest = held.raw; !rest.empty();) {
     const auto header = protocol::peek_header(rest);
     const auto message = rest.substr(0, header->total());

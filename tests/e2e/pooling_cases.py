@@ -71,17 +71,17 @@ def settings_never_leak():
 
 def custom_settings():
     """No view of the server lists them: they pin, and what a function has set out of sight is nobody else's."""
-    value = "select coalesce(current_setting('app.user', true), '')"
+    value = "select coalesce(current_setting('app.tenant', true), '')"
     a, b = connect(proxy), connect(proxy)
     x, y = a.cursor(), b.cursor()
-    for text in ("set app.user = 'ann'", "select set_config('app.user', 'ann', false)", "do $$ begin perform set_config('app.user', 'ann', false); end $$"):
+    for text in ("set app.tenant = 'ann'", "select set_config('app.tenant', 'ann', false)", "do $$ begin perform set_config('app.tenant', 'ann', false); end $$"):
         run(x, text)
         equal(f"{text}: pinned", ["custom setting"], pins(["custom setting"]))
         equal("its owner sees it", [("ann",)], run(x, value))
         equal("nobody else does", [("",)], run(y, value))
         run(x, "reset all")
         equal("free after RESET ALL", [], pins([]))
-    run(x, "create or replace function quietly() returns void language plpgsql as $$ begin execute 'select set_' || 'config(''app.user'', ''ann'', false)'; end $$")
+    run(x, "create or replace function quietly() returns void language plpgsql as $$ begin execute 'select set_' || 'config(''app.tenant'', ''ann'', false)'; end $$")
     for _ in range(10):
         run(x, "select quietly()")
         equal("set out of sight: nobody else sees it", [("",)], run(y, value))
