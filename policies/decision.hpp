@@ -79,7 +79,7 @@ enum class ReasonCode : std::uint8_t {
   mode_off, mode_observe, mode_suggest, panic, directive, not_analysed, no_candidate, unknown_shape, not_judged,
   below_floor, no_evidence, gain_too_small, regression_seen, disabled, settings_uncertain, catalog_stale, in_transaction,
   pipeline, canary_control, canary_treated, rewrite_always, rewrite_cost_gate, rewrite_measured, arm_measured, pinned,
-  banned, cache_hit, holdout,
+  banned, cache_hit, holdout, refused_predicted, refused_rate, refused_queue, queue_cancelled,
 };
 std::string_view to_string(ReasonCode reason);
 

@@ -62,11 +62,16 @@ std::string cache_words(const CacheAction& cache) {
 void add_rest(const Effective& e, std::vector<std::string>& parts) {
   if (!e.lane.empty()) parts.push_back("runs in lane " + e.lane);
   if (!e.route.empty()) parts.push_back("goes to the " + e.route);
-  if (!e.limits.max_predicted) return;
+  if (!e.limits.any()) return;
   const char* then = e.limits.on_exceed == LimitAction::OnExceed::reject  ? "is rejected"
                      : e.limits.on_exceed == LimitAction::OnExceed::queue ? "has to queue"
                                                                           : "gets a warning";
-  parts.push_back(fmt::format("what is predicted to take more than {} {}", duration_words(*e.limits.max_predicted), then));
+  if (e.limits.max_predicted)
+    parts.push_back(fmt::format("what is predicted to take more than {} {}", duration_words(*e.limits.max_predicted), then));
+  if (e.limits.rate_per_user)
+    parts.push_back(fmt::format("what comes faster than {:g} a second of one user {}", *e.limits.rate_per_user, then));
+  for (const auto& [tag, rate] : e.limits.rate_per_tag)
+    parts.push_back(fmt::format("what comes faster than {:g} a second with one value of tag {} {}", rate, tag, then));
 }
 
 std::string action_words(const Effective& e) {

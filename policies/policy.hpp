@@ -52,7 +52,10 @@ struct CanaryAction {
 
 struct LimitAction {
   std::optional<std::chrono::milliseconds> max_predicted;
+  std::optional<double> rate_per_user;        ///< statements a second, of each user
+  std::map<std::string, double> rate_per_tag; ///< by tag: statements a second, of each of its values
   enum class OnExceed : std::uint8_t { warn, reject, queue } on_exceed = OnExceed::warn;
+  bool any() const { return max_predicted || rate_per_user || !rate_per_tag.empty(); }
 };
 
 /// What a rule says; a field that is not set comes from [default].
@@ -79,6 +82,7 @@ struct Lane {
   std::string name;
   std::optional<std::chrono::milliseconds> max_predicted, queue_timeout;
   int concurrency = 0;  ///< 0 = no limit
+  std::chrono::milliseconds patience() const { return queue_timeout.value_or(std::chrono::seconds(30)); }
 };
 
 /// Everything resolved for one statement: the first matching rule over [default] over built-in defaults.
@@ -130,6 +134,8 @@ class PolicySet {
 
 /// Nearest name by edit distance, "" when nothing is near.
 std::string nearest_name(std::string_view wrong, const std::vector<std::string>& names);
+/// "50/s", "600/min", "10/h": per second.
+std::optional<double> parse_rate(std::string_view text);
 /// "250ms", "2s", "10min", "1h", "80us"; "8MB", "64kB", "1GB"; "2%" or 0.02.
 std::optional<std::chrono::microseconds> parse_duration(std::string_view text);
 std::optional<std::uint64_t> parse_bytes(std::string_view text);

@@ -215,8 +215,20 @@ void read_limits(const TomlValue& value, Where where, Actions& actions, const Ac
            : *choice == "reject" ? LimitAction::OnExceed::reject
                                  : LimitAction::OnExceed::queue;
   };
+  const auto per_tag = [](const TomlValue& v, Where w, Faults& f) -> std::optional<std::map<std::string, double>> {
+    if (!v.table()) {
+      f.expected(v, w, "a table such as { route = \"10/s\" }");
+      return std::nullopt;
+    }
+    std::map<std::string, double> rates;
+    for (const auto& entry : *v.table())
+      if (const auto rate = read_rate(entry.value, w + "." + entry.key, f)) rates[entry.key] = *rate;
+    return rates;
+  };
   read_table(value, where,
              {store("max_predicted", limits.max_predicted, faults, read_milliseconds),
+              store("rate_per_user", limits.rate_per_user, faults, read_rate),
+              store("rate_per_tag", limits.rate_per_tag, faults, per_tag),
               store("on_exceed", limits.on_exceed, faults, on_exceed)},
              faults);
   actions.limits = limits;

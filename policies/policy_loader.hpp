@@ -51,6 +51,8 @@ std::optional<std::chrono::milliseconds> read_milliseconds(const TomlValue& valu
                                                            Faults& faults);
 std::optional<double> read_number(const TomlValue& value, const std::string& where, double least, double most,
                                   Faults& faults);
+/// Statements a second.
+std::optional<double> read_rate(const TomlValue& value, const std::string& where, Faults& faults);
 std::optional<double> read_share(const TomlValue& value, const std::string& where, Faults& faults);
 std::optional<std::string> read_name(const TomlValue& value, const std::string& where, Faults& faults);
 std::optional<std::vector<std::string>> read_names(const TomlValue& value, const std::string& where, Faults& faults);

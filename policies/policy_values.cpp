@@ -75,6 +75,14 @@ std::optional<double> read_number(const TomlValue& value, const std::string& whe
   return std::nullopt;
 }
 
+std::optional<double> read_rate(const TomlValue& value, const std::string& where, Faults& faults) {
+  if (const auto* text = value.text()) {
+    if (const auto rate = parse_rate(*text)) return rate;
+  }
+  faults.expected(value, where, "a rate such as \"50/s\", \"600/min\" or \"10/h\"");
+  return std::nullopt;
+}
+
 std::optional<double> read_share(const TomlValue& value, const std::string& where, Faults& faults) {
   auto share = value.number();
   if (const auto* text = value.text()) share = parse_share(*text);

@@ -77,6 +77,16 @@ std::string nearest_name(std::string_view wrong, const std::vector<std::string>&
   return best ? *best : std::string();
 }
 
+std::optional<double> parse_rate(std::string_view text) {
+  static constexpr Unit units[] = {{"/s", 1}, {"/min", 60}, {"/h", 3600}};
+  if (text.empty()) return std::nullopt;
+  const auto measure = split_measure(text);
+  if (!measure || !(measure->amount > 0) || measure->amount > 1e9) return std::nullopt;
+  for (const Unit& unit : units)
+    if (unit.name == measure->unit) return measure->amount / unit.factor;
+  return std::nullopt;
+}
+
 std::optional<std::chrono::microseconds> parse_duration(std::string_view text) {
   static constexpr Unit units[] = {{"us", 1},    {"µs", 1},    {"ms", 1e3},  {"s", 1e6},
                                    {"min", 6e7}, {"h", 3.6e9}, {"d", 8.64e10}};

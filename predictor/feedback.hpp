@@ -34,6 +34,7 @@ struct Feedback {
   std::string sqlstate;     ///< "" on success
   bool censored = false;    ///< cancelled or timed out: server_ms is a lower bound
   double plan_cost = -1;
+  std::string trace_id;     ///< of the sqlcommenter tag traceparent; "" without one
 };
 
 /// The embedded feedback store (SQLite, WAL). One writer thread; readers anywhere. All errors come back as text; the

@@ -73,6 +73,7 @@ struct Config {
     std::string level = "info";            ///< trace debug info warn error
     std::string format = "text";           ///< text | json
     std::string file;                      ///< "" = standard error
+    std::chrono::milliseconds min_duration{0};  ///< statements that take as long get a line of their own; 0 = none
   } log;
   std::string state_dir;                   ///< "" = $XDG_STATE_HOME/pgsteer or /var/lib/pgsteer
   std::string config_file;                 ///< where it came from; not a setting

@@ -48,6 +48,11 @@ TomlValue list_value(const std::string& text) {
   return value;
 }
 
+template <class At>
+auto keep(At at) {
+  return [at](Config& to, const Config& from) { at(to) = at(from); };
+}
+
 /// `at(config)` is a reference to the member, of a constant or a mutable Config.
 template <class At>
 Setting text(std::string key, bool changeable, At at, bool secret = false) {
@@ -57,7 +62,7 @@ Setting text(std::string key, bool changeable, At at, bool secret = false) {
             at(c) = *v.text();
             return {};
           },
-          text_value, [at, secret](const Config& c) { return secret ? mask_secret(at(c)) : std::string(at(c)); }};
+          text_value, [at, secret](const Config& c) { return secret ? mask_secret(at(c)) : std::string(at(c)); }, keep(at)};
 }
 
 template <class At>
@@ -72,7 +77,7 @@ Setting choice(std::string key, bool changeable, At at, std::vector<std::string>
             }
             return policies::join_names(choices);
           },
-          text_value, [at](const Config& c) { return std::string(at(c)); }};
+          text_value, [at](const Config& c) { return std::string(at(c)); }, keep(at)};
 }
 
 template <class At>
@@ -84,7 +89,7 @@ Setting integer(std::string key, bool changeable, At at, std::int64_t least, std
             at(c) = static_cast<std::remove_reference_t<decltype(at(c))>>(*v.integer());
             return {};
           },
-          integer_value, [at](const Config& c) { return fmt::format("{}", at(c)); }};
+          integer_value, [at](const Config& c) { return fmt::format("{}", at(c)); }, keep(at)};
 }
 
 template <class At>
@@ -95,7 +100,7 @@ Setting boolean(std::string key, bool changeable, At at) {
             at(c) = *v.boolean();
             return {};
           },
-          boolean_value, [at](const Config& c) { return std::string(at(c) ? "true" : "false"); }};
+          boolean_value, [at](const Config& c) { return std::string(at(c) ? "true" : "false"); }, keep(at)};
 }
 
 /// "250ms": in the largest unit that shows it whole.
@@ -122,7 +127,7 @@ Setting duration(std::string key, bool changeable, At at, microseconds least, mi
             at(c) = rounded;
             return {};
           },
-          text_value, [at](const Config& c) { return show_duration(at(c)); }};
+          text_value, [at](const Config& c) { return show_duration(at(c)); }, keep(at)};
 }
 
 std::string show_bytes(std::size_t bytes) {
@@ -144,7 +149,7 @@ Setting bytes(std::string key, bool changeable, At at, std::size_t least, std::s
             at(c) = *size;
             return {};
           },
-          text_value, [at](const Config& c) { return show_bytes(at(c)); }};
+          text_value, [at](const Config& c) { return show_bytes(at(c)); }, keep(at)};
 }
 
 template <class At>
@@ -160,7 +165,7 @@ Setting names(std::string key, bool changeable, At at) {
             at(c) = std::move(read);
             return {};
           },
-          list_value, [at](const Config& c) { return fmt::format("{}", fmt::join(at(c), ",")); }};
+          list_value, [at](const Config& c) { return fmt::format("{}", fmt::join(at(c), ",")); }, keep(at)};
 }
 
 template <class At>
@@ -172,7 +177,7 @@ Setting mode(std::string key, bool changeable, At at) {
             at(c) = *read;
             return {};
           },
-          text_value, [at](const Config& c) { return std::string(policies::to_string(at(c))); }};
+          text_value, [at](const Config& c) { return std::string(policies::to_string(at(c))); }, keep(at)};
 }
 
 }  // namespace
@@ -262,6 +267,7 @@ const std::vector<Setting>& settings() {
       choice("log.level", true, PGSTEER_AT(log.level), {"trace", "debug", "info", "warn", "error"}),
       choice("log.format", false, PGSTEER_AT(log.format), {"text", "json"}),
       text("log.file", false, PGSTEER_AT(log.file)),
+      duration("log.min_duration", true, PGSTEER_AT(log.min_duration), 0ms, 24h),
       text("state_dir", false, PGSTEER_AT(state_dir))};
 #undef PGSTEER_AT
   return list;

@@ -17,6 +17,7 @@ struct Setting {
   /// The same value as TOML would have it, made from a bare text.
   std::function<policies::TomlValue(const std::string&)> from_text;
   std::function<std::string(const Config&)> show;  ///< secrets as ***
+  std::function<void(Config& to, const Config& from)> copy;
 };
 
 /// All settings in the order of the struct.

@@ -124,7 +124,7 @@ asio::awaitable<void> cancel_here(Worker& worker, std::string packet) {
   protocol::Reader r(std::string_view(packet).substr(8));
   const std::uint64_t pid = r.int32(), key = r.int32();
   auto over = std::make_shared<asio::steady_timer>(worker.loop, worker.snapshot().config->upstream.connect_timeout * 2);
-  worker.hub.on_cancel(pid << 32 | key, [&worker, over] { asio::post(worker.loop, [over] { over->cancel(); }); });
+  worker.hub.on_cancel_here(pid << 32 | key, [&worker, over] { asio::post(worker.loop, [over] { over->cancel(); }); });
   co_await over->async_wait(as_result);
 }
 
@@ -186,8 +186,14 @@ asio::awaitable<void> serve_connection(Worker& worker, Socket socket, std::strin
   auto [startup, packet] = std::move(*std::get<0>(outcome));
   const bool terminate = config->auth.mode == "terminate";
   if (startup.kind == protocol::FirstPacket::cancel_request) {
-    if (terminate) co_await cancel_here(worker, std::move(packet));
-    else co_await forward_cancel(worker, std::move(packet));
+    if (terminate) {
+      co_await cancel_here(worker, std::move(packet));
+      co_return;
+    }
+    protocol::Reader request(std::string_view(packet).substr(8));  // behind length and code
+    const auto pid = request.int32(), key = request.int32();
+    if (request.ok() && worker.hub.on_cancel) worker.hub.on_cancel(static_cast<int>(pid), key);
+    co_await forward_cancel(worker, std::move(packet));
     co_return;
   }
   if (const auto missing = tls_missing(*config, client, startup.user, client_address); !missing.empty()) {

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,9 @@
 namespace pgsteer::proxy {
 
 using Clock = std::chrono::steady_clock;
+
+/// What a policy's lane and limits mean for a statement: `observed` counts what they would have done (mode observe, suggest).
+enum class Restraint : std::uint8_t { none, observed, enforced };
 
 /// What to do with one statement: made by pipeline.cpp, kept until the reply ends (or as long as a prepared statement).
 struct Plan {
@@ -27,10 +31,15 @@ struct Plan {
   std::shared_ptr<const policies::Knowledge> knowledge;  ///< may be null
   std::uint64_t snapshot_version = 0;
   cache::WriteSet writes;    ///< by the catalog of that snapshot and what was known of the session
+  Restraint restraint = Restraint::none;
+  std::optional<policies::Lane> lane;  ///< where it stands in line
   bool changes_settings_unseen = false;  ///< by a function it calls
   bool redraw = false;       ///< chance has a say in the decision: it is taken anew for every execution
   const rewriter::Candidate& chosen() const { return candidates[decision.candidate]; }
 };
+
+/// The trace id of a W3C traceparent tag ("00-<32 hex digits>-<16>-<2>"); "" without one.
+std::string trace_id_of(const sql::Analysis& analysis);
 
 enum class Source : std::uint8_t { server, cache_memory, cache_redis, local };
 std::string_view to_string(Source source);
@@ -39,6 +48,7 @@ std::string_view to_string(Source source);
 struct Execution {
   Clock::time_point arrival;
   std::uint64_t sent_ns = 0, first_byte_ns = 0, last_byte_ns = 0, proxy_ns = 0;
+  std::uint64_t queued_ns = 0;  ///< in a lane; not part of proxy_ns
   Source source = Source::server;
   std::int64_t rows = 0, bytes = 0;
   std::string sqlstate;      ///< "" on success

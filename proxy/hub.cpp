@@ -4,6 +4,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "proxy/lanes.hpp"
 #include "proxy/reload.hpp"
 
 namespace pgsteer::proxy {
@@ -44,7 +45,12 @@ struct Hub::Impl {
 };
 
 Hub::Hub(std::shared_ptr<const Config> config, std::shared_ptr<const policies::PolicySet> policies)
-    : memory(config->cache.memory_bytes), started_unix_us(unix_us()), impl_(std::make_unique<Impl>()) {
+    : memory(config->cache.memory_bytes),
+      lanes(std::make_unique<Lanes>()),
+      rates(std::make_unique<Rates>()),
+      limit_counts(std::make_unique<LimitCounts>()),
+      started_unix_us(unix_us()),
+      impl_(std::make_unique<Impl>()) {
   auto first = std::make_shared<Snapshot>();
   first->config = std::move(config);
   first->policies = std::move(policies);

@@ -15,6 +15,11 @@
 
 namespace pgsteer::proxy {
 
+class Lanes;
+class Rates;
+class LimitCounts;
+class EventRing;
+
 /// One client connection as SHOW CLIENTS prints it.
 struct ClientInfo {
   std::uint64_t id = 0;
@@ -117,6 +122,14 @@ class Hub {
   std::string reload_error() const;               ///< of the last reload; "" when it was taken
   std::string http_status = "off";                ///< for health; written before any other thread starts
   std::atomic<bool> paused{false};
+
+  // --- lanes and limits -------------------------------------------------------------------------------------------
+  const std::unique_ptr<Lanes> lanes;
+  const std::unique_ptr<Rates> rates;
+  const std::unique_ptr<LimitCounts> limit_counts;
+  /// A CancelRequest: a statement that waits here is not known to the server. Set by the server.
+  std::function<void(int server_pid, std::uint32_t key)> on_cancel;
+  std::shared_ptr<EventRing> events;  ///< the newest lines of the log; null in tests
   std::int64_t started_unix_us = 0;
 
   class Learner* learner = nullptr;  ///< set by main; null when learning is off
@@ -131,7 +144,7 @@ class Hub {
   class Pools* pools = nullptr;  ///< set by the server; always there while sessions are
   /// Set by the server: cancels what the session with this key of ours does; `done` is called from some thread when no late
   /// cancellation can follow any more.
-  std::function<void(std::uint64_t key, std::function<void()> done)> on_cancel;
+  std::function<void(std::uint64_t key, std::function<void()> done)> on_cancel_here;
 };
 
 }  // namespace pgsteer::proxy

@@ -13,6 +13,8 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <filesystem>
 
+#include "proxy/systemd.hpp"
+
 namespace pgsteer::proxy {
 
 namespace asio = boost::asio;
@@ -26,6 +28,27 @@ struct Listener::Impl {
   asio::local::stream_protocol::acceptor local;
   std::string local_path;
   std::size_t next = 0;
+  bool inherited = false;  ///< the sockets are the supervisor's: listen.* says nothing
+
+  /// A listening socket that was opened for us.
+  void adopt(int fd) {
+    sockaddr_storage name{};
+    socklen_t size = sizeof name;
+    int listens = 0;
+    socklen_t length = sizeof listens;
+    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&name), &size) != 0 || ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) != 0 || listens == 0)
+      throw std::runtime_error(fmt::format("descriptor {} of LISTEN_FDS: expected a listening stream socket", fd));
+    boost::system::error_code ec;
+    const bool unix_socket = name.ss_family == AF_UNIX;
+    if (unix_socket ? local.is_open() : tcp.is_open()) throw std::runtime_error("LISTEN_FDS: expected one TCP and one unix socket at most");
+    if (unix_socket) local.assign(asio::local::stream_protocol(), fd, ec);
+    else tcp.assign(name.ss_family == AF_INET6 ? asio::ip::tcp::v6() : asio::ip::tcp::v4(), fd, ec);
+    if (ec) throw std::runtime_error(fmt::format("descriptor {} of LISTEN_FDS: {}", fd, ec.message()));
+    inherited = true;
+    if (unix_socket) return spdlog::info("event=socket_inherited listen=unix");
+    const auto where = tcp.local_endpoint(ec);
+    spdlog::info("event=socket_inherited listen={}:{}", where.address().to_string(), where.port());
+  }
 
   void dispatch(int fd, int family, std::string address) {
     Worker& worker = *workers[next++ % workers.size()];
@@ -55,7 +78,7 @@ asio::awaitable<void> pause_after(boost::system::error_code ec, Worker& worker) 
 
 Listener::Listener(std::vector<std::unique_ptr<Worker>>& workers, const Config& config)
     : impl_(new Impl{workers, config, asio::ip::tcp::acceptor(workers[0]->loop),
-                     asio::local::stream_protocol::acceptor(workers[0]->loop), {}, 0}) {}
+                     asio::local::stream_protocol::acceptor(workers[0]->loop), {}, 0, false}) {}
 
 Listener::~Listener() {
   if (!impl_->local_path.empty()) ::unlink(impl_->local_path.c_str());
@@ -85,22 +108,20 @@ static asio::awaitable<void> accept_loop(Acceptor& acceptor, Worker& worker, std
 
 void Listener::start() {
   const auto& listen = impl_->config.listen;
+  for (const int fd : inherited_sockets()) impl_->adopt(fd);
   boost::system::error_code ec;
-  const auto address = asio::ip::make_address(listen.address == "*" ? "0.0.0.0" : listen.address, ec);
-  if (ec) throw std::runtime_error(fmt::format("listen.address '{}': expected an IP address or '*'", listen.address));
-  const asio::ip::tcp::endpoint endpoint(address, listen.port);
-  auto& tcp = impl_->tcp;
-  tcp.open(endpoint.protocol());
-  tcp.set_option(asio::socket_base::reuse_address(true));
-  tcp.bind(endpoint, ec);
-  if (!ec) tcp.listen(listen.backlog, ec);
-  if (ec) throw std::runtime_error(fmt::format("cannot listen on {}:{}: {}", listen.address, listen.port, ec.message()));
-  const int family = endpoint.protocol().family();
-  asio::co_spawn(impl_->workers[0]->loop,
-                 accept_loop(tcp, *impl_->workers[0],
-                             [this, family](int fd, std::string from) { impl_->dispatch(fd, family, std::move(from)); }),
-                 asio::detached);
-  if (!listen.unix_socket_dir.empty()) {
+  if (!impl_->inherited && !listen.address.empty()) {
+    const auto address = asio::ip::make_address(listen.address == "*" ? "0.0.0.0" : listen.address, ec);
+    if (ec) throw std::runtime_error(fmt::format("listen.address '{}': expected an IP address or '*'", listen.address));
+    const asio::ip::tcp::endpoint endpoint(address, listen.port);
+    auto& tcp = impl_->tcp;
+    tcp.open(endpoint.protocol());
+    tcp.set_option(asio::socket_base::reuse_address(true));
+    tcp.bind(endpoint, ec);
+    if (!ec) tcp.listen(listen.backlog, ec);
+    if (ec) throw std::runtime_error(fmt::format("cannot listen on {}:{}: {}", listen.address, listen.port, ec.message()));
+  }
+  if (!impl_->inherited && !listen.unix_socket_dir.empty()) {
     impl_->local_path = fmt::format("{}/.s.PGSQL.{}", listen.unix_socket_dir, listen.port);
     ::unlink(impl_->local_path.c_str());
     auto& local = impl_->local;
@@ -109,11 +130,13 @@ void Listener::start() {
     if (!ec) local.listen(listen.backlog, ec);
     if (ec) throw std::runtime_error(fmt::format("cannot listen on {}: {}", impl_->local_path, ec.message()));
     ::chmod(impl_->local_path.c_str(), 0777);
-    asio::co_spawn(impl_->workers[0]->loop,
-                   accept_loop(local, *impl_->workers[0],
-                               [this](int fd, std::string from) { impl_->dispatch(fd, AF_UNIX, std::move(from)); }),
-                   asio::detached);
   }
+  Worker& worker = *impl_->workers[0];
+  const auto take = [this](int family) { return [this, family](int fd, std::string from) { impl_->dispatch(fd, family, std::move(from)); }; };
+  if (impl_->tcp.is_open()) {
+    asio::co_spawn(worker.loop, accept_loop(impl_->tcp, worker, take(impl_->tcp.local_endpoint(ec).protocol().family())), asio::detached);
+  }
+  if (impl_->local.is_open()) asio::co_spawn(worker.loop, accept_loop(impl_->local, worker, take(AF_UNIX)), asio::detached);
 }
 
 void Listener::stop() {

@@ -15,7 +15,7 @@ class Listener {
  public:
   Listener(std::vector<std::unique_ptr<Worker>>& workers, const Config& config);
   ~Listener();
-  /// Binds and starts accepting; throws std::runtime_error with address and reason.
+  /// Binds, or takes the sockets a supervisor has bound, and starts accepting; throws std::runtime_error with address and reason.
   void start();
   void stop();  ///< from worker 0's thread
 

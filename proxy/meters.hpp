@@ -47,11 +47,11 @@ class LatencyMeter {
 
 /// What /metrics counts by statement, of one event loop.
 struct Meters {
-  enum class Action : std::uint8_t { pass, rewritten, hinted, cache_hit };
+  enum class Action : std::uint8_t { pass, rewritten, hinted, cache_hit, refused };
   enum class Ending : std::uint8_t { ok, error, cancelled };
-  static constexpr std::size_t kKinds = static_cast<std::size_t>(sql::StatementKind::ddl) + 1, kActions = 4, kEndings = 3;
+  static constexpr std::size_t kKinds = static_cast<std::size_t>(sql::StatementKind::ddl) + 1, kActions = 5, kEndings = 3;
   static constexpr std::size_t kClasses = 36 * 36;
-  static constexpr std::array<std::string_view, kActions> action_names{"pass", "rewritten", "hinted", "cache_hit"};
+  static constexpr std::array<std::string_view, kActions> action_names{"pass", "rewritten", "hinted", "cache_hit", "refused"};
   static constexpr std::array<std::string_view, kEndings> ending_names{"ok", "error", "cancelled"};
 
   std::array<std::atomic<std::uint64_t>, kKinds * kActions * kEndings> statements{};

@@ -123,6 +123,35 @@ bool random_matters(const Plan& plan) {
   return plan.decision.mode == policies::Mode::auto_ && plan.candidates.size() > 1;
 }
 
+/// What starts, ends or only looks at a session must get through whatever else is going on.
+bool can_be_restrained(sql::StatementKind kind) {
+  using sql::StatementKind;
+  switch (kind) {
+    case StatementKind::multiple: case StatementKind::select: case StatementKind::insert: case StatementKind::update:
+    case StatementKind::delete_: case StatementKind::merge: case StatementKind::copy_to: case StatementKind::call:
+    case StatementKind::do_block: case StatementKind::execute: case StatementKind::explain: case StatementKind::refresh_view:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// Lane and limits. They protect the server from what sends statements: neither a comment nor SET pgsteer.mode lifts them.
+void restrain(Plan& plan, const Snapshot& snapshot) {
+  plan.restraint = Restraint::none;
+  plan.lane.reset();
+  const bool possible = !snapshot.policies->lanes().empty() || plan.policy.limits.any();
+  if (!possible || snapshot.panic || plan.analysis->why_not != sql::WhyNot::none || !can_be_restrained(plan.analysis->kind)) return;
+  const double ms = plan.estimates.empty() ? 0 : plan.estimates[plan.decision.candidate].ms;
+  if (const auto* lane = snapshot.policies->lane_for(plan.policy.lane, ms)) {
+    plan.lane = *lane;
+    plan.decision.lane = lane->name;
+  }
+  if (!plan.lane && !plan.policy.limits.any()) return;
+  const auto mode = policies::effective_mode(plan.policy.mode, snapshot.console_mode, std::nullopt, std::nullopt);
+  if (mode != policies::Mode::off) plan.restraint = mode >= policies::Mode::canary ? Restraint::enforced : Restraint::observed;
+}
+
 }  // namespace
 
 /// Plans, valid for one snapshot version. A plan with nothing but the original to send is the same for every text of one
@@ -266,6 +295,7 @@ void Pipeline::decide_again(Plan& plan, const sql::Query& query, const Snapshot&
   input.panic = snapshot.panic;
   input.random = now.random;
   plan.decision = policies::decide(input);
+  restrain(plan, snapshot);
 }
 
 predictor::Feedback Pipeline::learn(const Plan& plan, const Execution& execution, std::int64_t unix_microseconds) {
@@ -304,8 +334,18 @@ predictor::Feedback Pipeline::learn(const Plan& plan, const Execution& execution
   f.bytes = execution.bytes;
   f.sqlstate = execution.sqlstate;
   f.censored = execution.cancelled;
+  f.trace_id = trace_id_of(a);
   if (plan.knowledge && plan.knowledge->plan.known) f.plan_cost = plan.knowledge->plan.total_cost;
   return f;
+}
+
+std::string trace_id_of(const sql::Analysis& analysis) {
+  const auto tag = analysis.tags.find("traceparent");
+  if (tag == analysis.tags.end()) return {};
+  const std::string& text = tag->second;
+  const bool well_formed = text.size() >= 55 && text[2] == '-' && text[35] == '-' &&
+                           text.find_first_not_of("0123456789abcdef", 3) == 35;
+  return well_formed ? text.substr(3, 32) : std::string();
 }
 
 std::string_view to_string(Source source) {

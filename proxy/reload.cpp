@@ -3,6 +3,9 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "proxy/config_settings.hpp"
+#include "proxy/tls/tls.hpp"
+
 namespace pgsteer::proxy {
 namespace fs = std::filesystem;
 
@@ -49,15 +52,18 @@ ReloadResult load_all(const std::string& file, const std::vector<std::string>& o
 ReloadResult load_again(const Config& current, const std::vector<std::string>& overrides) {
   ReloadResult result = load_all(current.config_file, overrides);
   if (!result.error.empty()) return result;
+  // What needs a restart stays as it is, and SHOW CONFIG says that the file wants something else.
   auto merged = std::make_shared<Config>(*result.config);
-  merged->listen = current.listen;
-  merged->threads = current.threads;
-  merged->auth.mode = current.auth.mode;
-  merged->state_dir = current.state_dir;
-  merged->cache.memory_bytes = current.cache.memory_bytes;
-  merged->cache.redis_url = current.cache.redis_url;
-  merged->console.database = current.console.database;
-  merged->http = current.http;
+  for (const auto& setting : settings()) {
+    if (setting.changeable) continue;
+    const bool wanted_other = setting.show(*merged) != setting.show(current);
+    setting.copy(*merged, current);
+    if (!wanted_other) continue;
+    for (auto& row : merged->sources)
+      if (row.key == setting.key) row.source += " (what it says there needs a restart)";
+  }
+  // The server's address may be one of those: its certificates are read for the one that holds.
+  merged->tls_contexts = TlsContexts::load(*merged, &result.error);
   result.config = merged;
   return result;
 }

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 #include <pthread.h>
-#include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -20,12 +18,15 @@
 
 #include "proxy/http/server.hpp"
 #include "proxy/hub.hpp"
+#include "proxy/lanes.hpp"
 #include "proxy/learner/learner.hpp"
 #include "proxy/listener.hpp"
+#include "proxy/log.hpp"
 #include "proxy/pool/pools.hpp"
 #include "proxy/redis_url.hpp"
 #include "proxy/reload.hpp"
 #include "proxy/session/session.hpp"
+#include "proxy/systemd.hpp"
 #include "proxy/worker.hpp"
 
 namespace pgsteer::proxy {
@@ -37,19 +38,6 @@ namespace {
 constexpr int kConfigError = 78;  // EX_CONFIG
 constexpr std::size_t kStackBytes = 64u << 20;  ///< parsing recurses; only touched pages cost memory
 constexpr auto kDrainTime = std::chrono::seconds(10);
-
-void start_logging(const Config& config) {
-  auto logger = config.log.file.empty() ? spdlog::stderr_logger_mt("pgsteer")
-                                        : spdlog::basic_logger_mt("pgsteer", config.log.file);
-  if (config.log.format == "json") {
-    logger->set_pattern(R"({"ts":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","msg":"%v"})");
-  } else {
-    logger->set_pattern("%Y-%m-%d %H:%M:%S.%e %l %v");
-  }
-  logger->set_level(spdlog::level::from_str(config.log.level));
-  logger->flush_on(spdlog::level::info);
-  spdlog::set_default_logger(std::move(logger));
-}
 
 /// A thread with a large stack: std::thread cannot be told its stack size.
 class LoopThread {
@@ -86,6 +74,7 @@ class Shutdown {
   void begin() {
     if (begun_.exchange(true)) return force();
     spdlog::info("event=shutdown_begin");
+    notify_supervisor("STOPPING=1");
     asio::post(workers_[0]->loop, [this] { listener_.stop(); });
     deadline_ = Clock::now() + kDrainTime;
     for (auto& worker : workers_) asio::post(worker->loop, [this, w = worker.get()] { drain(*w); });
@@ -184,12 +173,13 @@ int run_server(const RunOptions& options) {
     return kConfigError;
   }
   redis.deadline = config.cache.redis_deadline;
-  start_logging(config);
+  const auto events = start_logging(config);
 
   Hub hub(loaded.config, loaded.policies);
   Pools pools(hub);
   hub.pools = &pools;
   hub.overrides = options.overrides;
+  hub.events = events;
   const int threads = config.threads.count > 0 ? config.threads.count
                                                : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   std::vector<std::unique_ptr<Worker>> workers;
@@ -224,7 +214,7 @@ int run_server(const RunOptions& options) {
       });
     }
   };
-  hub.on_cancel = [&workers](std::uint64_t key, std::function<void()> done) {
+  hub.on_cancel_here = [&workers](std::uint64_t key, std::function<void()> done) {
     auto without = std::make_shared<std::atomic<std::size_t>>(workers.size());
     for (auto& worker : workers) {
       asio::post(worker->loop, [w = worker.get(), key, done, without] {
@@ -240,6 +230,14 @@ int run_server(const RunOptions& options) {
     timers.push_back(std::make_unique<asio::steady_timer>(worker->loop));
     tick(*timers.back(), *worker, worker->index == 0 ? &pools : nullptr);
   }
+  hub.on_cancel = [&workers](int server_pid, std::uint32_t key) {
+    for (auto& worker : workers) {
+      asio::post(worker->loop, [w = worker.get(), server_pid, key] {
+        for (const auto& [id, weak] : w->sessions)
+          if (auto session = weak.lock()) session->cancel_in_line(server_pid, key);
+      });
+    }
+  };
   hub.ping_loops = [&workers] {
     std::vector<std::shared_ptr<std::atomic<bool>>> flags;
     for (auto& worker : workers) {
@@ -270,6 +268,7 @@ int run_server(const RunOptions& options) {
   spdlog::info("event=ready version={} listen={}:{} upstream={} threads={} mode={} state_dir={}", PGSTEER_VERSION,
                config.listen.address, config.listen.port, config.upstream.url.substr(config.upstream.url.find('@') + 1),
                threads, policies::to_string(config.mode.initial), state_directory(config));
+  notify_supervisor("READY=1");
   {
     std::vector<std::unique_ptr<LoopThread>> loops;
     for (auto& worker : workers) {
@@ -279,6 +278,7 @@ int run_server(const RunOptions& options) {
       }));
     }
   }
+  hub.lanes->close();
   http.reset();  // it reads the learner
   pools.shut_down();
   learner.stop();

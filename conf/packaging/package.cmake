@@ -14,7 +14,7 @@ install(FILES ${CMAKE_SOURCE_DIR}/README.md ${CMAKE_SOURCE_DIR}/LICENSE DESTINAT
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/conf/samples ${CMAKE_SOURCE_DIR}/conf/grafana ${CMAKE_SOURCE_DIR}/conf/prometheus DESTINATION share/doc/pgsteer)
 install(FILES ${CMAKE_SOURCE_DIR}/conf/pgsteer.toml DESTINATION /etc/pgsteer)
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/conf/policies DESTINATION /etc/pgsteer FILES_MATCHING PATTERN *.toml)
-install(FILES ${packaging}/pgsteer.service DESTINATION /lib/systemd/system)
+install(FILES ${packaging}/pgsteer.service ${packaging}/pgsteer.socket DESTINATION /lib/systemd/system)
 install(FILES ${packaging}/pgsteer.sysusers DESTINATION lib/sysusers.d RENAME pgsteer.conf)
 
 set(CPACK_GENERATOR DEB)

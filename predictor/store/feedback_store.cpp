@@ -15,7 +15,7 @@
 namespace pgsteer::predictor {
 namespace {
 
-constexpr int store_version = 1;
+constexpr int store_version = 2;  // 2 has trace_id; a file of version 1 gets it when it is opened for writing
 constexpr int busy_ms = 3000;
 
 constexpr const char* create_sql = R"(
@@ -29,17 +29,18 @@ CREATE TABLE feedback(
   candidate TEXT NOT NULL, candidates TEXT NOT NULL, estimate_ms REAL, estimate_low_ms REAL, estimate_high_ms REAL,
   estimate_source TEXT NOT NULL, model_version TEXT NOT NULL, source TEXT NOT NULL, mode TEXT NOT NULL,
   policy_rule TEXT NOT NULL, reason TEXT NOT NULL, probability REAL, server_ms REAL, total_ms REAL, proxy_us REAL,
-  rows INTEGER NOT NULL, bytes INTEGER NOT NULL, sqlstate TEXT NOT NULL, censored INTEGER NOT NULL, plan_cost REAL);
+  rows INTEGER NOT NULL, bytes INTEGER NOT NULL, sqlstate TEXT NOT NULL, censored INTEGER NOT NULL, plan_cost REAL,
+  trace_id TEXT NOT NULL DEFAULT '');
 CREATE INDEX feedback_time ON feedback(unix_us);
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 COMMIT;
 )";
 
 constexpr const char* insert_sql = R"(
 INSERT INTO feedback(unix_us, database, user, application, fingerprint, shape, feature_schema, features, candidate,
   candidates, estimate_ms, estimate_low_ms, estimate_high_ms, estimate_source, model_version, source, mode, policy_rule,
-  reason, probability, server_ms, total_ms, proxy_us, rows, bytes, sqlstate, censored, plan_cost)
-VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?))";
+  reason, probability, server_ms, total_ms, proxy_us, rows, bytes, sqlstate, censored, plan_cost, trace_id)
+VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?))";
 
 constexpr const char* select_sql = R"(
 SELECT f.unix_us, f.database, f.user, f.application, f.fingerprint, f.shape, f.feature_schema, f.features, f.candidate,
@@ -162,7 +163,7 @@ bool insert(sqlite3* db, sqlite3_stmt* statement, const Feedback& f) {
       .integer(static_cast<std::int64_t>(f.feature_schema)).blob(f.features).text(f.candidate).text(labels)
       .real(f.estimate_ms).real(f.estimate_low_ms).real(f.estimate_high_ms).text(f.estimate_source).text(f.model_version)
       .text(f.source).text(f.mode).text(f.policy_rule).text(f.reason).real(f.probability).real(f.server_ms).real(f.total_ms)
-      .real(f.proxy_us).integer(f.rows).integer(f.bytes).text(f.sqlstate).integer(f.censored ? 1 : 0).real(f.plan_cost);
+      .real(f.proxy_us).integer(f.rows).integer(f.bytes).text(f.sqlstate).integer(f.censored ? 1 : 0).real(f.plan_cost).text(f.trace_id);
   const bool done = sqlite3_step(statement) == SQLITE_DONE;
   if (done) sqlite3_reset(statement);  // on failure the caller reads errmsg first
   return done && sqlite3_errcode(db) != SQLITE_FULL;
@@ -205,7 +206,7 @@ Feedback read_row(sqlite3_stmt* statement) {
 }
 
 /// Ours and known, empty (to be created), or refused.
-enum class Content { known, empty, refused };
+enum class Content { known, old, empty, refused };
 Content inspect(sqlite3* db, const std::string& path, std::string* error) {
   std::int64_t version = 0, objects = 0;
   if (!query_int(db, "PRAGMA user_version", version) || !query_int(db, "SELECT count(*) FROM sqlite_master", objects)) {
@@ -213,6 +214,7 @@ Content inspect(sqlite3* db, const std::string& path, std::string* error) {
     return Content::refused;
   }
   if (version == store_version) return Content::known;
+  if (version == 1) return Content::old;
   if (version == 0 && objects == 0) return Content::empty;
   fail(error, fmt::format("{}: schema version {}, this build knows {}; the file is left as it is", path, version, store_version));
   return Content::refused;
@@ -249,6 +251,13 @@ std::unique_ptr<FeedbackStore> FeedbackStore::open(const std::string& state_dir,
   if (content == Content::refused) return nullptr;
   if (content == Content::empty && read_only) {
     fail(error, fmt::format("{}: empty, nothing was recorded yet", impl.path));
+    return nullptr;
+  }
+  constexpr const char* upgrade_sql =
+      "BEGIN IMMEDIATE; ALTER TABLE feedback ADD COLUMN trace_id TEXT NOT NULL DEFAULT ''; PRAGMA user_version = 2; COMMIT";
+  if (content == Content::old && !read_only && !execute(db, upgrade_sql)) {
+    fail(error, impl.path, db);
+    execute(db, "ROLLBACK");
     return nullptr;
   }
   if (content == Content::empty) ::chmod(impl.path.c_str(), 0600);  // statement texts are the owner's business

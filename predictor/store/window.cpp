@@ -10,7 +10,7 @@
 namespace pgsteer::predictor {
 namespace {
 
-constexpr int store_version = 1;
+constexpr int oldest_version = 1, newest_version = 2;  // 2 has trace_id besides, which nobody reads here
 constexpr int busy_ms = 3000;
 
 constexpr const char* window_sql = R"(
@@ -48,7 +48,8 @@ Db open(const std::string& path, std::string* error) {
   }
   sqlite3_busy_timeout(raw, busy_ms);
   const auto version = prepare(raw, "PRAGMA user_version");
-  if (!version || sqlite3_step(version.get()) != SQLITE_ROW || sqlite3_column_int(version.get(), 0) != store_version) {
+  const int found = version && sqlite3_step(version.get()) == SQLITE_ROW ? sqlite3_column_int(version.get(), 0) : 0;
+  if (found < oldest_version || found > newest_version) {
     fail(error, path, "no feedback store of a version this build knows");
     return nullptr;
   }

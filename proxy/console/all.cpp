@@ -1,5 +1,6 @@
 // The explicit list of admin commands, and how a text finds its command.
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 
@@ -46,6 +47,8 @@ constexpr Command commands[] = {
     {"SHOW FEEDBACK", "", "the feedback store: received, stored, dropped", nothing, show_feedback},
     {"SHOW HEALTH", "", "named checks", nothing, show_health},
     {"SHOW RULES", "", "policy rules in order: file:line, matchers, actions, recent decisions", nothing, show_rules},
+    {"SHOW LANES", "", "lanes of the policies: who runs, who waits and for how long", nothing, show_lanes},
+    {"SHOW LIMITS", "", "what limits of the policies did: warned, queued, refused, or only observed", nothing, show_limits},
     {"SHOW REWRITES", "", "rewrite rules this version knows, and which are banned", nothing, show_rewrites},
     {"SHOW MISMATCHES", "", "rewritten statements whose answer was not the original's, with both texts", nothing, show_mismatches},
     {"SET MODE", "off | observe | suggest | canary | auto | default", "an upper bound of the mode for the whole process", admin,
@@ -137,7 +140,11 @@ ConsoleResult run_console_command(Hub& hub, const ConsoleUser& user, std::string
                             "One command at a time; SHOW HELP lists all.");
   const console::Request request{hub, user, command->name, {words.begin() + skip, words.end()}};
   try {
-    return command->handler(request);
+    auto result = command->handler(request);
+    if (command->needs == console::Needs::admin)
+      spdlog::info("event=admin_command by=\"{}\" command=\"{}\" outcome={}", user.name, console::join_words(words, 200),
+                   result.sqlstate.empty() ? "done" : result.sqlstate);
+    return result;
   } catch (const std::exception& error) {  // the console must never take a session loop down
     return console::failure("XX000", fmt::format("{} failed: {}", command->name, error.what()));
   }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "proxy/console/console.hpp"
+#include "proxy/learner/learner.hpp"
 #include "proxy/console/words.hpp"
 
 namespace pgsteer::proxy::console {
@@ -34,6 +35,10 @@ struct Command {
 /// "off", "in use", "breaker open" ... (show_cache.cpp).
 std::string redis_state(const Snapshot& snapshot, int breaker);
 
+/// Rows of SHOW QUERIES and SHOW DECISIONS, for whoever chooses them otherwise (show_learning.cpp).
+ConsoleResult queries_table(const std::vector<QueryStatistics>& queries);
+ConsoleResult decisions_table(const std::vector<DecisionRecord>& records);
+
 /// The explicit list, all.cpp.
 std::span<const Command> all_commands();
 
@@ -51,6 +56,7 @@ ConsoleResult show_lists(const Request&), show_mem(const Request&);             
 ConsoleResult show_queries(const Request&), show_decisions(const Request&);                                // show_learning.cpp
 ConsoleResult show_models(const Request&), show_experiments(const Request&), show_feedback(const Request&);  // show_learning.cpp
 ConsoleResult show_advice(const Request&);                                                                 // show_advice.cpp
+ConsoleResult show_lanes(const Request&), show_limits(const Request&);                                     // show_lanes.cpp
 ConsoleResult show_cache(const Request&), show_health(const Request&);                                     // show_cache.cpp, show_health.cpp
 ConsoleResult set_mode(const Request&), panic(const Request&), reload(const Request&);                     // operate.cpp
 ConsoleResult kill_client(const Request&), pause(const Request&), resume(const Request&), reconnect(const Request&);  // operate.cpp

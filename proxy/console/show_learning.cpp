@@ -36,39 +36,46 @@ std::int64_t rows_on_disk(const Snapshot& snapshot) {
 
 }  // namespace
 
-ConsoleResult show_queries(const Request& request) {
-  const auto limit = limit_of(request, 1000);
-  if (!limit) return usage("SHOW QUERIES [limit]");
+ConsoleResult queries_table(const std::vector<QueryStatistics>& queries) {
   Table table({{"fingerprint", Type::text}, {"database", Type::text},  {"kind", Type::text},       {"calls", Type::int8},
                {"errors", Type::int8},      {"rows", Type::int8},      {"total_ms", Type::float8}, {"mean_ms", Type::float8},
                {"p50_ms", Type::float8},    {"p95_ms", Type::float8},  {"p99_ms", Type::float8},   {"predicted_ms", Type::float8},
                {"q_error_p50", Type::float8}, {"saved_ms", Type::float8}, {"cache_hits", Type::int8}, {"rewritten", Type::int8},
                {"steered", Type::int8},     {"cacheable", Type::text}, {"reason", Type::text},     {"action", Type::text},
                {"query", Type::text}});
-  if (!request.hub.learner) return table;
-  std::size_t rows = 0;
-  for (const auto& q : request.hub.learner->queries()) {
-    if (rows++ == *limit) break;
+  for (const auto& q : queries)
     table.row(q.fingerprint, q.database, q.kind, q.calls, q.errors, q.rows, q.total_ms, q.mean_ms, q.p50_ms, q.p95_ms, q.p99_ms,
               q.predicted_ms, q.q_error_p50, q.saved_ms, q.cache_hits, q.rewritten, q.steered, q.cacheable, q.reason, q.action,
               q.normalized);
-  }
+  return table;
+}
+
+ConsoleResult show_queries(const Request& request) {
+  const auto limit = limit_of(request, 1000);
+  if (!limit) return usage("SHOW QUERIES [limit]");
+  auto queries = request.hub.learner ? request.hub.learner->queries() : std::vector<QueryStatistics>();
+  if (queries.size() > *limit) queries.resize(*limit);
+  return queries_table(queries);
+}
+
+ConsoleResult decisions_table(const std::vector<DecisionRecord>& records) {
+  Table table({{"id", Type::int8},       {"time", Type::timestamptz}, {"database", Type::text},    {"user", Type::text},
+               {"fingerprint", Type::text}, {"mode", Type::text},     {"rule", Type::text},        {"action", Type::text},
+               {"reason", Type::text},   {"detail", Type::text},      {"source", Type::text},      {"predicted_ms", Type::float8},
+               {"low_ms", Type::float8}, {"high_ms", Type::float8},   {"actual_ms", Type::float8}, {"probability", Type::float8},
+               {"rows", Type::int8},     {"lane", Type::text},        {"queued_ms", Type::float8}, {"sqlstate", Type::text},
+               {"application", Type::text}, {"trace_id", Type::text}});
+  for (const auto& d : records)
+    table.row(d.id, timestamp(d.unix_us), d.database, d.user, d.fingerprint, d.mode, d.rule, d.action, d.reason, d.detail, d.source,
+              d.predicted_ms, d.low_ms, d.high_ms, d.actual_ms, d.probability, d.rows, d.lane, d.queued_ms, d.sqlstate, d.application,
+              d.trace_id);
   return table;
 }
 
 ConsoleResult show_decisions(const Request& request) {
   const auto limit = limit_of(request, 100);
   if (!limit) return usage("SHOW DECISIONS [limit]");
-  Table table({{"id", Type::int8},       {"time", Type::timestamptz}, {"database", Type::text},    {"user", Type::text},
-               {"fingerprint", Type::text}, {"mode", Type::text},     {"rule", Type::text},        {"action", Type::text},
-               {"reason", Type::text},   {"detail", Type::text},      {"source", Type::text},      {"predicted_ms", Type::float8},
-               {"low_ms", Type::float8}, {"high_ms", Type::float8},   {"actual_ms", Type::float8}, {"probability", Type::float8},
-               {"rows", Type::int8}});
-  if (!request.hub.learner) return table;
-  for (const auto& d : request.hub.learner->decisions(*limit))
-    table.row(d.id, timestamp(d.unix_us), d.database, d.user, d.fingerprint, d.mode, d.rule, d.action, d.reason, d.detail, d.source,
-              d.predicted_ms, d.low_ms, d.high_ms, d.actual_ms, d.probability, d.rows);
-  return table;
+  return decisions_table(request.hub.learner ? request.hub.learner->decisions(*limit) : std::vector<DecisionRecord>());
 }
 
 /// What is on disk, whether it is the registered current version, and whether this process predicts with it right now.

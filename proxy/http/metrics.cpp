@@ -1,4 +1,4 @@
-// /metrics: Prometheus text format. Labels are bounded: policy rules, modes, reasons, rewrite rules, at most kMaxPeople pairs of
+// /metrics: Prometheus text format and OpenMetrics. Labels are bounded: policy rules, modes, reasons, rewrite rules, at most kMaxPeople pairs of
 // database and user; never a fingerprint.
 #include <fmt/format.h>
 #include <unistd.h>
@@ -12,6 +12,7 @@
 
 #include "cache/stores/redis.hpp"
 #include "proxy/http/api.hpp"
+#include "proxy/lanes.hpp"
 #include "proxy/learner/learner.hpp"
 
 namespace pgsteer::proxy::http {
@@ -41,9 +42,11 @@ std::string shown(double value) {
 /// Families in order, each with its HELP and TYPE once.
 class Writer {
  public:
+  explicit Writer(bool open_metrics) : open_metrics_(open_metrics) {}
   void family(std::string_view name, std::string_view type, std::string_view help) {
-    text_ += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
     name_ = name;
+    if (open_metrics_ && type == "counter") name.remove_suffix(std::string_view("_total").size());  // there it belongs to the sample
+    text_ += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
   }
   void sample(const Labels& labels, double value, std::string_view suffix = {}) {
     text_.append(name_).append(suffix);
@@ -58,12 +61,25 @@ class Writer {
   void counter(std::string_view name, std::string_view help, std::uint64_t value) { one(name, "counter", help, static_cast<double>(value)); }
   void gauge(std::string_view name, std::string_view help, double value) { one(name, "gauge", help, value); }
 
+  template <std::size_t N>
+  void histogram(const Labels& labels, const std::array<double, N>& bounds, const std::array<std::uint64_t, N + 1>& counts, double sum) {
+    std::uint64_t total = 0;
+    for (std::size_t i = 0; i <= N; ++i) {
+      total += counts[i];
+      const std::string bound = i == N ? "+Inf" : le(bounds[i]);
+      Labels with = labels;
+      with.emplace_back("le", bound);
+      sample(with, static_cast<double>(total), "_bucket");
+    }
+    sample(labels, sum, "_sum");
+    sample(labels, static_cast<double>(total), "_count");
+  }
   void histogram(const Labels& labels, const std::vector<const LatencyMeter*>& parts) {
     std::uint64_t total = 0, sum_ns = 0;
     for (std::size_t i = 0; i < LatencyMeter::kBuckets; ++i) {
       for (const auto* part : parts) total += part->count(i);
       const bool last = i + 1 == LatencyMeter::kBuckets;
-      const std::string bound = last ? "+Inf" : shown(static_cast<double>(LatencyMeter::upper_ns(i)) / 1e9);
+      const std::string bound = last ? "+Inf" : le(static_cast<double>(LatencyMeter::upper_ns(i)) / 1e9);
       Labels with = labels;
       with.emplace_back("le", bound);
       sample(with, static_cast<double>(total), "_bucket");
@@ -72,9 +88,17 @@ class Writer {
     sample(labels, static_cast<double>(sum_ns) / 1e9, "_sum");
     sample(labels, static_cast<double>(total), "_count");  // of the same reading as the buckets, whatever came in meanwhile
   }
-  std::string take() { return std::move(text_); }
+  std::string take() {
+    if (open_metrics_) text_ += "# EOF\n";
+    return std::move(text_);
+  }
 
  private:
+  static std::string le(double bound) {  // OpenMetrics wants a whole number's ".0", and the older format allows it
+    auto text = shown(bound);
+    return text.find_first_of(".e") == std::string::npos ? text + ".0" : text;
+  }
+  const bool open_metrics_;
   std::string text_, name_;
 };
 
@@ -153,6 +177,27 @@ void statements(Writer& w, Hub& hub) {
   w.counter("pgsteer_protocol_errors_total", "Malformed messages; their connections were closed.", t.protocol_errors);
 }
 
+void lanes(Writer& w, const Hub& hub, const Snapshot& snapshot) {
+  const auto states = hub.lanes->states();
+  const auto family = [&](const char* name, const char* type, const char* help, auto value) {
+    w.family(name, type, help);
+    for (const auto& s : states) w.sample({{"lane", s.name}}, static_cast<double>(value(s)));
+  };
+  w.family("pgsteer_lane_concurrency", "gauge", "Statements a lane lets run at once; 0 = any number.");
+  for (const auto& lane : snapshot.policies->lanes()) w.sample({{"lane", lane.name}}, lane.concurrency);
+  family("pgsteer_lane_running", "gauge", "Statements of a lane that run now.", [](const auto& s) { return s.running; });
+  family("pgsteer_lane_overdue", "gauge", "Of those, the ones that take longer than the lane is for.", [](const auto& s) { return s.overdue; });
+  family("pgsteer_lane_waiting", "gauge", "Statements that wait for a place in the lane.", [](const auto& s) { return s.waiting; });
+  family("pgsteer_lane_admitted_total", "counter", "Statements that got a place.", [](const auto& s) { return s.admitted; });
+  family("pgsteer_lane_waited_total", "counter", "Statements that had to wait for one.", [](const auto& s) { return s.waited; });
+  family("pgsteer_lane_timeouts_total", "counter", "Statements that got none in time.", [](const auto& s) { return s.timed_out; });
+  w.family("pgsteer_lane_wait_seconds", "histogram", "Time from asking for a place to having it.");
+  for (const auto& [name, meter] : hub.lanes->waits()) w.histogram({{"lane", name}}, {meter});
+  w.family("pgsteer_limits_total", "counter", "Statements that passed a limit of a policy rule, and what came of it.");
+  for (const auto& [key, count] : hub.limit_counts->counts())
+    w.sample({{"rule", key.rule}, {"limit", key.limit}, {"outcome", key.outcome}}, static_cast<double>(count));
+}
+
 void cache_metrics(Writer& w, Hub& hub, const Snapshot& snapshot) {
   const auto t = hub.totals();
   const auto memory = hub.memory.statistics();
@@ -180,6 +225,14 @@ void learning(Writer& w, Hub& hub, const Snapshot& snapshot) {
   w.family("pgsteer_decisions_total", "counter", "Decisions by policy rule, mode, what was done and why.");
   for (const auto& [d, count] : learner.decision_counts())
     w.sample({{"rule", d.rule}, {"mode", d.mode}, {"action", d.action}, {"reason", d.reason}}, static_cast<double>(count));
+  const auto accuracy = learner.accuracy();
+  w.family("pgsteer_prediction_q_error", "histogram", "Predicted over actual time or actual over predicted, whichever is larger, by where the prediction came from.");
+  for (const auto& [source, a] : accuracy) w.histogram({{"source", source}}, PredictionAccuracy::q_bounds, a.by_q_error, a.q_error_sum);
+  w.family("pgsteer_predictions_total", "counter", "Predictions by whether the time was inside of their 90 % interval.");
+  for (const auto& [source, a] : accuracy) {
+    w.sample({{"source", source}, {"interval", "inside"}}, static_cast<double>(a.inside));
+    w.sample({{"source", source}, {"interval", "outside"}}, static_cast<double>(a.outside));
+  }
   w.family("pgsteer_rewrites_total", "counter", "Executions that a rewrite rule had a part in.");
   for (const auto& [rule, count] : learner.rewrites_by_rule()) w.sample({{"rule", rule}}, static_cast<double>(count));
   std::map<std::pair<std::string, std::string>, int> suggestions;
@@ -219,12 +272,13 @@ void process(Writer& w, const Hub& hub) {
 
 }  // namespace
 
-std::string exposition(Hub& hub) {
+std::string exposition(Hub& hub, bool open_metrics) {
   const auto snapshot = hub.snapshot();
-  Writer w;
+  Writer w(open_metrics);
   about(w, hub, *snapshot);
   connections(w, hub);
   statements(w, hub);
+  lanes(w, hub, *snapshot);
   cache_metrics(w, hub, *snapshot);
   learning(w, hub, *snapshot);
   process(w, hub);

@@ -17,6 +17,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <fstream>
@@ -37,7 +38,8 @@ constexpr std::uint32_t kMaxHeader = 8 * 1024;
 constexpr std::uint64_t kMaxBody = 64 * 1024;
 constexpr auto kRequestTime = std::chrono::seconds(10);  ///< to send a request, and to take its answer
 constexpr auto kReachTime = std::chrono::seconds(1), kReachAge = std::chrono::seconds(1), kLoopTime = std::chrono::seconds(1);
-constexpr int kMaxConnections = 64, kMaxRequests = 1000;
+constexpr int kMaxConnections = 64, kMaxRequests = 1000, kMaxListeners = 16;
+constexpr auto kEventInterval = std::chrono::seconds(1);
 
 std::string decoded(std::string_view text, bool plus) {
   const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1; };
@@ -71,6 +73,9 @@ http::Request read_request(const bh::request<bh::string_body>& message) {
   request.authorization = header(bh::field::authorization);
   request.pgsteer = header("X-Pgsteer");
   request.content_type = header(bh::field::content_type);
+  request.if_none_match = header(bh::field::if_none_match);
+  request.accept = header(bh::field::accept);
+  request.accept_encoding = header(bh::field::accept_encoding);
   request.body = message.body();
   return request;
 }
@@ -81,6 +86,7 @@ bh::response<bh::string_body> write_response(const http::Response& from, unsigne
   message.set(bh::field::content_type, from.content_type);
   message.set(bh::field::cache_control, "no-store");
   message.set("X-Content-Type-Options", "nosniff");
+  message.set("Referrer-Policy", "no-referrer");
   message.set("Content-Security-Policy", "default-src 'none'");
   for (const auto& [name, value] : from.headers) message.set(name, value);
   message.keep_alive(keep_alive);
@@ -101,7 +107,8 @@ struct HttpServer::Impl {
   std::unique_ptr<http::Api> api;
   std::thread thread;
   std::atomic<int> busy{0};  ///< requests between their first byte read and their last byte answered
-  int connections = 0;
+  int connections = 0, listeners = 0;
+  http::Trend trend;
   std::string upstream;      ///< what the last look found
   Clock::time_point upstream_seen{};
 
@@ -117,6 +124,41 @@ struct HttpServer::Impl {
       if (connections >= kMaxConnections) continue;  // closed by its destructor
       asio::co_spawn(loop, serve(beast::tcp_stream(std::move(socket))), asio::detached);
     }
+  }
+
+  asio::awaitable<void> watch() {
+    asio::steady_timer timer(loop);
+    for (auto next = Clock::now();;) {
+      const auto now = std::chrono::system_clock::now().time_since_epoch();
+      trend.sample(hub, std::chrono::duration_cast<std::chrono::microseconds>(now).count());
+      next = std::max(next + kEventInterval, Clock::now());
+      timer.expires_at(next);
+      const auto done = co_await timer.async_wait(as_result);
+      if (std::get<0>(done)) co_return;
+    }
+  }
+
+  asio::awaitable<bool> send_text(beast::tcp_stream& stream, std::string text) {
+    stream.expires_after(kRequestTime);
+    const auto done = co_await asio::async_write(stream, asio::buffer(text), as_result);
+    co_return !std::get<0>(done);
+  }
+
+  /// /api/v1/events, until the listener goes.
+  asio::awaitable<void> stream_events(beast::tcp_stream& stream, std::uint64_t last_log) {
+    ++listeners;
+    http::Listening state = http::start_listening(hub, last_log);
+    bool there = co_await send_text(stream,
+        "HTTP/1.1 200 OK\r\nServer: pgsteer\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+        "Connection: close\r\n\r\nretry: 2000\n\n");
+    while (there) {
+      there = co_await send_text(stream, http::live_events(hub, trend, state));
+      if (!there) break;
+      asio::steady_timer timer(loop, kEventInterval);
+      const auto done = co_await timer.async_wait(as_result);
+      if (std::get<0>(done)) break;
+    }
+    --listeners;
   }
 
   asio::awaitable<void> serve(beast::tcp_stream stream) {
@@ -164,10 +206,22 @@ struct HttpServer::Impl {
       response = http::error(400, "expected a path that starts with /");
     } else {
       const http::Request request = read_request(message);
-      http::Observed observed;
-      if (request.path == "/healthz") co_await look_at_loops(observed);
-      if (request.path == "/readyz") co_await look_at_upstream(observed);
-      response = api->answer(request, observed);
+      if (request.path == "/api/v1/events") {
+        response = api->may_listen(request);
+        if (response.status == 200 && listeners >= kMaxListeners) response = http::error(503, fmt::format("{} listen already", listeners));
+        if (response.status == 200 && message.method() == bh::verb::get) {
+          --busy;  // it goes on for as long as the listener likes: stopping does not wait for it
+          co_await stream_events(stream, std::strtoull(std::string(message["Last-Event-ID"]).c_str(), nullptr, 10));
+          ++busy;
+          co_return false;
+        }
+        if (response.status == 200) response.content_type = "text/event-stream";
+      } else {
+        http::Observed observed;
+        if (request.path == "/healthz") co_await look_at_loops(observed);
+        if (request.path == "/readyz") co_await look_at_upstream(observed);
+        response = api->answer(request, observed, trend);
+      }
     }
     auto out = write_response(response, fault ? 11 : message.version(), keep_alive, message.method() == bh::verb::head);
     bh::response_serializer<bh::string_body> serializer(out);
@@ -276,6 +330,7 @@ std::string HttpServer::start(const std::string& address, std::uint16_t port) {
   if (ec) return fmt::format("{}:{}: {}", address, port, ec.message());
   impl_->api = std::make_unique<http::Api>(impl_->hub, impl_->token, where.address().is_loopback());
   asio::co_spawn(impl_->loop, impl_->accept_all(), asio::detached);
+  asio::co_spawn(impl_->loop, impl_->watch(), asio::detached);
   impl_->thread = std::thread([impl = impl_.get()] { impl->loop.run(); });
   return fmt::format("listens on {}:{}", address, acceptor.local_endpoint().port());
 }

@@ -111,6 +111,19 @@ void Book::learn_served(Statement& statement, const Plan& plan, const Execution&
   touch({knowledge.shape, knowledge.database, knowledge.search_path}, statement, entry.state != before);
 }
 
+void Book::complete(StatementRecord& record) const {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [key, statement] : statements_) {
+    if (statement.knowledge.fingerprint != record.totals.fingerprint || key.database != record.totals.database) continue;
+    record.user = statement.user;
+    record.application = statement.application;
+    if (statement.instances.empty()) continue;
+    record.example = statement.instances.back().text;
+    record.example_types = statement.instances.back().types;
+    return;
+  }
+}
+
 void Book::remember(Statement& statement, const Execution& execution) {
   if (execution.text.empty() || !statement.analysis->read_only_select()) return;
   const auto hash = hash_of(execution);

@@ -94,6 +94,8 @@ class Book {
   void set_pins(std::map<std::string, Pin> pins);
   std::vector<ExperimentRecord> experiments() const;
   std::string user_of(const std::string& database) const;
+  /// Adds who sends it and an example of its text.
+  void complete(StatementRecord& record) const;
   bool knows_fingerprint(const std::string& fingerprint) const;
   bool probes_pending() const;
   bool explorations_pending() const;

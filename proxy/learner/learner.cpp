@@ -255,7 +255,15 @@ void Learner::stop() {
 }
 
 std::vector<QueryStatistics> Learner::queries() const { return impl_->statistics.queries(); }
-std::vector<DecisionRecord> Learner::decisions(std::size_t limit) const { return impl_->statistics.decisions(limit); }
+std::vector<DecisionRecord> Learner::decisions(std::size_t limit, const DecisionFilter& filter) const {
+  return impl_->statistics.decisions(limit, filter);
+}
+double Learner::saved_ms() const { return impl_->statistics.saved_ms(); }
+std::optional<StatementRecord> Learner::statement(const std::string& fingerprint, const std::string& database) const {
+  auto record = impl_->statistics.statement(fingerprint, database);
+  if (record) impl_->book.complete(*record);
+  return record;
+}
 std::vector<ExperimentRecord> Learner::experiments() const { return impl_->book.experiments(); }
 Learner::FeedbackState Learner::feedback() const { return impl_->store.state(); }
 bool Learner::training() const { return impl_->trainer.running(); }
@@ -343,6 +351,7 @@ std::string Learner::ban(const std::string& fingerprint, const std::string& labe
 
 std::map<Learner::DecisionCount, std::uint64_t> Learner::decision_counts() const { return impl_->statistics.decision_counts(); }
 std::map<std::string, std::uint64_t> Learner::rewrites_by_rule() const { return impl_->statistics.rewrites_by_rule(); }
+std::map<std::string, PredictionAccuracy> Learner::accuracy() const { return impl_->statistics.accuracy(); }
 std::string Learner::ban_rule(const std::string& rule) { return impl_->bans.ban(rule, "by hand"); }
 std::string Learner::unban_rule(const std::string& rule) { return impl_->bans.unban(rule); }
 std::map<std::string, std::string> Learner::banned_rules() const { return impl_->bans.banned(); }

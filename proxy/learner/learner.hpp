@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -26,14 +27,50 @@ struct DecisionRecord {
   std::uint64_t id = 0;
   std::int64_t unix_us = 0;
   std::string database, user, fingerprint, mode, rule, action, reason, detail, source;
+  std::string application, lane, trace_id;  ///< trace_id: of the sqlcommenter tag traceparent
+  std::string sqlstate;
   double predicted_ms = 0, low_ms = 0, high_ms = 0, actual_ms = 0, probability = 1;
+  double queued_ms = 0;
   std::int64_t rows = 0;
+};
+
+/// Which decisions are wanted; "" and 0 = any.
+struct DecisionFilter {
+  std::string fingerprint, database, reason, trace_id;
+  std::uint64_t after = 0;  ///< only with a higher id
+};
+
+/// One minute of one statement in which it ran.
+struct MinuteRecord {
+  std::int64_t unix_seconds = 0;
+  std::uint64_t calls = 0, errors = 0, cache_hits = 0, changed = 0;  ///< changed: rewritten or steered
+  double total_ms = 0, max_ms = 0;
+  double predicted_ms = 0, low_ms = 0, high_ms = 0;  ///< of the last prediction in it
+};
+
+/// One statement as its page shows it.
+struct StatementRecord {
+  QueryStatistics totals;
+  std::vector<MinuteRecord> minutes;  ///< oldest first, at most three hours of activity
+  std::vector<DecisionRecord> slowest;  ///< execution of each of these minutes: known when the ring of the newest has forgotten it
+  std::string example;                ///< a text as it came, of a SELECT; "" when none was kept
+  std::vector<std::uint32_t> example_types;
+  std::string user, application;
 };
 
 struct ExperimentRecord {
   std::string fingerprint, database, label, state, why;
   std::uint64_t runs = 0, explored = 0;
   double median_ms = 0, default_ms = 0, worst_ratio = 0, gain_low = 0;
+};
+
+/// How far predictions were from what executions took, since start. q-error: the larger of the two over the smaller.
+struct PredictionAccuracy {
+  static constexpr std::array<double, 9> q_bounds{1.1, 1.25, 1.5, 2, 3, 5, 10, 30, 100};
+  std::array<std::uint64_t, q_bounds.size() + 1> by_q_error{};  ///< up to and including that bound; the last one above all
+  double q_error_sum = 0;
+  std::uint64_t inside = 0, outside = 0;  ///< of the 90 % interval
+  void add(double predicted_ms, double low_ms, double high_ms, double actual_ms);
 };
 
 /// Two forms of a statement that did not answer alike, as SHOW MISMATCHES prints it.
@@ -56,7 +93,10 @@ class Learner {
   void stop();
 
   std::vector<QueryStatistics> queries() const;          ///< by total time, descending
-  std::vector<DecisionRecord> decisions(std::size_t limit) const;  ///< newest first
+  std::vector<DecisionRecord> decisions(std::size_t limit, const DecisionFilter& filter = {}) const;  ///< newest first
+  double saved_ms() const;  ///< by everything that was done, since start
+  /// `database` "" = the one where it takes most time; nullopt: no such statement was seen.
+  std::optional<StatementRecord> statement(const std::string& fingerprint, const std::string& database) const;
   std::vector<ExperimentRecord> experiments() const;
   std::vector<std::pair<std::string, std::string>> health() const;  ///< check name -> "ok" or what is wrong
   struct FeedbackState {
@@ -71,6 +111,7 @@ class Learner {
   };
   std::map<DecisionCount, std::uint64_t> decision_counts() const;
   std::map<std::string, std::uint64_t> rewrites_by_rule() const;  ///< executions each rule had a part in
+  std::map<std::string, PredictionAccuracy> accuracy() const;     ///< by where predictions came from: cold_start, history, model
 
   /// Console commands; empty = done, else the error text.
   std::string train(bool wait);

@@ -25,6 +25,9 @@ std::shared_ptr<const DecisionRecord> decision_record(const Plan& plan) {
   record->reason = policies::to_string(plan.decision.reason);
   record->detail = plan.decision.detail;
   record->probability = plan.decision.probability;
+  record->application = plan.application;
+  record->lane = plan.decision.lane;
+  record->trace_id = trace_id_of(*plan.analysis);
   if (plan.decision.candidate < plan.estimates.size()) {
     const auto& estimate = plan.estimates[plan.decision.candidate];
     record->predicted_ms = estimate.ms;
@@ -56,7 +59,10 @@ Statistics::Known& Statistics::known(const std::shared_ptr<const Plan>& plan) {
     row.kind = sql::to_string(plan->analysis->kind);
   }
   describe_cacheability(*plan, row);
-  return memo_.put(plan, {&entry, decision_record(*plan), nullptr, nullptr});
+  PredictionAccuracy* accuracy = nullptr;
+  if (plan->decision.candidate < plan->estimates.size())
+    accuracy = &accuracy_[std::string(predictor::to_string(plan->estimates[plan->decision.candidate].source))];
+  return memo_.put(plan, {&entry, decision_record(*plan), nullptr, nullptr, accuracy});
 }
 
 void Statistics::record(const Outcome& outcome, std::int64_t unix_us, double expected_ms) {
@@ -77,25 +83,51 @@ void Statistics::record(const Outcome& outcome, std::int64_t unix_us, double exp
   const bool steered = kind == rewriter::CandidateKind::hinted || kind == rewriter::CandidateKind::settings;
   row.steered += !cached && steered ? 1 : 0;
   if (expected_ms > 0 && execution.sqlstate.empty() && (cached || kind != rewriter::CandidateKind::as_is))
-    row.saved_ms += expected_ms - ms;
+    row.saved_ms += expected_ms - ms, saved_ms_ += expected_ms - ms;
   entry.microseconds.add(ms * 1000);
   const double predicted = plan.decision->predicted_ms;
   if (!cached && execution.sqlstate.empty() && predicted > 0 && ms > 0) {
     row.predicted_ms = predicted;
     entry.q_error_permille.add(1000 * std::max(predicted / ms, ms / predicted));
+    if (plan.accuracy) plan.accuracy->add(predicted, plan.decision->low_ms, plan.decision->high_ms, ms);
   }
   entry.last = plan.decision;
   entry.last_cached = cached;
   std::uint64_t*& count = cached ? plan.answered : plan.acted;
   if (!count) {
-    const char* acted = cached ? "cache_hit" : kind == rewriter::CandidateKind::rewritten ? "rewritten" : steered ? "hinted" : "pass";
+    const char* acted = execution.source == Source::local ? "refused" : cached ? "cache_hit" : kind == rewriter::CandidateKind::rewritten ? "rewritten" : steered ? "hinted" : "pass";
     count = &decision_counts_[{plan.decision->rule, plan.decision->mode, acted, plan.decision->reason}];
   }
   ++*count;
   if (!cached)
     for (const auto& rule : outcome.plan->chosen().rules) ++rewrites_[rule];
-  decisions_.push_back({plan.decision, next_id_++, unix_us, execution.rows, ms, execution.source});
+  const bool failed = !execution.sqlstate.empty();
+  decisions_.push_back({plan.decision, next_id_++, unix_us, execution.rows, ms, static_cast<double>(execution.queued_ns) / 1e6,
+                        execution.source, {}});
+  execution.sqlstate.copy(decisions_.back().sqlstate.data(), 5);
+  add_minute(entry, {unix_us / 60'000'000 * 60, 1, failed ? 1u : 0u, cached ? 1u : 0u, !cached && kind != rewriter::CandidateKind::as_is ? 1u : 0u,
+                     ms, ms, predicted, plan.decision->low_ms, plan.decision->high_ms}, decisions_.back());
   if (decisions_.size() > kMaxDecisions) decisions_.pop_front();
+}
+
+void Statistics::add_minute(Entry& entry, const MinuteRecord& one, const Decision& decision) {
+  if (entry.minutes.empty() || entry.minutes.back().sums.unix_seconds != one.unix_seconds) {
+    entry.minutes.push_back({one, decision});
+    if (entry.minutes.size() > kMaxMinutes) entry.minutes.pop_front();
+    return;
+  }
+  MinuteRecord& minute = entry.minutes.back().sums;
+  Decision& slowest = entry.minutes.back().slowest;
+  if (decision.actual_ms + decision.queued_ms > slowest.actual_ms + slowest.queued_ms) slowest = decision;
+  minute.calls += one.calls;
+  minute.errors += one.errors;
+  minute.cache_hits += one.cache_hits;
+  minute.changed += one.changed;
+  minute.total_ms += one.total_ms;
+  minute.max_ms = std::max(minute.max_ms, one.max_ms);
+  minute.predicted_ms = one.predicted_ms;
+  minute.low_ms = one.low_ms;
+  minute.high_ms = one.high_ms;
 }
 
 // Drops the tenth that costs least, so that the walk is paid once per many new statements.
@@ -117,38 +149,73 @@ void Statistics::evict() {
   }
 }
 
+QueryStatistics Statistics::finished(const Entry& entry) {
+  QueryStatistics row = entry.totals;
+  row.mean_ms = row.total_ms / static_cast<double>(row.calls);
+  row.p50_ms = entry.microseconds.quantile(0.50) / 1000;
+  row.p95_ms = entry.microseconds.quantile(0.95) / 1000;
+  row.p99_ms = entry.microseconds.quantile(0.99) / 1000;
+  row.action = entry.last_cached ? "cache" : entry.last->action;
+  row.q_error_p50 = entry.q_error_permille.quantile(0.50) / 1000;
+  return row;
+}
+
+std::optional<StatementRecord> Statistics::statement(const std::string& fingerprint, const std::string& database) const {
+  const std::lock_guard lock(mutex_);
+  const Entry* best = nullptr;
+  for (const auto& [key, entry] : entries_) {
+    if (key.second != fingerprint || entry.totals.calls == 0 || (!database.empty() && key.first != database)) continue;
+    if (!best || entry.totals.total_ms > best->totals.total_ms) best = &entry;
+  }
+  if (!best) return std::nullopt;
+  StatementRecord record;
+  record.totals = finished(*best);
+  for (const auto& minute : best->minutes) {
+    record.minutes.push_back(minute.sums);
+    record.slowest.push_back(record_of(minute.slowest));
+  }
+  return record;
+}
+
 std::vector<QueryStatistics> Statistics::queries() const {
   std::vector<QueryStatistics> rows;
   {
     const std::lock_guard lock(mutex_);
     rows.reserve(entries_.size());
     for (const auto& [key, entry] : entries_) {
-      QueryStatistics row = entry.totals;
-      row.mean_ms = row.total_ms / static_cast<double>(row.calls);
-      row.p50_ms = entry.microseconds.quantile(0.50) / 1000;
-      row.p95_ms = entry.microseconds.quantile(0.95) / 1000;
-      row.p99_ms = entry.microseconds.quantile(0.99) / 1000;
-      row.action = entry.last_cached ? "cache" : entry.last->action;
-      row.q_error_p50 = entry.q_error_permille.quantile(0.50) / 1000;
-      rows.push_back(std::move(row));
+      if (entry.totals.calls > 0) rows.push_back(finished(entry));
     }
   }
   std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.total_ms > b.total_ms; });
   return rows;
 }
 
-std::vector<DecisionRecord> Statistics::decisions(std::size_t limit) const {
+DecisionRecord Statistics::record_of(const Decision& decision) {
+  DecisionRecord record = *decision.decision;
+  record.id = decision.id;
+  record.unix_us = decision.unix_us;
+  record.rows = decision.rows;
+  record.actual_ms = decision.actual_ms;
+  record.source = to_string(decision.source);
+  record.queued_ms = decision.queued_ms;
+  record.sqlstate = decision.sqlstate.data();
+  if (decision.source == Source::local) record.action = "refused";
+  if (from_cache(decision.source)) record.action = "cache";
+  return record;
+}
+
+std::vector<DecisionRecord> Statistics::decisions(std::size_t limit, const DecisionFilter& filter) const {
   const std::lock_guard lock(mutex_);
   std::vector<DecisionRecord> records;
   records.reserve(std::min(limit, decisions_.size()));
-  for (auto at = decisions_.rbegin(); at != decisions_.rend() && records.size() < limit; ++at) {
-    DecisionRecord& record = records.emplace_back(*at->decision);
-    record.id = at->id;
-    record.unix_us = at->unix_us;
-    record.rows = at->rows;
-    record.actual_ms = at->actual_ms;
-    record.source = to_string(at->source);
-    if (from_cache(at->source)) record.action = "cache";
+  const auto differs = [](const std::string& wanted, const std::string& is) { return !wanted.empty() && wanted != is; };
+  for (auto at = decisions_.rbegin(); at != decisions_.rend() && records.size() < limit && at->id > filter.after; ++at) {
+    const DecisionRecord& d = *at->decision;
+    if (differs(filter.fingerprint, d.fingerprint) || differs(filter.database, d.database) || differs(filter.reason, d.reason) ||
+        differs(filter.trace_id, d.trace_id)) {
+      continue;
+    }
+    records.push_back(record_of(*at));
   }
   return records;
 }
@@ -163,6 +230,16 @@ std::map<std::string, std::uint64_t> Statistics::rewrites_by_rule() const {
   return rewrites_;
 }
 
+std::map<std::string, PredictionAccuracy> Statistics::accuracy() const {
+  const std::lock_guard lock(mutex_);
+  return accuracy_;
+}
+
+double Statistics::saved_ms() const {
+  const std::lock_guard lock(mutex_);
+  return saved_ms_;
+}
+
 bool Statistics::knows(const std::string& fingerprint) const {
   const std::lock_guard lock(mutex_);
   return std::any_of(entries_.begin(), entries_.end(),
@@ -170,3 +247,15 @@ bool Statistics::knows(const std::string& fingerprint) const {
 }
 
 }  // namespace pgsteer::proxy::learning
+
+namespace pgsteer::proxy {
+
+void PredictionAccuracy::add(double predicted_ms, double low_ms, double high_ms, double actual_ms) {
+  const double q_error = std::max(predicted_ms / actual_ms, actual_ms / predicted_ms);
+  const auto bound = std::lower_bound(q_bounds.begin(), q_bounds.end(), q_error);
+  ++by_q_error[static_cast<std::size_t>(bound - q_bounds.begin())];
+  q_error_sum += q_error;
+  ++(actual_ms >= low_ms && actual_ms <= high_ms ? inside : outside);
+}
+
+}  // namespace pgsteer::proxy

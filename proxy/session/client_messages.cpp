@@ -110,7 +110,7 @@ bool Session::on_client_message(char type, std::string_view message) {
 
 /// The same for a message that is not held back.
 bool Session::on_message(char type, std::string_view message) {
-  if (type == 'S' && held_.active()) return false;
+  if (held_.active() && (type == 'S' || (held_.execute && restrained(*held_.statement->plan)))) return false;
   if (!server_) {
     if (!needs_server(type) && !held_.active()) {
       if (type == 'S') protocol::append_ready(to_client_, 'I');
@@ -162,9 +162,21 @@ bool Session::on_message(char type, std::string_view message) {
 
 Awaitable<void> Session::finish_client_message(char type, std::string_view message) {
   attaching_for_ = type;
-  if (type == 'S' && held_.active()) return resolve_held(message);
-  if (type == 'Q' && !held_.active()) return on_query(message);
+  if (held_.active()) return type == 'S' ? resolve_held(message) : break_up_held(type, message);
+  if (type == 'Q') return on_query(message);
   return answer_here(type, message);
+}
+
+/// A held group in front of something else: it is sent as it came, its execution admitted first.
+Awaitable<void> Session::break_up_held(char type, std::string_view message) {
+  if (!attached()) {
+    if (!co_await attach()) co_return;
+  }
+  if (held_.execute && restrained(*held_.statement->plan)) {
+    co_await release_restrained();
+    if (closing_) co_return;
+  }
+  if (!on_message(type, message)) co_await finish_client_message(type, message);
 }
 
 std::string Session::on_large_client_message(char type, std::string_view beginning) {

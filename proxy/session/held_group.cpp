@@ -125,6 +125,12 @@ void Session::release_held() {
   group_open_ = true;
 }
 
+void Session::forward_sync(std::string_view sync) {
+  if (expect(Request::sync, {nullptr, unit_, nullptr})) unit_ = nullptr;
+  group_open_ = false;
+  forward(sync);
+}
+
 Awaitable<void> Session::resolve_held(std::string_view sync) {
   const auto arrival = Clock::now();
   if (held_.execute && facts_.settings_uncertain && could_act(*held_.statement->plan) && at_rest()) {
@@ -159,6 +165,21 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
     }
     fill = std::move(found.fill);
   }
+  if (held_.execute && restrained(*plan)) {
+    bool waited = false;
+    const bool admitted = co_await admit(plan, &waited);
+    if (closing_) co_return;
+    if (!admitted) {
+      if (!refusal_) co_return;
+      if (!attached()) {
+        if (!co_await attach()) co_return;
+      }
+      release_held_refused();
+      forward_sync(sync);
+      co_return;
+    }
+    if (waited) plan = refreshed_plan(*held_.statement);
+  }
   if (!attached()) {
     if (!co_await attach()) co_return;
   }
@@ -167,9 +188,7 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
                       (undisturbed() || (at_rest() && plan->chosen().kind != rewriter::CandidateKind::settings));
   if (!change && !fill) {
     release_held();
-    if (expect(Request::sync, {nullptr, unit_, nullptr})) unit_ = nullptr;
-    group_open_ = false;
-    forward(sync);
+    forward_sync(sync);
     co_return;
   }
   auto exec = make_exec(plan, held_.statement->text);
@@ -243,7 +262,7 @@ void Session::send_held_changed(std::shared_ptr<Exec> exec, std::string_view syn
   if (!unit_) unit_ = std::make_shared<Unit>();
   track_writes(exec->plan.get(), false);
   exec->execution.sent_ns = since(exec->execution.arrival);
-  exec->execution.proxy_ns = exec->execution.sent_ns;
+  exec->execution.proxy_ns = exec->execution.sent_ns - std::min(exec->execution.sent_ns, exec->execution.queued_ns);
   const rewriter::Candidate& chosen = exec->plan->chosen();
   const bool change = chosen.kind != rewriter::CandidateKind::as_is;
   std::string_view rest = held.raw;

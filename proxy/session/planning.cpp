@@ -138,6 +138,9 @@ std::shared_ptr<Exec> Session::make_exec(std::shared_ptr<const Plan> plan, std::
   exec->plan = std::move(plan);
   publish("active");
   exec->in_flight = InFlight(worker_.in_flight);
+  if (place_) exec->place = std::move(place_);
+  exec->execution.queued_ns = std::exchange(queued_ns_, 0);
+  if (!touched_ && exec->plan) touched_ = exec->plan->analysis->kind != sql::StatementKind::begin && exec->plan->analysis->kind != sql::StatementKind::set;
   worker_.counters.queries.add();
   return exec;
 }

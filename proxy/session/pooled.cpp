@@ -369,6 +369,10 @@ void Session::judge_residue(const Plan* plan) {
 }
 
 Awaitable<void> Session::cancel() {
+  if (line_timer_) {
+    line_cancelled_ = true;
+    line_timer_->cancel();
+  }
   if (waiter_ && !waiter_->served()) {
     waiting_cancelled_ = true;
     notify();

@@ -96,20 +96,26 @@ bool Session::on_describe(std::string_view message) {
 
 bool Session::on_execute(std::string_view message) {
   const auto execute = protocol::read_execute(message.substr(protocol::kHeaderBytes));
-  const auto portal = execute ? portals_.find(execute->portal) : portals_.end();
-  const std::shared_ptr<Prepared> statement = portal == portals_.end() ? nullptr : portal->second.statement;
-  if (statement && statement->local) return false;
+  const auto found = execute ? portals_.find(execute->portal) : portals_.end();
+  Portal* portal = found == portals_.end() ? nullptr : &found->second;
+  const Prepared* statement = portal ? portal->statement.get() : nullptr;
+  if (statement && (statement->local || (statement->plan && restrained(*statement->plan)))) return false;
+  execute_now(message, portal);
+  return true;
+}
+
+void Session::execute_now(std::string_view message, Portal* portal) {
+  const Prepared* statement = portal ? portal->statement.get() : nullptr;
   auto plan = statement ? statement->plan : nullptr;
   track_writes(plan.get(), statement && statement->stamp == stamp());
   auto exec = make_exec(plan ? as_it_came(plan) : opaque_plan(), statement ? statement->text : std::string_view());
-  if (statement && !portal->second.parameters.empty()) {
+  if (statement && !portal->parameters.empty()) {
     exec->execution.parameter_types = statement->parameter_types;
-    exec->execution.bind = portal->second.parameters;
+    exec->execution.bind = portal->parameters;
   }
   expect(Request::execute, {std::move(exec), unit_, nullptr});
   forward(message);
   group_open_ = true;
-  return true;
 }
 
 bool Session::on_close(std::string_view message) {
@@ -146,7 +152,8 @@ Awaitable<void> Session::answer_here(char type, std::string_view message) {
   const auto body = message.substr(protocol::kHeaderBytes);
   if (type == 'E') {
     const auto statement = portals_.find(protocol::read_execute(body)->portal)->second.statement;
-    co_await answer_locally(statement->text, false);
+    if (statement->local) co_await answer_locally(statement->text, false);
+    else co_await on_restrained_execute(message);
     co_return;
   }
   if (!co_await our_turn()) co_return;

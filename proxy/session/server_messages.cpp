@@ -128,6 +128,7 @@ Session::Fate Session::on_login_message(char type, std::string_view message) {
   } else if (type == 'K') {
     protocol::Reader r(body);
     info_.server_pid = static_cast<int>(r.int32());
+    server_key_ = r.int32();
   }
   return Fate::relay;
 }
@@ -310,6 +311,11 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
 
 Session::Fate Session::on_ready(char status, const Tracker::Result& result) {
   status_ = status;
+  if (touched_ && status == 'I') {
+    touched_ = !tracker_.empty() && std::any_of(tracker_.queue().begin(), tracker_.queue().end(), [](const auto& expected) {
+      return expected.kind == Request::execute || expected.kind == Request::query || expected.kind == Request::function_call;
+    });
+  }
   if (status == 'I' && tracker_.empty()) portals_.clear();
   if (result.context.unit) {
     writes_.on_ready(*result.context.unit, status, tracker_.empty());
@@ -462,41 +468,6 @@ void Session::forget_statements(const sql::Analysis& analysis) {
   }
   prepared_.clear();
   if (!one && server_) server_->statements.clear();
-}
-
-void Session::meter(const Exec& exec, std::uint64_t server_ns) {
-  if (exec.fallback_due) return;  // counted when the original has answered
-  using Action = Meters::Action;
-  using Ending = Meters::Ending;
-  const auto kind = exec.plan ? exec.plan->chosen().kind : rewriter::CandidateKind::as_is;
-  const auto action = kind == rewriter::CandidateKind::as_is       ? Action::pass
-                      : kind == rewriter::CandidateKind::rewritten ? Action::rewritten
-                                                                   : Action::hinted;
-  const auto ending = exec.execution.cancelled             ? Ending::cancelled
-                      : !exec.execution.sqlstate.empty() ? Ending::error
-                                                         : Ending::ok;
-  worker_.meters.count(exec.plan ? exec.plan->analysis->kind : sql::StatementKind::unparsed, action, ending);
-  worker_.meters.from_server.record(server_ns);
-  worker_.meters.overhead.record(exec.execution.proxy_ns);
-}
-
-void Session::report(Exec& exec) {
-  if (exec.reported) return;
-  exec.reported = true;
-  exec.in_flight.end();
-  if (exec.execution.last_byte_ns == 0) exec.execution.last_byte_ns = since(exec.execution.arrival);
-  const auto server_ns = exec.execution.last_byte_ns - exec.execution.sent_ns;
-  worker_.counters.server_ns.add(server_ns);
-  worker_.counters.proxy_ns.add(exec.execution.proxy_ns);
-  worker_.observe_latency(static_cast<double>(server_ns) / 1e6);
-  meter(exec, server_ns);
-  if (!exec.plan || exec.plan->decision.mode == policies::Mode::off) return;
-  Outcome outcome;
-  outcome.plan = exec.plan;
-  // The text outlives this only where the original may still have to be sent.
-  if (exec.fallback_due) outcome.execution = exec.execution;
-  else outcome.execution = std::move(exec.execution);
-  worker_.hub.report(std::move(outcome));
 }
 
 }  // namespace pgsteer::proxy

@@ -145,6 +145,7 @@ void Session::finish() {
   if (closing_) return;
   closing_ = true;
   login_deadline_.cancel();
+  if (line_timer_) line_timer_->cancel();
   boost::system::error_code ignored;
   client_.shutdown(Socket::shutdown_both, ignored);
   client_.close(ignored);
@@ -189,7 +190,9 @@ void Session::lose_tracking(const char* why) {
   release_held();
   tracking_ = false;
   for (const auto& expected : tracker_.queue()) {
-    if (expected.context.exec) to_client_ += std::exchange(expected.context.exec->held_back, {});
+    if (!expected.context.exec) continue;
+    to_client_ += std::exchange(expected.context.exec->held_back, {});
+    expected.context.exec->place.give_back();  // its end will not be seen
   }
   unmarked_work();
   notify();

@@ -13,6 +13,7 @@
 #include "protocol/startup.hpp"
 #include "protocol/wire.hpp"
 #include "proxy/execution.hpp"
+#include "proxy/lanes.hpp"
 #include "proxy/pool/pools.hpp"
 #include "proxy/session/write_tracker.hpp"
 #include "proxy/stream.hpp"
@@ -66,6 +67,7 @@ struct PlanStamp {
 struct Exec {
   std::shared_ptr<Prepared> prepared;  ///< what a held group bound
   InFlight in_flight;
+  LanePlace place;                   ///< given back when the statement has ended
   std::shared_ptr<const Plan> plan;  ///< null when the statement could not be looked at
   Execution execution;
   std::unique_ptr<Fill> fill;
@@ -114,7 +116,8 @@ struct Lending {
 ///
 /// Files: session.cpp (life, loops, buffers), client_messages.cpp (client -> server), planning.cpp, simple_query.cpp,
 /// prepared.cpp (the extended protocol), held_group.cpp (one execution of it as a unit), server_messages.cpp (server ->
-/// client), caching.cpp (look-up and fill).
+/// client), caching.cpp (look-up and fill), admission.cpp (lanes and limits),
+/// reporting.cpp (what is counted and learned).
 class Session : public std::enable_shared_from_this<Session> {
  public:
   /// Without a pool: `server` is connected, and the startup packet its first bytes. With one: the client is authenticated.
@@ -129,6 +132,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void check_timeouts(Clock::time_point now);  ///< every 50 ms or so, from the worker's thread
   bool idle() const { return ready_ && tracker_.empty() && status_ == 'I'; }
   std::uint64_t id() const { return info_.id; }
+  void cancel_in_line(int server_pid, std::uint32_t key);  ///< a CancelRequest: only what waits here is ours to end
 
  private:
   /// What a request of ours is for.
@@ -210,6 +214,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool on_client_message(char type, std::string_view message);
   bool on_message(char type, std::string_view message);
   Awaitable<void> finish_client_message(char type, std::string_view message);
+  Awaitable<void> break_up_held(char type, std::string_view message);
   /// What to forward in the place of its beginning; "": as it came.
   std::string on_large_client_message(char type, std::string_view beginning);
   void forward(std::string_view message) { to_server_.append(message); }
@@ -252,6 +257,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool on_bind(std::string_view message);
   bool on_describe(std::string_view message);
   bool on_execute(std::string_view message);
+  void execute_now(std::string_view message, Portal* portal);  ///< null: of no portal that is known
   bool on_close(std::string_view message);
   Awaitable<void> answer_here(char type, std::string_view message);
   void forget(const protocol::TargetMessage& target, const std::shared_ptr<Prepared>& statement);
@@ -268,6 +274,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool try_hold(char type, std::string_view message);  ///< true: the message was taken into the group
   void release_held();                                  ///< forward the group as it came
   Awaitable<void> resolve_held(std::string_view sync);
+  void forward_sync(std::string_view sync);
   void send_hidden(const std::shared_ptr<Exec>& exec, std::string_view what);
   void send_held_changed(std::shared_ptr<Exec> exec, std::string_view sync);
   void answer_held_from(const cache::Entry& entry);
@@ -288,6 +295,36 @@ class Session : public std::enable_shared_from_this<Session> {
   void report_hit(std::shared_ptr<const Plan> plan, std::string_view text, const cache::Entry& entry, Source source,
                   Clock::time_point arrival);
 
+  // --- reporting.cpp ---
+  void report(Exec& exec);
+  void meter(const Exec& exec, std::uint64_t server_ns);
+  void log_slow(const Exec& exec, std::uint64_t server_ns);
+
+  // --- admission.cpp ---
+  /// What a client is told whose statement may not go on.
+  struct Refusal {
+    std::shared_ptr<const Plan> plan;
+    protocol::ErrorFields error;
+  };
+  struct Line {
+    Lanes& lanes;
+    const Lanes::Waiter& waiter;
+    ~Line() { lanes.leave(waiter, false); }
+  };
+  bool restrained(const Plan& plan) const;
+  Awaitable<bool> admit(std::shared_ptr<const Plan> plan, bool* waited);
+  template <class Over>
+  Awaitable<bool> stand_in_line(std::shared_ptr<const Plan> plan, std::shared_ptr<boost::asio::steady_timer> timer,
+                                Clock::time_point deadline, Over over);
+  bool exceeded(const Plan& plan, policies::ReasonCode reason, const char* limit, const std::string& what, bool* in_line);
+  std::optional<std::chrono::nanoseconds> book_rates(const Plan& plan, bool may_wait);
+  void refuse(const Plan& plan, policies::ReasonCode reason, const char* limit, protocol::ErrorFields error);
+  void refuse_query();
+  void refuse_execute();
+  Awaitable<void> on_restrained_execute(std::string_view message);
+  Awaitable<void> release_restrained();
+  void release_held_refused();
+
   // --- server_messages.cpp ---
   enum class Fate : unsigned char { relay, swallow };
   void on_server_bytes();
@@ -303,8 +340,6 @@ class Session : public std::enable_shared_from_this<Session> {
   void forget_statements(const sql::Analysis& analysis);
   void doubt_settings();
   void doubt_objects();
-  void report(Exec& exec);
-  void meter(const Exec& exec, std::uint64_t server_ns);
   bool proof_void(const Exec& exec) const;
   void send_original(Exec& exec);
   void roll_back_to_savepoint(const Exec& failed);
@@ -334,6 +369,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool settings_changed_in_block_ = false;
   bool group_open_ = false;      ///< extended messages were forwarded since the last Sync
   bool unnamed_stale_ = false;   ///< the server still has an unnamed statement that the client's messages have destroyed
+  bool touched_ = false;         ///< the transaction has run something: it may hold locks
   int writing_to_server_ = 0;    ///< coroutines in drain_to_server
 
   std::shared_ptr<Unit> unit_;   ///< being filled by what the client sends now
@@ -341,6 +377,12 @@ class Session : public std::enable_shared_from_this<Session> {
   std::map<std::string, std::shared_ptr<Prepared>, std::less<>> parsing_;   ///< Parse under way
   std::map<std::string, Portal, std::less<>> portals_;
   Held held_;
+  LanePlace place_;                              ///< of the statement about to be sent
+  std::uint64_t queued_ns_ = 0;                  ///< and how long it stood in line
+  std::unique_ptr<Refusal> refusal_;
+  std::shared_ptr<boost::asio::steady_timer> line_timer_;  ///< not null while standing in line
+  bool line_cancelled_ = false;
+  std::uint32_t server_key_ = 0;                 ///< that the server has given its client for cancel requests
   struct {
     std::shared_ptr<const Plan> plan;
     Clock::time_point arrival;

@@ -27,7 +27,7 @@ bool Session::query_at_once(std::string_view message) {
   if (!tracker_.skipping()) forget_unnamed();
   const bool settings_wanted = facts_.settings_uncertain && could_act(*plan);
   if (plan->analysis->flags.explain_pgsteer || settings_wanted || plan->decision.candidate != 0 ||
-      plan->decision.cache == policies::CacheDirective::look_up) {
+      plan->decision.cache == policies::CacheDirective::look_up || restrained(*plan)) {
     begun_query_ = {std::move(plan), arrival};
     return false;
   }
@@ -74,6 +74,17 @@ Awaitable<void> Session::on_query(std::string_view message) {
     }
     fill = std::move(found.fill);
   }
+  if (restrained(*plan)) {
+    bool waited = false;
+    const bool admitted = co_await admit(plan, &waited);
+    if (closing_) co_return;
+    if (!admitted) {
+      if (refusal_) refuse_query();
+      co_await drain_to_client();
+      co_return;
+    }
+    if (waited) plan = make_plan(text, {}, false);  // DDL, a ban or a new policy may have come meanwhile
+  }
   if (!attached()) {
     if (!co_await attach()) co_return;
   }
@@ -107,7 +118,7 @@ void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
   const rewriter::Candidate& chosen = exec->plan->chosen();
   const bool change = chosen.kind != rewriter::CandidateKind::as_is && at_rest();
   exec->execution.sent_ns = since(exec->execution.arrival);
-  exec->execution.proxy_ns = exec->execution.sent_ns;
+  exec->execution.proxy_ns = exec->execution.sent_ns - std::min(exec->execution.sent_ns, exec->execution.queued_ns);
   if (expect(Request::query, {exec, unit_, nullptr})) unit_ = nullptr;
   if (!change) {
     exec->plan = as_it_came(std::move(exec->plan));

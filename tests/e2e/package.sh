@@ -9,7 +9,7 @@ cpack --config "$BUILD/CPackConfig.cmake" -B "$WORK/package" >"$WORK/cpack.log" 
 deb=$(ls "$WORK"/package/*.deb 2>/dev/null)
 [ -n "$deb" ] && pass "cpack makes $(basename "$deb"), $(du -k "$deb" | cut -f1) KiB" || { fail "cpack" "$(tail -20 "$WORK/cpack.log")"; finish; }
 files=$(dpkg-deb -c "$deb" | awk '{print $6}')
-for file in ./usr/bin/pgsteer ./etc/pgsteer/pgsteer.toml ./etc/pgsteer/policies/default.toml ./lib/systemd/system/pgsteer.service \
+for file in ./usr/bin/pgsteer ./etc/pgsteer/pgsteer.toml ./etc/pgsteer/policies/default.toml ./lib/systemd/system/pgsteer.service ./lib/systemd/system/pgsteer.socket \
   ./usr/share/man/man1/pgsteer.1 ./usr/share/man/man1/pgsteer-ctl.1 ./usr/lib/sysusers.d/pgsteer.conf ./usr/share/doc/pgsteer/README.md; do
   contains "holds $file" "$file" "$files"
 done

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <regex>
@@ -79,6 +80,33 @@ Reply request(std::uint16_t port, const std::string& method, const std::string& 
   if (!body.empty()) text += "Content-Length: " + std::to_string(body.size()) + "\r\n";
   const auto replies = send_raw(port, text + "\r\n" + body, 1, method == "HEAD");
   return replies.empty() ? Reply{} : replies.front();
+}
+
+std::string read_stream(std::uint16_t port, const std::string& target, double seconds, const std::string& enough) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in where{};
+  where.sin_family = AF_INET;
+  where.sin_port = htons(port);
+  where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  std::string got;
+  if (::connect(fd, reinterpret_cast<sockaddr*>(&where), sizeof where) == 0) {
+    const std::string ask = "GET " + target + " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+    ::send(fd, ask.data(), ask.size(), MSG_NOSIGNAL);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+    for (;;) {
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now()).count();
+      const auto found = got.find(enough);
+      if (left <= 0 || (found != std::string::npos && got.find("\n\n", found) != std::string::npos)) break;
+      pollfd waiting{fd, POLLIN, 0};
+      if (::poll(&waiting, 1, static_cast<int>(left)) <= 0) break;
+      char chunk[65536];
+      const auto bytes = ::recv(fd, chunk, sizeof chunk, 0);
+      if (bytes <= 0) break;
+      got.append(chunk, static_cast<std::size_t>(bytes));
+    }
+  }
+  ::close(fd);
+  return got;
 }
 
 Reply command(std::uint16_t port, const std::string& text, const Headers& headers) {

@@ -15,6 +15,8 @@ struct Reply {
 /// Sends bytes as they are on a new connection and reads replies until it is closed or `replies` came.
 std::vector<Reply> send_raw(std::uint16_t port, const std::string& bytes, std::size_t replies = 1, bool head = false);
 std::string program();  ///< path of the pgsteer under test
+/// Everything that comes after a GET for so long, or until `enough` is in it.
+std::string read_stream(std::uint16_t port, const std::string& target, double seconds, const std::string& enough);
 using Headers = std::vector<std::string>;
 Reply request(std::uint16_t port, const std::string& method, const std::string& target, const Headers& headers = {},
               const std::string& body = {});

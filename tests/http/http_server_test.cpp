@@ -102,12 +102,14 @@ TEST_CASE("methods, paths and parameters that do not fit") {
   const struct {
     const char *method, *target;
     int status;
-  } table[] = {{"GET", "/", 404},           {"GET", "/api/v1/nothing", 404},     {"GET", "/api/v1/show/nothing", 404},
+  } table[] = {{"GET", "/", 200},           {"GET", "/nothing.js", 404}, {"GET", "/api/v1/nothing", 404},     {"GET", "/api/v1/show/nothing", 404},
                {"GET", "/api/v1/show/", 404}, {"GET", "/api/v1/show/queries;shutdown", 404}, {"GET", "/api/v1/show/stats%20x", 404},
                {"POST", "/metrics", 405},   {"DELETE", "/api/v1/queries", 405},  {"GET", "/api/v1/command", 405},
                {"OPTIONS", "/api/v1/command", 405}, {"HEAD", "/metrics", 200},  {"HEAD", "/api/v1/nothing", 404},
                {"GET", "/api/v1/queries?limit=x", 400}, {"GET", "/api/v1/queries?limit=-1", 400}, {"GET", "/api/v1/queries?limit=100001", 400},
                {"GET", "/api/v1/queries?offset=", 400}, {"GET", "/api/v1/queries?limit=0", 200}, {"GET", "/api/v1/que%72ies", 200},
+               {"GET", "/api/v1/statements?sort=nothing", 400}, {"GET", "/api/v1/statements?order=up", 400}, {"GET", "/api/v1/trend?step=0", 400},
+               {"GET", "/api/v1/statements/0000000000000000", 404}, {"GET", "/api/v1/decisions?after=x", 400}, {"POST", "/api/v1/mode", 403},
                {"GET", "metrics", 400},     {"BREW", "/metrics", 405}};
   for (const auto& row : table) {
     CAPTURE(row.method);
@@ -171,13 +173,84 @@ TEST_CASE("commands: what a browser cannot send, the console's answers and error
   CHECK(daemon.log().find("event=stopped") != std::string::npos);
 }
 
+TEST_CASE("the stream of events tells within two seconds what happened") {
+  if (!server_here()) return;
+  Daemon daemon({"--mode", "observe"});
+  const auto stream = std::make_unique<std::string>();
+  std::thread listener([&] { *stream = read_stream(daemon.http(), "/api/v1/events", 5.0, "event: decisions"); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  const auto connection = daemon.connect();
+  const auto begin = std::chrono::steady_clock::now();
+  CHECK(connection->run("SELECT 4711 AS told").ok());
+  listener.join();
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(4));  // two, on a machine that is not busy
+  CHECK(stream->find("Content-Type: text/event-stream") != std::string::npos);
+  REQUIRE(stream->find("event: decisions\ndata: ") != std::string::npos);
+  const auto at = stream->find("data: ", stream->find("event: decisions")) + 6;
+  const auto data = json::parse(stream->substr(at, stream->find('\n', at) - at));
+  CHECK(data["rows"].size() >= 1);
+  CHECK(data["rows"][0]["database"] == "postgres");
+  const auto stats = stream->find("data: ", stream->find("event: stats")) + 6;
+  CHECK(json::parse(stream->substr(stats, stream->find('\n', stats) - stats)).contains("queries_per_second"));
+}
+
+TEST_CASE("typed actions say the console's words; the statement's page shows what came of them") {
+  if (!server_here()) return;
+  Daemon daemon({"--mode", "observe"});
+  const auto port = daemon.http();
+  const auto post = [&](const std::string& path, const std::string& body) {
+    return request(port, "POST", "/api/v1/" + path, {"X-Pgsteer: 1", "Content-Type: application/json"}, body);
+  };
+  CHECK(request(port, "POST", "/api/v1/mode", {"Content-Type: application/json"}, "{\"mode\": \"suggest\"}").status == 403);
+  CHECK(post("mode", "{\"mode\": \"suggest\"}").status == 200);
+  CHECK(json::parse(get(port, "/api/v1/overview").body)["mode_bound"] == "suggest");
+  CHECK(post("mode", "{\"mode\": \"default\"}").status == 200);
+  for (const char* body : {"", "{}", "[]", "{\"mode\": 1.5}", "{\"mode\": \"x'; PANIC\"}", "{\"mode\": \"off\", \"x\": 1}", "{\"mode\": null}"}) {
+    CAPTURE(body);
+    CHECK(post("mode", body).status == 400);
+  }
+  CHECK(post("panic", "{\"on\": true}").status == 200);
+  CHECK(json::parse(get(port, "/api/v1/overview").body)["panic"] == true);
+  CHECK(post("panic", "{\"on\": false}").status == 200);
+  {
+    const auto connection = daemon.connect();
+    CHECK(connection->run("CREATE TABLE paged (x int)").ok());
+    for (int i = 0; i < 5; ++i)
+      CHECK(connection->run("SELECT x FROM paged WHERE x = 3 /*route='/a',traceparent='00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'*/").ok());
+  }
+  std::string fingerprint;
+  REQUIRE(eventually([&] {
+    const auto found = json::parse(get(port, "/api/v1/statements?search=FROM%20PAGED").body);
+    if (found["total"] != 1 || found["rows"][0]["calls"] != 5) return false;
+    fingerprint = found["rows"][0]["fingerprint"];
+    return true;
+  }));
+  CHECK(post("pin", "{\"fingerprint\": \"" + fingerprint + "\", \"label\": \"as-is\"}").status == 200);
+  REQUIRE(eventually([&] { return json::parse(get(port, "/api/v1/statements/" + fingerprint).body)["pinned"] == "as-is"; }));
+  const auto page = json::parse(get(port, "/api/v1/statements/" + fingerprint).body);
+  CHECK(page["totals"]["calls"] == 5);
+  CHECK(page["history"].size() >= 1);
+  CHECK(page["decisions"].size() == 5);
+  CHECK(page["decisions"][0]["trace_id"] == "0af7651916cd43dd8448eb211c80319c");
+  CHECK(page["explain"].size() > 3);
+  CHECK(page["example"].get<std::string>().find("x = 3") != std::string::npos);
+  const auto traced = json::parse(get(port, "/api/v1/decisions?trace_id=0af7651916cd43dd8448eb211c80319c").body);
+  CHECK(traced["rows"].size() == 5);
+  CHECK(json::parse(get(port, "/api/v1/decisions?trace_id=00000000000000000000000000000000").body)["rows"].empty());
+  CHECK(post("unpin", "{\"fingerprint\": \"" + fingerprint + "\"}").status == 200);
+  CHECK(get(port, "/api/v1/audit?fingerprint=" + fingerprint).body.find("\"event\":\"pinned\"") != std::string::npos);
+  CHECK(get(port, "/api/v1/log").body.find("\"event\":\"admin_command\"") != std::string::npos);
+  const auto told = json::parse(post("explain", "{\"sql\": \"SELECT 1\", \"database\": \"postgres\"}").body);
+  CHECK(told["lines"][0].get<std::string>().starts_with("pgsteer: rule"));
+}
+
 TEST_CASE("with a token nothing but the probes answers without it") {
   if (!server_here()) return;
   const TempDir dir;
   std::ofstream(dir.path() + "/token") << "s3cret-token\n";
   Daemon daemon({"--set", "http.token_file=" + dir.path() + "/token", "--set", "http.address=0.0.0.0"});
   const auto port = daemon.http();
-  for (const char* target : {"/metrics", "/api/v1/queries", "/api/v1/openapi.json", "/api/v1/nothing", "/"}) {
+  for (const char* target : {"/metrics", "/api/v1/queries", "/api/v1/openapi.json", "/api/v1/nothing", "/api/v1/events"}) {
     CAPTURE(target);
     CHECK(get(port, target).status == 401);
     CHECK(get(port, target).headers.at("www-authenticate") == "Bearer");

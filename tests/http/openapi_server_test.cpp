@@ -1,5 +1,6 @@
 // The OpenAPI document against the daemon: what it names answers as it says, what it does not name does not.
 #include <nlohmann/json.hpp>
+#include <map>
 #include <random>
 
 #include "tests/http/daemon.hpp"
@@ -47,10 +48,25 @@ TEST_CASE("each path answers as the document says, with every status it names fo
   }
   const auto document = json::parse(get(daemon.http(), "/api/v1/openapi.json").body);
   CHECK(document["openapi"] == "3.0.3");
-  CHECK(document["paths"].size() == 16);
+  CHECK(document["paths"].size() == 44);
+  std::string fingerprint;
+  REQUIRE(eventually([&] {
+    const auto rows = json::parse(get(daemon.http(), "/api/v1/statements").body)["rows"];
+    if (!rows.empty()) fingerprint = rows[0]["fingerprint"];
+    return !rows.empty();
+  }));
+  const std::string statement = "\"fingerprint\": \"" + fingerprint + "\"";
+  const std::map<std::string, std::string> bodies{
+      {"/api/v1/command", "{\"command\": \"SHOW STATS\"}"}, {"/api/v1/explain", "{\"sql\": \"SELECT 1\", \"database\": \"postgres\"}"},
+      {"/api/v1/mode", "{\"mode\": \"default\"}"}, {"/api/v1/panic", "{\"on\": false}"}, {"/api/v1/pin", "{" + statement + ", \"label\": \"as-is\"}"},
+      {"/api/v1/unpin", "{" + statement + "}"}, {"/api/v1/ban", "{" + statement + ", \"label\": \"rewrite:date_range\"}"},
+      {"/api/v1/rules/ban", "{\"rule\": \"date_range\"}"}, {"/api/v1/rules/unban", "{\"rule\": \"date_range\"}"}};
+  // What a fresh process cannot do: no model, no such client, nothing pinned, not paused.
+  const std::map<std::string, int> refused_here{{"/api/v1/models/rollback", 409}, {"/api/v1/clients/kill", 404}};
   const auto error_schema = document["components"]["responses"]["error"]["content"]["application/json"]["schema"];
   for (const auto& [path, item] : document["paths"].items()) {
     CAPTURE(path);
+    if (path == "/api/v1/events") continue;  // has a test of its own
     REQUIRE(item.size() == 1);
     const std::string method = item.begin().key();
     const auto& operation = item.begin().value();
@@ -61,9 +77,18 @@ TEST_CASE("each path answers as the document says, with every status it names fo
       for (const auto& name : operation["parameters"][0]["schema"]["enum"]) targets.push_back("/api/v1/show/" + name.get<std::string>());
       CHECK(targets.size() >= 25);
     }
+    if (path.ends_with("{fingerprint}")) targets = {"/api/v1/statements/" + fingerprint};
     for (const auto& target : targets) {
       CAPTURE(target);
-      const auto reply = method == "post" ? command(daemon.http(), "SHOW STATS") : get(daemon.http(), target);
+      const auto body = bodies.contains(path) ? bodies.at(path) : path == "/api/v1/clients/kill" ? "{\"id\": 999999}" : "{}";
+      const auto reply = method == "post" ? request(daemon.http(), "POST", target, {"X-Pgsteer: 1", "Content-Type: application/json"}, body) : get(daemon.http(), target);
+      CAPTURE(reply.body);
+      if (refused_here.contains(path)) {
+        CHECK(reply.status == refused_here.at(path));
+        CHECK(mismatch(error_schema, json::parse(reply.body)) == "");
+        CHECK(operation["responses"].contains(std::to_string(reply.status)));
+        continue;
+      }
       CHECK(reply.status == 200);
       REQUIRE(content.size() == 1);
       CHECK(reply.headers.at("content-type").starts_with(content.begin().key()));
@@ -108,10 +133,14 @@ TEST_CASE("requests made at random from the document get no 5xx") {
   const std::vector<std::string> values{"0", "1", "-1", "99999999999999999999", "", "%00", "%ff%fe", "'", "queries", "x%20y", "{name}", "../..", "%"};
   const std::vector<std::string> methods{"GET", "HEAD", "POST", "PUT", "DELETE"};
   const std::vector<std::string> bodies{"", "{}", "{\"command\": \"\"}", "{\"command\": \"SHOW QUERIES x\"}", "{\"command\": \"KILL 1\"}",
-                                        "{\"command\": \"PIN 'x'\"}", "{\"command\": \"\\u0000\"}", "{\"command\": \"UNBAN RULE\"}", "\xff\xfe"};
+                                        "{\"command\": \"PIN 'x'\"}", "{\"command\": \"\\u0000\"}", "{\"command\": \"UNBAN RULE\"}", "\xff\xfe",
+                                        "{\"fingerprint\": \"0123456789abcdef\", \"label\": \"arm:x\"}", "{\"mode\": \"\"}", "{\"on\": \"x\"}",
+                                        "{\"id\": -1}", "{\"rule\": \"\\u0000\"}", "{\"sql\": \"SELECT (((\", \"database\": \"\"}",
+                                        "{\"sql\": \"EXPLAIN (PGSTEER) SELECT 1\", \"database\": \"x\"}", "{\"table\": \"'\"}", "{\"name\": {}}"};
   for (int i = 0; i < 400; ++i) {
     std::string target = pick(paths);
-    if (const auto name = target.find("{name}"); name != std::string::npos) target.replace(name, 6, pick(values));
+    if (target == "/api/v1/events") continue;
+    if (const auto brace = target.find('{'); brace != std::string::npos) target.replace(brace, std::string::npos, pick(values));
     if (random() % 2) target += "?limit=" + pick(values);
     if (random() % 2) target += std::string(target.find('?') == std::string::npos ? "?" : "&") + "offset=" + pick(values) + "&verbose=" + pick(values);
     const auto& method = pick(methods);

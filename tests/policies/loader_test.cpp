@@ -54,7 +54,7 @@ rewrite = ["all", "-)" + rule_name() + R"("]
 steer = { arms = "default", max_regression = 1.2, explore = "offline", budget = "2%" }
 cache = { mode = "bounded", staleness = "2s", max_result = "8MB" }
 lane = "slow"
-limits = { max_predicted = "10min", on_exceed = "reject" }
+limits = { max_predicted = "10min", rate_per_user = "50/s", rate_per_tag = { route = "90/min" }, on_exceed = "reject" }
 route = "replica"
 
 [[rule]]
@@ -89,6 +89,8 @@ queue_timeout = "30s"
   CHECK(reports.actions.lane == "slow");
   CHECK(reports.actions.route == "replica");
   CHECK(reports.actions.limits->max_predicted == std::chrono::minutes(10));
+  CHECK(reports.actions.limits->rate_per_user == 50);
+  CHECK(reports.actions.limits->rate_per_tag.at("route") == 1.5);
   CHECK(reports.actions.limits->on_exceed == LimitAction::OnExceed::reject);
   CHECK(set->rules()[2].actions.canary->promote_at == doctest::Approx(0.95));
   CHECK(set->rules()[0].match.statement.size() == 3);
@@ -219,6 +221,12 @@ TEST_CASE("wrong forms, each with its message") {
        "p.toml:2: [[rule]] verify: expected a share from 0 to 1, as 0.05 or \"5%\", got '2x'"},
       {"limits", "[[rule]]\nlimits = { on_exceed = \"abort\" }",
        "p.toml:2: [[rule]] limits.on_exceed: expected warn, reject or queue, got 'abort'"},
+      {"rate", "[[rule]]\nlimits = { rate_per_user = \"50\" }",
+       "p.toml:2: [[rule]] limits.rate_per_user: expected a rate such as \"50/s\", \"600/min\" or \"10/h\", got '50'"},
+      {"rate of nothing", "[[rule]]\nlimits = { rate_per_tag = { route = \"0/s\" } }",
+       "p.toml:2: [[rule]] limits.rate_per_tag.route: expected a rate such as \"50/s\", \"600/min\" or \"10/h\", got '0/s'"},
+      {"rate of tags", "[[rule]]\nlimits = { rate_per_tag = \"1/s\" }",
+       "p.toml:2: [[rule]] limits.rate_per_tag: expected a table such as { route = \"10/s\" }, got '1/s'"},
       {"route", "[[rule]]\nroute = \"standby\"", "p.toml:2: [[rule]] route: expected primary or replica, got 'standby'"},
       {"lane without lanes", "[[rule]]\nlane = \"slow\"",
        "p.toml:2: [[rule]] lane: expected a lane of some [lanes.<name>], got 'slow' and there are none"},
