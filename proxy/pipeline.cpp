@@ -4,6 +4,8 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <list>
 #include <unordered_map>
 
@@ -75,12 +77,22 @@ rewriter::RuleSwitches wanted_rules(const policies::Knowledge& knowledge, const 
   return switches;
 }
 
+/// Working out a rewrite takes about half a millisecond for a text not seen before: not worth it for what takes little longer,
+/// and where nothing will be done (observe) only where it does not show.
+bool worth_rewriting(const policies::Knowledge& knowledge, const policies::Effective& policy, policies::Mode mode) {
+  using std::chrono::microseconds;
+  if (knowledge.pinned.starts_with("rewrite:") || knowledge.history.count == 0) return true;
+  const microseconds least = mode >= policies::Mode::suggest ? microseconds(2000) : microseconds(10000);
+  const double usual_us = std::exp(knowledge.history.ewma_log_ms) * 1000;
+  return usual_us >= static_cast<double>(std::min(least, policy.steer.floor).count());
+}
+
 /// As it came first; then what the background found worth having for this shape: rewrites whose plan or outcome was
 /// judged, arms that were explored.
 std::vector<rewriter::Candidate> collect_candidates(const sql::Query& query, const sql::Analysis& analysis,
                                                     const sql::Catalog* catalog,
                                                     const policies::Knowledge* knowledge,
-                                                    const policies::Effective& policy,
+                                                    const policies::Effective& policy, policies::Mode mode,
                                                     const std::vector<std::string>& banned_rules) {
   std::vector<rewriter::Candidate> candidates(1);
   if (!catalog || !knowledge || knowledge->catalog_version != catalog->version || !analysis.read_only_select()) {
@@ -89,7 +101,7 @@ std::vector<rewriter::Candidate> collect_candidates(const sql::Query& query, con
   rewriter::RuleSwitches allowed = policy.rewrite;
   allowed.excluded.insert(allowed.excluded.end(), banned_rules.begin(), banned_rules.end());
   rewriter::RuleSwitches rules{.all = false, .only = {}, .excluded = {}};
-  if (policy.rewrite_enabled) rules = wanted_rules(*knowledge, allowed);
+  if (policy.rewrite_enabled && worth_rewriting(*knowledge, policy, mode)) rules = wanted_rules(*knowledge, allowed);
   if (!rules.only.empty()) {
     for (auto& rewritten : rewriter::rewrite(query, analysis, *catalog, rules)) {
       rewritten.catalog_version = catalog->version;
@@ -251,6 +263,7 @@ std::shared_ptr<const Plan> Pipeline::make(const sql::Query& query, std::shared_
 
   // 3. In which ways could it be run?
   plan->candidates = collect_candidates(query, *plan->analysis, catalog, plan->knowledge.get(), plan->policy,
+                                        policies::effective_mode(plan->policy.mode, snapshot.console_mode, now.session_mode, std::nullopt),
                                         snapshot.banned_rules);
 
   // 4. What would each cost? One batch.

@@ -147,6 +147,7 @@ void ModelWatcher::poll() {
     before_ = predictor::Model::load(directory.substr(0, directory.rfind('/') + 1) + model->parent(), &ignored);
   model_ = model;
   watch_.reset();
+  told_ = false;
   hub_.update([&](Snapshot& snapshot) { snapshot.model = model; });
   audit_.write("model", "", model ? model->version() : "none", "activated");
 }
@@ -175,7 +176,9 @@ void ModelWatcher::judge(predictor::ModelWatch::Verdict verdict) {
                                       predictor::to_string(verdict), watch_.rows(), watch_.error(), watch_.error_before(), 100 * watch_.covered());
   watch_.reset();
   if (verdict != predictor::ModelWatch::Verdict::worse_than_before) {
-    drift_ = last_drift_ = why;
+    last_drift_ = why;
+    if (std::exchange(told_, true)) return;  // once for a version: the next training is asked for already
+    drift_ = why;
     spdlog::warn("model drifted version={} why=\"{}\"", model_->version(), why);
     audit_.write("model", "", model_->version(), "drifted: " + why);
     return;

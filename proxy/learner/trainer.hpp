@@ -48,7 +48,7 @@ class ModelWatcher {
   ModelWatcher(Hub& hub, Audit& audit, std::string state_dir);
   void poll();
   void observe(const std::vector<predictor::Feedback>& rows);
-  /// Once for each drift: why a new model is needed, else "".
+  /// Once for a version that drifted: why a new model is needed, else "".
   std::string drifted();
   std::string health() const;
   std::string watched() const;  ///< in words
@@ -59,6 +59,7 @@ class ModelWatcher {
   Audit& audit_;
   const std::string state_dir_;
   mutable std::mutex mutex_;
+  bool told_ = false;  ///< of a drift of this version
   std::string seen_, error_, drift_, last_drift_;
   std::shared_ptr<const predictor::Model> model_, before_;
   predictor::ModelWatch watch_;

@@ -32,14 +32,7 @@ E2E_MODE=observe start_pgsteer "${pooled[@]}"
 python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$PROXY_PORT" transaction && pass 'transaction pooling' || fail 'transaction pooling'
 stop_pgsteer; }
 [ -z "${ONLY_POOLED:-}" ] || finish 1
-mkdir "$WORK/policies"
-cat >"$WORK/policies/all.toml" <<'TOML'
-[default]
-mode = "auto"
-cache = "strict"
-rewrite = ["all"]
-steer = { arms = "default", floor = "1us" }
-TOML
+everything_policy
 E2E_MODE=auto start_pgsteer --policies "$WORK/policies" --set learning.explore=false
 python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$PROXY_PORT" auto && pass 'mode auto' || fail 'mode auto'
 check 'it is the same process still' kill -0 "$PGSTEER_PID"
