@@ -11,7 +11,7 @@ namespace pgsteer::policies {
 namespace {
 
 constexpr std::size_t window = 32;           // executions the median and p95 are taken over
-constexpr std::size_t served_window = 10;      // STEERING.md 7.6: demote on 2 of the last 10
+constexpr std::size_t served_window = 10;    // STEERING.md 7.6: demote on 2 of the last 10
 constexpr int losses_to_disable = 2;
 constexpr double explored_tolerance = 1.1;   // no explored instance may be slower than this multiple of the default
 constexpr std::uint64_t explored_to_approve = 3;

@@ -252,13 +252,17 @@ int feature_index(std::string_view name) {
 
 namespace {
 
+struct ClassCounts {
+  double tables, subqueries, aggregates, group_by, distinct, equalities, in_lists, ranges, likes, order_by;
+};
+
 /// One rule for a statement and for the row of features that is left of it.
-StatementClass classify(bool select, auto&& count) {
-  if (!select || count("tables") <= 0) return StatementClass::other;
-  const bool aggregates = count("aggregates") > 0 || count("group_by") > 0 || count("distinct") > 0;
-  if (count("tables") + count("subqueries") > 1) return aggregates ? StatementClass::join_aggregate : StatementClass::join;
+StatementClass classify(bool select, const ClassCounts& n) {
+  if (!select || n.tables <= 0) return StatementClass::other;
+  const bool aggregates = n.aggregates > 0 || n.group_by > 0 || n.distinct > 0;
+  if (n.tables + n.subqueries > 1) return aggregates ? StatementClass::join_aggregate : StatementClass::join;
   if (aggregates) return StatementClass::aggregate;
-  const bool keyed = count("equalities") + count("in_lists") > 0 && count("ranges") + count("likes") <= 0 && count("order_by") <= 0;
+  const bool keyed = n.equalities + n.in_lists > 0 && n.ranges + n.likes <= 0 && n.order_by <= 0;
   return keyed ? StatementClass::lookup : StatementClass::list;
 }
 
@@ -266,16 +270,22 @@ StatementClass classify(bool select, auto&& count) {
 
 StatementClass statement_class(const sql::Analysis& analysis) {
   const sql::SyntaxFeatures& s = analysis.features;
-  return classify(analysis.kind == sql::StatementKind::select, [&s](std::string_view name) {
-    return name == "tables" ? s.tables : name == "subqueries" ? s.subqueries : name == "aggregates" ? s.aggregates : name == "group_by" ? s.group_by
-         : name == "distinct" ? s.distinct : name == "equalities" ? s.equalities : name == "in_lists" ? s.in_lists : name == "ranges" ? s.ranges
-         : name == "likes" ? s.likes : s.order_by;
-  });
+  return classify(analysis.kind == sql::StatementKind::select,
+                  {double(s.tables), double(s.subqueries), double(s.aggregates), double(s.group_by), double(s.distinct),
+                   double(s.equalities), double(s.in_lists), double(s.ranges), double(s.likes), double(s.order_by)});
 }
 
 StatementClass class_of_row(const float* row) {
   static const auto select = static_cast<std::size_t>(feature_index("kind_select"));
-  return classify(row[select] > 0, [row](std::string_view name) { return double(row[static_cast<std::size_t>(feature_index("syntax_" + std::string(name)))]); });
+  static const auto at = [] {
+    std::array<std::size_t, 10> columns{};
+    std::size_t next = 0;
+    for (const char* name : {"tables", "subqueries", "aggregates", "group_by", "distinct", "equalities", "in_lists", "ranges", "likes", "order_by"})
+      columns[next++] = static_cast<std::size_t>(feature_index("syntax_" + std::string(name)));
+    return columns;
+  }();
+  return classify(row[select] > 0, {row[at[0]], row[at[1]], row[at[2]], row[at[3]], row[at[4]], row[at[5]], row[at[6]], row[at[7]],
+                                    row[at[8]], row[at[9]]});
 }
 
 }  // namespace pgsteer::predictor

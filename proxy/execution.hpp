@@ -8,12 +8,11 @@
 
 #include "policies/decision.hpp"
 #include "predictor/estimate.hpp"
+#include "proxy/clock.hpp"
 #include "rewriter/candidate.hpp"
 #include "rewriter/sql/analysis.hpp"
 
 namespace pgsteer::proxy {
-
-using Clock = std::chrono::steady_clock;
 
 /// What a policy's lane and limits mean for a statement: `observed` counts what they would have done (mode observe, suggest).
 enum class Restraint : std::uint8_t { none, observed, enforced };

@@ -12,10 +12,6 @@ namespace {
 constexpr int kMaxThreads = 256;
 constexpr std::size_t kMaxQueuedOutcomes = 100000;  ///< then the newest are dropped and counted
 
-std::int64_t unix_us() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 }  // namespace
 
 struct Hub::Impl {

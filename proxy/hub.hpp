@@ -31,15 +31,7 @@ struct ClientInfo {
   std::shared_ptr<std::atomic<const char*>> live_state;  ///< set by the session as it goes; clients() copies it to `state`
 };
 
-/// A number that one thread counts up and any may read: a plain store, not a locked instruction.
-class Counter {
- public:
-  void add(std::uint64_t n = 1) { value_.store(value() + n, std::memory_order_relaxed); }
-  std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }
-
- private:
-  std::atomic<std::uint64_t> value_{0};
-};
+;
 
 /// Counters of one thread; summed by readers.
 struct alignas(64) Counters {

@@ -13,11 +13,10 @@
 #include <vector>
 
 #include "policies/policy.hpp"
+#include "proxy/clock.hpp"
 #include "proxy/meters.hpp"
 
 namespace pgsteer::proxy {
-
-using Clock = std::chrono::steady_clock;
 
 /// A statement's place in a lane, given back when it ends. Movable; may be given back from any thread.
 class LanePlace {

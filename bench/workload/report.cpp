@@ -144,18 +144,18 @@ std::string to_table(const Comparison& comparison) {
 
 Report report(const Comparison& observe, const Comparison& after, bool demand_gains) {
   Report result;
-  result.text = fmt::format("{:16} {:>17} {:>17} {:>17} {:>7} {:>8} {:>7} {:>17}  {}\n{:16} {:>17} {:>17} {:>17} {:>7} {:>8} {:>7} {:>17}  {}\n", "class", "direct", "observe", "after learning",
-                            "gain", "noise", "rows", "predicted/actual", "what was done", "", "p50 p95", "p50 p95", "p50 p95", "", "", "a round", "", "");
+  result.text = fmt::format("{:16} {:>17} {:>17} {:>7} {:>17} {:>7} {:>8} {:>7} {:>17}  {}\n{:16} {:>17} {:>17} {:>7} {:>17} {:>7} {:>8} {:>7} {:>17}  {}\n", "class", "direct", "observe", "gain",
+                            "after learning", "gain", "noise", "rows", "predicted/actual", "what was done", "", "p50 p95", "p50 p95", "", "p50 p95", "", "", "a round", "", "");
+  const auto gain = [](const ClassResult& of) { return std::exp(-of.measured.back().log_ratio); };
   bool rewritten = false, steered = false, cached = false;
   for (std::size_t i = 0; i < after.classes.size(); ++i) {
     const ClassResult& now = after.classes[i];
     const auto before = std::find_if(observe.classes.begin(), observe.classes.end(), [&](const ClassResult& c) { return c.name == now.name; });
     if (before == observe.classes.end() || now.measured.size() < 2) throw std::runtime_error("the two comparisons are of different classes");
-    const double gain = std::exp(-now.measured.back().log_ratio);
     const Decided& shown = now.decided.actual_ms > 0 ? now.decided : before->decided;  // cached answers have no server time
     const std::string prediction = shown.known && shown.actual_ms > 0 ? fmt::format("{}/{}", duration(shown.predicted_ms), duration(shown.actual_ms)) : "-";
-    result.text += fmt::format("{:16} {:>17} {:>17} {:>17} {:>6.2f}x {:>8} {:>7} {:>17}  {}\n", now.name, pair_of(now.measured.front()), pair_of(before->measured.back()),
-                               pair_of(now.measured.back()), gain, duration(noise(now, now.measured.back(), after.hop_ms)), now.measured.front().rows, prediction, done_text(now.decided));
+    result.text += fmt::format("{:16} {:>17} {:>17} {:>6.2f}x {:>17} {:>6.2f}x {:>8} {:>7} {:>17}  {}\n", now.name, pair_of(now.measured.front()), pair_of(before->measured.back()),
+                               gain(*before), pair_of(now.measured.back()), gain(now), duration(noise(now, now.measured.back(), after.hop_ms)), now.measured.front().rows, prediction, done_text(now.decided));
     check_class("observe", observe, *before, result.failures);
     check_class("after learning", after, now, result.failures);
     const bool faster = surely_faster(now.measured.back());
@@ -164,7 +164,8 @@ Report report(const Comparison& observe, const Comparison& after, bool demand_ga
     steered |= faster && action.rfind("arm:", 0) == 0;
     cached |= faster && action == "cache";
   }
-  result.text += fmt::format("\nGain: median over all statements of direct / after learning, each statement asked of both one after the other.\n"
+  result.text += fmt::format("\nGain: median over all statements of direct / the column before it, each statement asked of both one after the other.\n"
+                             "The direct column was measured beside the last phase; the first phase had its own, printed above.\n"
                              "Noise: how far the median ratios of the {} rounds lie apart (95 %), plus, once a round trip, what SELECT 1 costs more through pgsteer ({} observing, {} after).\n", after.rounds,
                              duration(observe.hop_ms), duration(after.hop_ms));
   if (demand_gains) {

@@ -289,7 +289,7 @@ int report(const Options& options) {
   const auto config = Config::load(options.settings.config_file, options.settings.overrides(), &errors);
   for (const auto& error : errors) std::cerr << error << "\n";
   if (!config) return exit_config;
-  const auto now = console::now_unix_us();
+  const auto now = unix_us();
   const Window window{parse_time(options.since, now), parse_time(options.until, now)};
   for (const auto& [given, time] : {std::pair{options.since, window.from_us}, std::pair{options.until, window.to_us}})
     if (time < 0) return fail(exit_usage, fmt::format("'{}' is no time: expected 24h, 30min, 7d, now, 2026-11-21 or 2026-11-21T14:05 (UTC)", given));

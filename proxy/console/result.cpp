@@ -58,10 +58,6 @@ std::string timestamp(std::int64_t unix_us) {
   return fmt::format("{}.{:06}+00", format_time(unix_us), unix_us % 1000000);
 }
 
-std::int64_t now_unix_us() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
 std::string human_ms(double ms) {
   if (!std::isfinite(ms)) return "unknown";
   const double size = std::abs(ms);

@@ -45,8 +45,6 @@ ConsoleResult usage(std::string_view right_form);
 std::string utc_time(std::int64_t unix_us);
 /// "2026-11-21 08:14:43.123456+00", a timestamptz.
 std::string timestamp(std::int64_t unix_us);
-/// Microseconds since 1970 by the wall clock.
-std::int64_t now_unix_us();
 /// "840 ms", "1.9 s", "12 us", "3.5 min".
 std::string human_ms(double milliseconds);
 std::string human_bytes(std::uint64_t bytes);

@@ -54,7 +54,7 @@ std::string pointer(char kind, std::uint64_t id) { return fmt::format("0x{:x}{:0
 
 /// Microseconds a client that is not served yet has been waiting; 0 for the others.
 std::int64_t waited_us(const ClientInfo& client) {
-  return client.state == "waiting" ? std::max<std::int64_t>(0, now_unix_us() - client.request_unix_us) : 0;
+  return client.state == "waiting" ? std::max<std::int64_t>(0, unix_us() - client.request_unix_us) : 0;
 }
 
 constexpr std::initializer_list<std::pair<const char*, Type>> socket_columns = {

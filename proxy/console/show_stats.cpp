@@ -17,7 +17,7 @@ struct Averages {
 std::int64_t per(std::uint64_t amount, std::uint64_t parts) { return parts ? static_cast<std::int64_t>(amount / parts) : 0; }
 
 Averages averages(const Hub& hub, const Totals& totals) {
-  const auto seconds = static_cast<std::uint64_t>(std::max<std::int64_t>(1, (now_unix_us() - hub.started_unix_us) / 1000000));
+  const auto seconds = static_cast<std::uint64_t>(std::max<std::int64_t>(1, (unix_us() - hub.started_unix_us) / 1000000));
   return {per(totals.transactions, seconds),
           per(totals.queries, seconds),
           per(totals.bytes_in, seconds),

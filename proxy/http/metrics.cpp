@@ -146,7 +146,7 @@ void statements(Writer& w, Hub& hub) {
         const auto k = static_cast<sql::StatementKind>(kind);
         const auto index = Meters::index(k, static_cast<Meters::Action>(action), static_cast<Meters::Ending>(ending));
         std::uint64_t total = 0;
-        for (const auto* m : meters) total += m->statements[index].load(std::memory_order_relaxed);
+        for (const auto* m : meters) total += m->statements[index].value();
         if (total > 0)
           w.sample({{"statement", sql::to_string(k)}, {"action", Meters::action_names[action]}, {"outcome", Meters::ending_names[ending]}},
                    static_cast<double>(total));
@@ -155,7 +155,7 @@ void statements(Writer& w, Hub& hub) {
   constexpr std::string_view digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
   for (std::size_t c = 0; c < Meters::kClasses; ++c) {
     std::uint64_t total = 0;
-    for (const auto* m : meters) total += m->errors[c].load(std::memory_order_relaxed);
+    for (const auto* m : meters) total += m->errors[c].value();
     if (total > 0) w.sample({{"sqlstate_class", std::string{digits[c / 36], digits[c % 36]}}}, static_cast<double>(total));
   }
   std::vector<const LatencyMeter*> server, cache, overhead;

@@ -129,8 +129,7 @@ struct HttpServer::Impl {
   asio::awaitable<void> watch() {
     asio::steady_timer timer(loop);
     for (auto next = Clock::now();;) {
-      const auto now = std::chrono::system_clock::now().time_since_epoch();
-      trend.sample(hub, std::chrono::duration_cast<std::chrono::microseconds>(now).count());
+      trend.sample(hub, unix_us());
       next = std::max(next + kEventInterval, Clock::now());
       timer.expires_at(next);
       const auto done = co_await timer.async_wait(as_result);

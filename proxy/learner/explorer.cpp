@@ -22,11 +22,6 @@ bool acts_on_execution(const std::vector<rewriter::Setting>& settings) {
                      [](const auto& setting) { return setting.name == "jit" || setting.name == "work_mem"; });
 }
 
-std::int64_t unix_us() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
 double slack_ms(double base_ms) { return std::max(5.0, base_ms * 0.25); }
 
 }  // namespace

@@ -35,11 +35,6 @@ constexpr milliseconds kDrainInterval{10}, kModelInterval{500};
 constexpr milliseconds kQuiet{250};  // nothing reported for that long: drained
 constexpr std::uint64_t kRowsWorthTraining = 200;
 
-std::int64_t unix_us() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
 }  // namespace
 
 /// Four threads: the clerk drains, counts, publishes and writes and never speaks to a server; the scout probes and

@@ -12,11 +12,6 @@ namespace {
 
 constexpr std::chrono::milliseconds kLimit{60000};  // a form that takes longer than that tells nothing
 
-std::int64_t unix_us() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
 /// Says nothing about the text: connection, resources, operator intervention, locks, rollback, privileges.
 bool is_circumstance(std::string_view sqlstate) {
   for (const std::string_view state_class : {"08", "53", "57", "58", "55", "40", "XX"})

@@ -26,11 +26,6 @@ constexpr auto kLook = std::chrono::milliseconds(100);  ///< how often a waiting
 constexpr const char* kRefusal = "pgsteer_refusal";     ///< name of the statement that fails in the place of a refused one
 constexpr const char* kConfigurationLimit = "53400", *kInsufficient = "53000", *kCancelled = "57014";
 
-std::int64_t unix_us() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
 bool hung_up(Socket& socket) {
   char byte;
   const auto n = ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);

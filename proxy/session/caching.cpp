@@ -10,7 +10,7 @@ namespace {
 
 /// Moves with the steady clock from where the wall clock stood at the start: setting the clock back must not make
 /// answers live longer.
-std::int64_t unix_us() {
+std::int64_t steady_unix_us() {
   using std::chrono::duration_cast, std::chrono::microseconds;
   static const auto offset = duration_cast<microseconds>(std::chrono::system_clock::now().time_since_epoch()) -
                              duration_cast<microseconds>(std::chrono::steady_clock::now().time_since_epoch());
@@ -20,7 +20,7 @@ std::int64_t unix_us() {
 bool usable(const cache::Entry& entry, const cache::Key& key, const std::string& database, const cache::Words& words,
             bool need_description) {
   if (entry.key_material != key.material) return false;
-  if (entry.expires_unix_us != 0 && entry.expires_unix_us <= unix_us()) return false;
+  if (entry.expires_unix_us != 0 && entry.expires_unix_us <= steady_unix_us()) return false;
   if (need_description && entry.row_description.empty()) return false;
   return words.unchanged(database, entry.tag);
 }
@@ -108,7 +108,7 @@ void Session::store(Exec& exec) {
   if (!worker_.hub.words.unchanged(facts_.database, entry->tag)) return;  // a write landed meanwhile: useless already
   const auto& action = exec.plan->policy.cache;
   entry->row_count = exec.execution.rows;
-  entry->created_unix_us = unix_us();
+  entry->created_unix_us = steady_unix_us();
   entry->cost_ms = static_cast<double>(exec.execution.last_byte_ns - exec.execution.sent_ns) / 1e6;
   std::chrono::milliseconds lifetime = kStrictLifetime;
   if (action.mode == cache::Consistency::ttl || action.mode == cache::Consistency::bounded) lifetime = action.staleness;

@@ -15,10 +15,6 @@ namespace asio = boost::asio;
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
 namespace {
-std::int64_t unix_us() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 /// Above this much unsent output the producer waits: back-pressure from one side reaches the other.
 constexpr std::size_t kMaxPending = 256 * 1024;
 /// What an idle session may keep of its output buffers.

@@ -99,6 +99,17 @@ start_pgsteer() { # [more arguments]
   wait_port "$PROXY_PORT" pgsteer
 }
 
+everything_policy() { # makes $WORK/policies: whatever may change or answer a statement is on
+  mkdir "$WORK/policies"
+  cat >"$WORK/policies/all.toml" <<'TOML'
+[default]
+mode = "auto"
+cache = "strict"
+rewrite = ["all"]
+steer = { arms = "default", floor = "1us" }
+TOML
+}
+
 direct() { PGPORT=$DIRECT_PORT "$@"; }
 proxied() { PGPORT=$PROXY_PORT "$@"; }
 console() { PGPORT=$PROXY_PORT psql -X -A -t -d pgsteer -c "$1" 2>&1; }

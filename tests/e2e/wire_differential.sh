@@ -25,14 +25,7 @@ fi
 [ -n "${ONLY_AUTO:-}" ] || { E2E_MODE=observe start_pgsteer
 python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$PROXY_PORT" observe && pass 'mode observe' || fail 'mode observe'
 stop_pgsteer; }
-mkdir "$WORK/policies"
-cat >"$WORK/policies/all.toml" <<'TOML'
-[default]
-mode = "auto"
-cache = "strict"
-rewrite = ["all"]
-steer = { arms = "default", floor = "1us" }
-TOML
+everything_policy
 E2E_MODE=auto start_pgsteer --policies "$WORK/policies" --set learning.explore=false
 python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$PROXY_PORT" auto && pass 'mode auto' || fail 'mode auto'
 check 'it is the same process still' kill -0 "$PGSTEER_PID"

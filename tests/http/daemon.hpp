@@ -8,32 +8,9 @@
 
 #include "proxy/learner/connection.hpp"
 #include "tests/http/client.hpp"
-#include "tests/support/servers.hpp"
+#include "tests/support/one_server.hpp"
 
 namespace pgsteer::test {
-
-inline bool server_here() {
-  if (have_postgres()) return true;
-  const char* ci = std::getenv("CI");
-  if (ci && std::string(ci) == "true") FAIL("no PostgreSQL 15 on this machine");
-  MESSAGE("SKIPPED: no PostgreSQL 15 on this machine");
-  return false;
-}
-
-template <class Condition>
-bool eventually(Condition condition, double seconds = 20) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
-  while (std::chrono::steady_clock::now() < end) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  return condition();
-}
-
-inline Postgres& postgres() {
-  static Postgres server;
-  return server;
-}
 
 /// The program itself, as a child process with HTTP on a free port.
 class Daemon {

@@ -13,33 +13,9 @@
 #include "proxy/learner/connection.hpp"
 #include "proxy/learner/learner.hpp"
 #include "proxy/pipeline.hpp"
-#include "tests/support/servers.hpp"
+#include "tests/support/one_server.hpp"
 
 namespace pgsteer::test {
-
-/// Skips loudly: false and a message when there is no PostgreSQL here (and a failure in CI).
-inline bool server_here() {
-  if (have_postgres()) return true;
-  const char* ci = std::getenv("CI");
-  if (ci && std::string(ci) == "true") FAIL("no PostgreSQL 15 on this machine");
-  MESSAGE("SKIPPED: no PostgreSQL 15 on this machine");
-  return false;
-}
-
-inline bool eventually(const std::function<bool()>& condition, double seconds = 20) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
-  while (std::chrono::steady_clock::now() < end) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  return condition();
-}
-
-/// One PostgreSQL for all tests of this program: starting one takes seconds.
-inline Postgres& postgres() {
-  static Postgres server;
-  return server;
-}
 
 inline std::unique_ptr<proxy::learning::Connection> connect(const std::string& database = "postgres") {
   std::string error;

@@ -6,27 +6,13 @@
 #include "predictor/train/dataset.hpp"
 #include "predictor/watch.hpp"
 #include "synthetic.hpp"
+#include "training.hpp"
 
 using namespace pgsteer;
 using namespace pgsteer::predictor;
 using Verdict = ModelWatch::Verdict;
 
 namespace {
-
-void store_rows(const std::string& dir, const std::vector<Feedback>& rows) {
-  std::string error;
-  const auto store = FeedbackStore::open(dir, false, &error);
-  REQUIRE_MESSAGE(store, error);
-  REQUIRE_MESSAGE(store->append(rows, &error), error);
-}
-
-TrainOptions quick(const std::string& dir, int trees = 40) {
-  TrainOptions options;
-  options.state_dir = dir;
-  options.max_trees = trees;
-  options.max_depth = 4;
-  return options;
-}
 
 std::shared_ptr<const Model> load(const std::string& directory) {
   std::string error;

@@ -15,32 +15,18 @@
 #include "predictor/train/dataset.hpp"
 #include "predictor/train/metrics.hpp"
 #include "synthetic.hpp"
+#include "training.hpp"
 
 using namespace pgsteer;
 using namespace pgsteer::predictor;
 
 namespace {
 
-void store_rows(const std::string& dir, const std::vector<Feedback>& rows) {
-  std::string error;
-  const auto store = FeedbackStore::open(dir, false, &error);
-  REQUIRE_MESSAGE(store, error);
-  REQUIRE_MESSAGE(store->append(rows, &error), error);
-}
-
 std::string content(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   std::stringstream out;
   out << in.rdbuf();
   return out.str();
-}
-
-TrainOptions quick(const std::string& dir, int trees = 40) {
-  TrainOptions options;
-  options.state_dir = dir;
-  options.max_trees = trees;
-  options.max_depth = 4;
-  return options;
 }
 
 }  // namespace

@@ -25,14 +25,7 @@ differences() { # run: names of result files that differ from the first direct r
 differences direct2 >"$WORK/unsteady"
 echo "result files that differ between two direct runs, not compared: $(tr '\n' ' ' <"$WORK/unsteady")"
 
-mkdir "$WORK/policies"
-cat >"$WORK/policies/all.toml" <<'TOML'
-[default]
-mode = "auto"
-cache = "strict"
-rewrite = ["all"]
-steer = { arms = "default", floor = "1us" }
-TOML
+everything_policy
 for mode in "${modes[@]}"; do
   rm -rf "$WORK/state" "$WORK/pgsteer.log"
   if [ "$mode" = auto ]; then E2E_MODE=auto start_pgsteer --policies "$WORK/policies"; else E2E_MODE=$mode start_pgsteer; fi
