@@ -274,7 +274,7 @@ TEST_CASE("TLS of endpoints") {
 }
 
 TEST_CASE_FIXTURE(Fixture, "TLS of clients") {
-  CHECK(refuse("[tls]\nmode = \"require\"").find("tls.certificate_file: expected a file for tls.mode = \"require\", got none") != std::string::npos);
+  CHECK(refuse("[tls]\nmode = \"require\"\nkey_file = \"y\"").find("tls.certificate_file: expected a file for tls.mode = \"require\", got none") != std::string::npos);
   CHECK(refuse("[tls]\nmode = \"verify-ca\"\ncertificate_file = \"x\"\nkey_file = \"y\"").find("tls.client_ca_file") != std::string::npos);
   CHECK(refuse("[tls]\nmode = \"allow\"\ncertificate_file = \"/nowhere\"\nkey_file = \"/nowhere\"").find("tls.certificate_file: expected a certificate") != std::string::npos);
   CHECK(refuse("[auth]\nmode = \"terminate\"\nmethod = \"cert\"").find("auth.method: cert needs") != std::string::npos);
