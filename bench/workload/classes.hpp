@@ -26,6 +26,7 @@ struct StatementClass {
   double day = 1;         ///< weight in a mixed run by day …
   double night = 1;       ///< … and by night
   bool writes = false;
+  bool comparable = true;  ///< the answer is the same whenever asked; false: only errors and row counts are compared
 };
 
 /// The classes on the generated data.

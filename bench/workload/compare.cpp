@@ -71,6 +71,7 @@ class Run {
     result.name = source.name;
     result.what = source.what;
     result.statements = source.per_round;
+    result.comparable = source.comparable;
     for (const Target& target : options_.targets) result.measured.emplace_back().label = target.label;
     results_.push_back(std::move(result));
     Random random(derive_seed(options_.seed, 1000 + number));
@@ -118,7 +119,8 @@ class Run {
       }
       if (k == 0) continue;
       ++result.compared;
-      if (answers[k].rows == answers[0].rows && answers[k].checksum == answers[0].checksum && answers[k].error == answers[0].error) continue;
+      const bool same = !result.comparable || answers[k].checksum == answers[0].checksum;
+      if (answers[k].rows == answers[0].rows && same && answers[k].error == answers[0].error) continue;
       ++result.unequal;
       if (result.first_unequal.empty()) {
         result.first_unequal = fmt::format("{}: {} rows {}, {}: {} rows {}: {}", options_.targets[0].label, answers[0].rows, answers[0].error,

@@ -44,6 +44,7 @@ struct Decided {
 struct ClassResult {
   std::string name, what;
   int statements = 0;       ///< a round
+  bool comparable = true;   ///< as of its StatementClass
   int round_trips = 1;      ///< of one statement: a transaction of four steps pays the way four times
   std::uint64_t compared = 0, unequal = 0;  ///< answers that had to be equal, and those that were not
   std::string first_unequal;

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -38,6 +39,13 @@ class Schedule {
   std::optional<Due> next() {
     const std::scoped_lock lock(mutex_);
     const auto now = Clock::now();
+    if (options_.recorded) {
+      if (number_ >= options_.recorded->size()) return std::nullopt;
+      const Recorded& one = (*options_.recorded)[number_];
+      const double at = one.seconds / options_.speed;
+      if (options_.seconds > 0 && at > options_.seconds) return std::nullopt;
+      return Due{number_++, one.chosen, begin_ + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(at))};
+    }
     if (options_.seconds > 0 && seconds_since(options_.rate > 0 ? next_at_ : now) > options_.seconds) return std::nullopt;
     const std::uint64_t total = options_.each > 0 ? static_cast<std::uint64_t>(options_.each) * classes_.size() : options_.count;
     if (total > 0 && number_ >= total) return std::nullopt;
@@ -97,6 +105,7 @@ class Collector {
     const std::scoped_lock lock(mutex_);
     Collected& c = classes_[name];
     c.latencies.push_back(latency);
+    if (answer.error.empty()) all_.push_back(latency);
     ++c.figures.statements;
     c.figures.rows += answer.rows;
     if (!answer.error.empty()) {
@@ -112,6 +121,10 @@ class Collector {
       fmt::print(stderr, "\r  {} statements, {:.0f} s ", done_, at);
       std::fflush(stderr);
     }
+  }
+  std::vector<double> latencies() {
+    std::sort(all_.begin(), all_.end());
+    return std::move(all_);
   }
   std::map<std::string, DriveClass> finish() {
     if (isatty(2) == 1) fmt::print(stderr, "\r{:50}\r", "");
@@ -131,6 +144,7 @@ class Collector {
   };
   std::mutex mutex_;
   std::map<std::string, Collected> classes_;
+  std::vector<double> all_;
   std::uint64_t done_ = 0;
   std::unique_ptr<std::FILE, Close> file_;
 };
@@ -141,11 +155,12 @@ void client(const std::vector<StatementClass>& classes, const DriveOptions& opti
     std::this_thread::sleep_until(due->at);
     const StatementClass& c = classes[due->chosen];
     Random random(derive_seed(options.seed, 100 + due->number));
-    const Statement statement = c.draw(random);
-    const auto begin = options.rate > 0 ? due->at : Clock::now();
+    const Statement statement = options.recorded ? (*options.recorded)[due->number].statement : c.draw(random);
+    const bool open_loop = options.rate > 0 || options.recorded;
+    const auto begin = open_loop ? due->at : Clock::now();
     for (const std::string& sql : statement.before) connection.run({{sql, {}, Protocol::simple}}, false);
     const Answer answer = connection.run(statement.steps, statement.ordered);
-    collector.add(c.name, schedule.seconds_since(begin), options.rate > 0 ? std::chrono::duration<double, std::milli>(Clock::now() - begin).count() : answer.milliseconds, answer);
+    collector.add(c.name, schedule.seconds_since(begin), open_loop ? std::chrono::duration<double, std::milli>(Clock::now() - begin).count() : answer.milliseconds, answer);
     if (answer.error.rfind("connection:", 0) == 0) connection.reconnect();
   }
 }
@@ -157,7 +172,7 @@ double day_rate(double share_of_day) { return 0.25 + 1.5 * daylight(share_of_day
 
 DriveResult drive(const std::vector<StatementClass>& classes, const DriveOptions& options) {
   if (classes.empty()) throw std::invalid_argument("run: no class");
-  if (options.seconds <= 0 && options.count == 0 && options.each == 0) throw std::invalid_argument("run: give --seconds, --count or --each");
+  if (!options.recorded && options.seconds <= 0 && options.count == 0 && options.each == 0) throw std::invalid_argument("run: give --seconds, --count or --each");
   Schedule schedule(classes, options);
   Collector collector(options.out);
   std::vector<std::thread> threads;
@@ -178,6 +193,7 @@ DriveResult drive(const std::vector<StatementClass>& classes, const DriveOptions
   DriveResult result;
   result.seconds = schedule.seconds_since(Clock::now());
   result.classes = collector.finish();
+  result.latencies = collector.latencies();
   return result;
 }
 

@@ -8,6 +8,13 @@
 
 namespace pgsteer::workload {
 
+/// One statement of a recording: when it was sent, of which class it is.
+struct Recorded {
+  double seconds = 0;  ///< since the recording began
+  std::size_t chosen = 0;
+  Statement statement;
+};
+
 struct DriveOptions {
   std::string url;
   int clients = 4;
@@ -20,6 +27,8 @@ struct DriveOptions {
   std::uint64_t seed = 1;
   std::map<std::string, double> mix;  ///< weight by class name, instead of the built-in ones
   std::string out;          ///< JSON lines, one a statement; "" = none
+  const std::vector<Recorded>* recorded = nullptr;  ///< instead of drawing: these, each when it was due; latency counts from then
+  double speed = 1;         ///< of a recording: 2 = twice as fast
 };
 
 struct DriveClass {
@@ -30,6 +39,7 @@ struct DriveClass {
 struct DriveResult {
   double seconds = 0;
   std::map<std::string, DriveClass> classes;
+  std::vector<double> latencies;  ///< of all statements without error, milliseconds, sorted
 };
 
 /// Sends a mixed workload. With a rate, latency counts from the moment a statement was due, so a stalled server is not

@@ -20,7 +20,7 @@ constexpr Command commands[] = {
     {"explain", "what a running pgsteer would do with a statement, and why", add_explain},
     {"ctl", "one console command to a running pgsteer, e.g. pgsteer ctl SHOW QUERIES", add_ctl},
     {"report", "a report to read or send on, see pgsteer report --help", nullptr, all_reports},
-    {"bench", "", add_unavailable},
+    {"bench", "measure pgsteer beside a direct connection and other proxies, see pgsteer bench --help", add_bench},
 };
 
 constexpr const char* version_text = "pgsteer " PGSTEER_VERSION;
@@ -134,14 +134,6 @@ int parse_and_run(const Command& command, const std::string& name, std::vector<s
 }  // namespace
 
 std::span<const Command> all_commands() { return commands; }
-
-std::function<int()> add_unavailable(CLI::App& app, const std::string&) {
-  app.allow_extras();
-  return [name = app.get_name()] {
-    std::cerr << "pgsteer " << name << ": not available in this version\n";
-    return exit_usage;
-  };
-}
 
 int run_command_line(int argc, char** argv) {
   auto words = with_command(argc, argv);

@@ -33,7 +33,7 @@ std::function<int()> add_train(CLI::App&, const std::string& executable);       
 std::function<int()> add_explain(CLI::App&, const std::string& executable);      // explain.cpp
 std::function<int()> add_ctl(CLI::App&, const std::string& executable);          // ctl.cpp
 std::function<int()> add_report_workload(CLI::App&, const std::string& executable);  // report_workload.cpp
-std::function<int()> add_unavailable(CLI::App&, const std::string& executable);  // all.cpp
+std::function<int()> add_bench(CLI::App&, const std::string& executable);        // bench.cpp
 
 /// `explain --verify`: runs the statement as it is and as each rewrite has it, read-only, and compares. verify.cpp
 int explain_verify(const std::string& url, const std::string& statement);

@@ -45,6 +45,7 @@ constexpr const char* style = R"(
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --line: #d0d7de; --head: #f6f8fa; --paper: #fff; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --soft: #9da7b3; --line: #30363d; --head: #161b22; --paper: #0d1117; } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
+figure { margin: 1rem 0; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 th, td { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
@@ -82,6 +83,7 @@ std::string Document::html() const {
                     escape_html(title_) + "</title>\n<style>" + style + "</style>\n</head>\n<body>\n<main>\n<h1>" + escape_html(title_) + "</h1>\n";
   for (const auto& block : blocks_) {
     if (block.kind == Kind::heading) out += "<h2>" + escape_html(block.text) + "</h2>\n";
+    if (block.kind == Kind::picture) out += "<figure>" + block.text + "</figure>\n";
     if (block.kind == Kind::paragraph) out += "<p>" + escape_html(block.text) + "</p>\n";
     if (block.kind != Kind::table) continue;
     out += "<div class=\"scroll\" tabindex=\"0\"><table>\n<thead><tr>";

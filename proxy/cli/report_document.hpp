@@ -17,11 +17,13 @@ class Document {
   void table(std::vector<Column> columns, std::vector<std::vector<std::string>> rows) {
     blocks_.push_back({Kind::table, {}, std::move(columns), std::move(rows)});
   }
+  /// An SVG element, put into HTML as it is; Markdown leaves it out.
+  void picture(std::string svg) { blocks_.push_back({Kind::picture, std::move(svg), {}, {}}); }
   std::string markdown() const;
   std::string html() const;  ///< one file: no script, nothing fetched, light and dark
 
  private:
-  enum class Kind : unsigned char { heading, paragraph, table };
+  enum class Kind : unsigned char { heading, paragraph, table, picture };
   struct Block {
     Kind kind;
     std::string text;

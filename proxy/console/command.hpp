@@ -1,4 +1,5 @@
 #pragma once
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -41,6 +42,9 @@ ConsoleResult decisions_table(const std::vector<DecisionRecord>& records);
 
 /// The explicit list, all.cpp.
 std::span<const Command> all_commands();
+
+/// The answer to a question psql or pgAdmin asks the system catalogs; none if `request` is not one of those (tools.cpp).
+std::optional<ConsoleResult> answer_tool(const Request& request);
 
 /// The answer to a text no command fits, with the nearest name.
 ConsoleResult unknown_command(const std::vector<Word>& words);

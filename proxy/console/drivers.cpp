@@ -72,6 +72,7 @@ ConsoleResult show_setting(const Request& request) {
 
 /// SELECT 1, SELECT version(), SELECT current_database() ... : one constant, one row.
 ConsoleResult select_constant(const Request& request) {
+  if (auto answer = answer_tool(request)) return *std::move(answer);
   auto words = request.arguments;
   std::string alias;
   const bool renamed = strip_alias(words, alias);

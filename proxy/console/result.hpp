@@ -10,7 +10,7 @@
 namespace pgsteer::proxy::console {
 
 /// Type OIDs of console columns. pgbouncer's own types are kept where it has the column (its exporters read them).
-enum class Type : std::uint32_t { boolean = 16, int8 = 20, int4 = 23, text = 25, float8 = 701, timestamptz = 1184, numeric = 1700 };
+enum class Type : std::uint32_t { boolean = 16, int8 = 20, int4 = 23, text = 25, oid = 26, float8 = 701, timestamptz = 1184, numeric = 1700 };
 
 std::string cell(std::string_view text);
 std::string cell(bool value);  ///< t or f

@@ -235,6 +235,19 @@ void learning(Writer& w, Hub& hub, const Snapshot& snapshot) {
   }
   w.family("pgsteer_rewrites_total", "counter", "Executions that a rewrite rule had a part in.");
   for (const auto& [rule, count] : learner.rewrites_by_rule()) w.sample({{"rule", rule}}, static_cast<double>(count));
+  w.family("pgsteer_steered_total", "counter", "Executions steered, by arm.");
+  for (const auto& [arm, count] : learner.executions_by_arm()) w.sample({{"arm", arm}}, static_cast<double>(count));
+  const auto gains = learner.gains();
+  w.family("pgsteer_saved_seconds_total", "counter", "Time that changed executions took less than the statement takes as it is, by what was done.");
+  for (const auto& [what, gain] : gains) w.sample({{"by", what}}, gain.saved_ms / 1e3);
+  w.family("pgsteer_regret_seconds_total", "counter", "Time that changed executions took more than that.");
+  for (const auto& [what, gain] : gains) w.sample({{"by", what}}, gain.lost_ms / 1e3);
+  const auto model = learner.model_figures();
+  w.gauge("pgsteer_model_watched_rows", "Executions the model in use was watched over.", static_cast<double>(model.rows));
+  w.gauge("pgsteer_model_interval_coverage", "Share of them inside of its 90 % intervals.", model.rows ? model.covered : std::nan(""));
+  w.gauge("pgsteer_model_log_error", "Mean |ln(predicted / actual)| of the model in use.", model.rows ? model.log_error : std::nan(""));
+  w.counter("pgsteer_model_drifts_total", "Times that a model in use was found not to hold any more.", model.drifts);
+  w.counter("pgsteer_model_rollbacks_total", "Times that the version before was taken back for it.", model.rollbacks);
   std::map<std::pair<std::string, std::string>, int> suggestions;
   for (const auto& e : learner.experiments()) ++suggestions[{e.label.starts_with("rewrite:") ? "rewrite" : "arm", e.state}];
   w.family("pgsteer_suggestions", "gauge", "Tried candidates by kind and state.");

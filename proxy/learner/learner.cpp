@@ -253,7 +253,14 @@ std::vector<QueryStatistics> Learner::queries() const { return impl_->statistics
 std::vector<DecisionRecord> Learner::decisions(std::size_t limit, const DecisionFilter& filter) const {
   return impl_->statistics.decisions(limit, filter);
 }
-double Learner::saved_ms() const { return impl_->statistics.saved_ms(); }
+double Learner::saved_ms() const {
+  double sum = 0;
+  for (const auto& [what, gain] : impl_->statistics.gains()) sum += gain.saved_ms - gain.lost_ms;
+  return sum;
+}
+std::map<std::string, Learner::Gain> Learner::gains() const { return impl_->statistics.gains(); }
+std::map<std::string, std::uint64_t> Learner::executions_by_arm() const { return impl_->statistics.executions_by_arm(); }
+Learner::ModelFigures Learner::model_figures() const { return impl_->models.figures(); }
 std::optional<StatementRecord> Learner::statement(const std::string& fingerprint, const std::string& database) const {
   auto record = impl_->statistics.statement(fingerprint, database);
   if (record) impl_->book.complete(*record);

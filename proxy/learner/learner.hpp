@@ -94,7 +94,7 @@ class Learner {
 
   std::vector<QueryStatistics> queries() const;          ///< by total time, descending
   std::vector<DecisionRecord> decisions(std::size_t limit, const DecisionFilter& filter = {}) const;  ///< newest first
-  double saved_ms() const;  ///< by everything that was done, since start
+  double saved_ms() const;  ///< by everything that was done, since start; what was lost is taken off
   /// `database` "" = the one where it takes most time; nullopt: no such statement was seen.
   std::optional<StatementRecord> statement(const std::string& fingerprint, const std::string& database) const;
   std::vector<ExperimentRecord> experiments() const;
@@ -111,6 +111,12 @@ class Learner {
   };
   std::map<DecisionCount, std::uint64_t> decision_counts() const;
   std::map<std::string, std::uint64_t> rewrites_by_rule() const;  ///< executions each rule had a part in
+  std::map<std::string, std::uint64_t> executions_by_arm() const;  ///< by the arm that steered them, without "arm:"
+  /// Against what the statement takes as it is, over all executions that differed: those that were quicker, those that were slower.
+  struct Gain {
+    double saved_ms = 0, lost_ms = 0;
+  };
+  std::map<std::string, Gain> gains() const;  ///< by what was done: "cache", "rewrite", "steer"
   std::map<std::string, PredictionAccuracy> accuracy() const;     ///< by where predictions came from: cold_start, history, model
 
   /// Console commands; empty = done, else the error text.
@@ -118,6 +124,12 @@ class Learner {
   std::string rollback_model(const std::string& name);
   std::string pin_model(const std::string& version);  ///< "" unpins
   std::string model_watch() const;                    ///< how the model in use holds, in words
+  struct ModelFigures {
+    std::uint64_t rows = 0;                ///< executions the version in use was watched over
+    double covered = 0, log_error = 0;     ///< share inside of its 90 % intervals; mean |ln(predicted / actual)|
+    std::uint64_t drifts = 0, rollbacks = 0;  ///< since start, of any version
+  };
+  ModelFigures model_figures() const;
   std::string pin(const std::string& fingerprint, const std::string& label);    ///< label: arm or rewrite label
   std::string unpin(const std::string& fingerprint);
   std::string ban(const std::string& fingerprint, const std::string& label);

@@ -82,8 +82,11 @@ void Statistics::record(const Outcome& outcome, std::int64_t unix_us, double exp
   row.rewritten += !cached && kind == rewriter::CandidateKind::rewritten ? 1 : 0;
   const bool steered = kind == rewriter::CandidateKind::hinted || kind == rewriter::CandidateKind::settings;
   row.steered += !cached && steered ? 1 : 0;
-  if (expected_ms > 0 && execution.sqlstate.empty() && (cached || kind != rewriter::CandidateKind::as_is))
-    row.saved_ms += expected_ms - ms, saved_ms_ += expected_ms - ms;
+  if (expected_ms > 0 && execution.sqlstate.empty() && (cached || kind != rewriter::CandidateKind::as_is)) {
+    row.saved_ms += expected_ms - ms;
+    auto& gain = gains_[cached ? "cache" : steered ? "steer" : "rewrite"];
+    (ms < expected_ms ? gain.saved_ms : gain.lost_ms) += std::abs(expected_ms - ms);
+  }
   entry.microseconds.add(ms * 1000);
   const double predicted = plan.decision->predicted_ms;
   if (!cached && execution.sqlstate.empty() && predicted > 0 && ms > 0) {
@@ -101,6 +104,7 @@ void Statistics::record(const Outcome& outcome, std::int64_t unix_us, double exp
   ++*count;
   if (!cached)
     for (const auto& rule : outcome.plan->chosen().rules) ++rewrites_[rule];
+  if (!cached && steered) ++arms_[outcome.plan->chosen().arm];
   const bool failed = !execution.sqlstate.empty();
   decisions_.push_back({plan.decision, next_id_++, unix_us, execution.rows, ms, static_cast<double>(execution.queued_ns) / 1e6,
                         execution.source, {}});
@@ -235,9 +239,14 @@ std::map<std::string, PredictionAccuracy> Statistics::accuracy() const {
   return accuracy_;
 }
 
-double Statistics::saved_ms() const {
+std::map<std::string, Learner::Gain> Statistics::gains() const {
   const std::lock_guard lock(mutex_);
-  return saved_ms_;
+  return gains_;
+}
+
+std::map<std::string, std::uint64_t> Statistics::executions_by_arm() const {
+  const std::lock_guard lock(mutex_);
+  return arms_;
 }
 
 bool Statistics::knows(const std::string& fingerprint) const {

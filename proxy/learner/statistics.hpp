@@ -24,9 +24,10 @@ class Statistics {
   std::vector<DecisionRecord> decisions(std::size_t limit, const DecisionFilter& filter) const;
   std::optional<StatementRecord> statement(const std::string& fingerprint, const std::string& database) const;
   bool knows(const std::string& fingerprint) const;
-  double saved_ms() const;
+  std::map<std::string, Learner::Gain> gains() const;
   std::map<Learner::DecisionCount, std::uint64_t> decision_counts() const;
   std::map<std::string, std::uint64_t> rewrites_by_rule() const;
+  std::map<std::string, std::uint64_t> executions_by_arm() const;
   std::map<std::string, PredictionAccuracy> accuracy() const;
 
  private:
@@ -66,9 +67,9 @@ class Statistics {
   PlanMemo<Known> memo_;
   std::deque<Decision> decisions_;
   std::uint64_t next_id_ = 1;
-  double saved_ms_ = 0;
+  std::map<std::string, Learner::Gain> gains_;  ///< by what was done
   std::map<Learner::DecisionCount, std::uint64_t> decision_counts_;  ///< as many as policy rules x modes x reasons
-  std::map<std::string, std::uint64_t> rewrites_;
+  std::map<std::string, std::uint64_t> rewrites_, arms_;
   std::map<std::string, PredictionAccuracy> accuracy_;
 };
 

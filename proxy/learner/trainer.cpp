@@ -178,6 +178,7 @@ void ModelWatcher::judge(predictor::ModelWatch::Verdict verdict) {
   if (verdict != predictor::ModelWatch::Verdict::worse_than_before) {
     last_drift_ = why;
     if (std::exchange(told_, true)) return;  // once for a version: the next training is asked for already
+    ++drifts_;
     drift_ = why;
     spdlog::warn("model drifted version={} why=\"{}\"", model_->version(), why);
     audit_.write("model", "", model_->version(), "drifted: " + why);
@@ -185,6 +186,7 @@ void ModelWatcher::judge(predictor::ModelWatch::Verdict verdict) {
   }
   std::string error;
   if (predictor::rollback_model(state_dir_, "latency", &error)) {
+    ++rollbacks_;
     spdlog::warn("model rolled back version={} why=\"{}\"", model_->version(), why);
     audit_.write("model", "", model_->version(), "rolled back: " + why);
   } else {
@@ -195,6 +197,11 @@ void ModelWatcher::judge(predictor::ModelWatch::Verdict verdict) {
 std::string ModelWatcher::drifted() {
   const std::lock_guard lock(mutex_);
   return std::exchange(drift_, {});
+}
+
+Learner::ModelFigures ModelWatcher::figures() const {
+  const std::lock_guard lock(mutex_);
+  return {watch_.rows(), watch_.covered(), watch_.error(), drifts_, rollbacks_};
 }
 
 std::string ModelWatcher::watched() const {

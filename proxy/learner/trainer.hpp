@@ -11,6 +11,7 @@
 #include "predictor/watch.hpp"
 #include "proxy/hub.hpp"
 #include "proxy/learner/audit.hpp"
+#include "proxy/learner/learner.hpp"
 
 namespace pgsteer::proxy::learning {
 
@@ -52,6 +53,7 @@ class ModelWatcher {
   std::string drifted();
   std::string health() const;
   std::string watched() const;  ///< in words
+  Learner::ModelFigures figures() const;
 
  private:
   void judge(predictor::ModelWatch::Verdict verdict);
@@ -60,6 +62,7 @@ class ModelWatcher {
   const std::string state_dir_;
   mutable std::mutex mutex_;
   bool told_ = false;  ///< of a drift of this version
+  std::uint64_t drifts_ = 0, rollbacks_ = 0;
   std::string seen_, error_, drift_, last_drift_;
   std::shared_ptr<const predictor::Model> model_, before_;
   predictor::ModelWatch watch_;

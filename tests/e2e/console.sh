@@ -71,6 +71,15 @@ PY
 }
 if python3 -c 'import psycopg2' 2>/dev/null; then
   equal 'psycopg2 on the console' $'[\'database\', \'total_xact_count\', \'total_query_count\'] 1\nTrue\nTrue\n42601\n(1,)' "$(PGPORT=$PROXY_PORT drivers 2>&1)"
+  equal 'what psql and pgAdmin ask of themselves' "psql completes a name after SHOW: True
+psql completes a name after SET: True
+version: True
+{'did': 1, 'datname': 'pgsteer', 'datallowconn': True, 'serverencoding': 'UTF8', 'cancreate': False, 'datistemplate': False}
+{'gss_authenticated': False, 'encrypted': False}
+{'id': 1, 'name': 'postgres', 'is_superuser': False, 'can_create_role': False, 'can_create_db': False, 'can_signal_backend': False}
+{'inrecovery': False, 'isreplaypaused': False}
+types: True
+any other question: 0A000" "$(python3 "$E2E/console_tools.py" "$PROXY_PORT" 2>&1)"
 else
   [ "${CI:-}" = true ] && fail 'psycopg2 is not installed'
 fi

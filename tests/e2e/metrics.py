@@ -143,6 +143,26 @@ check("by the cache itself too", total(now, "pgsteer_cache_requests_total", resu
 check("and by the histogram of its durations", total(now, "pgsteer_query_duration_seconds_count", source="cache") == total(now, "pgsteer_queries_total", action="cache_hit"), "")
 check("decisions of the rule", until(lambda: total(metrics(), "pgsteer_decisions_total", rule="cached") == asked), (total(metrics(), "pgsteer_decisions_total", rule="cached"), asked))
 
+# Steering: a pinned arm, and what /metrics says of it. What the cache spared is the overview's figure.
+cursor.execute("SELECT count(*) FROM steered")
+check("the statement is known", until(lambda: statement("from steered").get("fingerprint")))
+console = psycopg2.connect(host="127.0.0.1", port=PROXY, user="postgres", dbname="pgsteer")
+console.autocommit = True
+console.cursor().execute("PIN '%s' TO 'arm:no_hash'" % statement("from steered")["fingerprint"])
+for _ in range(300):
+    cursor.execute("SELECT count(*) FROM steered")
+    if total(metrics(), "pgsteer_queries_total", action="hinted") >= 20:
+        break
+    time.sleep(0.02)
+check("a pinned arm steers", total(metrics(), "pgsteer_queries_total", action="hinted") >= 20, [r["reason"] for r in api("decisions?limit=5")["rows"]])
+counted = lambda: total(metrics(), "pgsteer_steered_total", arm="no_hash")
+check("executions by arm", until(lambda: counted() == total(metrics(), "pgsteer_queries_total", action="hinted")), counted())
+spared = lambda m: total(m, "pgsteer_saved_seconds_total") - total(m, "pgsteer_regret_seconds_total")
+check("saved less regret is the overview's figure", until(lambda: abs(spared(metrics()) * 1e3 - api("overview")["totals"]["saved_ms"]) < 1e-3),
+      (spared(metrics()), api("overview")["totals"]))
+check("the cache saved some of it", total(metrics(), "pgsteer_saved_seconds_total", by="cache") > 0, "")
+console.close()
+
 # Predictions: the histogram of q-errors and the share inside of the interval, against the same figures from single executions.
 def settled():
     rows = api("decisions?limit=10000")["rows"]

@@ -13,9 +13,16 @@ mode = "auto"
 rewrite = false
 steer = false
 cache = { mode = "strict", min_cost = "0" }
+
+[[rule]]
+name = "steered"
+match = { table = "steered" }
+mode = "auto"
+rewrite = false
+steer = { arms = "default", floor = "1us" }
 TOML
 HTTP_PORT=$(free_port)
-direct psql -X -q -c 'create table kept as select i, i % 7 as g from generate_series(1, 2000) i' -c 'analyze kept' -c 'create table counted (x int)' || exit 1
+direct psql -X -q -c 'create table kept as select i, i % 7 as g from generate_series(1, 2000) i' -c 'analyze kept' -c 'create table counted (x int)' -c 'create table steered as table kept' || exit 1
 start_pgsteer --policies "$WORK/policies" --set http.port="$HTTP_PORT" --set log.format=json --set log.min_duration=50ms \
   --set upstream.probe_url="postgresql://postgres@127.0.0.1:$DIRECT_PORT/postgres" --set learning.explore=false
 wait_port "$HTTP_PORT" "pgsteer's HTTP end"
