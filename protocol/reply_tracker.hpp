@@ -78,6 +78,7 @@ class ReplyTracker {
   std::size_t size() const { return queue_.size(); }
   bool skipping() const { return skipping_; }
   bool in_copy() const { return copy_in_; }
+  bool uncertain() const { return uncertain_syncs_ > 0; }  ///< a ReadyForQuery may come that nobody waits for
   const std::deque<Expected>& queue() const { return queue_; }
   Expected* head() { return queue_.empty() ? nullptr : &queue_.front(); }
 

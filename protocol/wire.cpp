@@ -29,6 +29,11 @@ std::string_view Reader::bytes(std::size_t n) {
   return result;
 }
 
+void append_int32(std::string& out, std::uint32_t value) {
+  out.append(4, '\0');
+  store32(out.data() + out.size() - 4, value);
+}
+
 std::uint8_t Reader::int8() {
   const auto b = bytes(1);
   return b.empty() ? 0 : static_cast<std::uint8_t>(b[0]);
@@ -97,6 +102,8 @@ std::optional<Header> peek_header(std::string_view bytes) {
   if (bytes.size() < kHeaderBytes) return std::nullopt;
   return Header{bytes[0], load32(bytes.data() + 1)};
 }
+
+bool known_client_type(char type) { return std::string_view("QFBPdpXCDEHScf").find(type) != std::string_view::npos; }
 
 bool violates_protocol(const Header& message) {
   if (message.length < 4) return true;

@@ -45,6 +45,9 @@ class Message {
   std::size_t length_at_;
 };
 
+/// Big-endian, as all of the protocol's numbers.
+void append_int32(std::string& out, std::uint32_t value);
+
 /// Header of a message after startup: type byte and a length that counts itself.
 struct Header {
   char type = 0;
@@ -61,6 +64,7 @@ constexpr std::uint32_t kMaxLength = 0x3fffffff + 4;
 constexpr std::uint32_t kMaxSmallLength = 10000;
 /// Whether a server would end the connection over this header of a client's message: unknown type, impossible length.
 bool violates_protocol(const Header& client_message);
+bool known_client_type(char type);
 
 // --- messages the proxy itself writes (server side of the protocol) -------------------------------------------------
 

@@ -10,7 +10,9 @@
 #include <sys/stat.h>
 
 #include "policies/toml_value.hpp"
+#include "proxy/auth/auth_file.hpp"
 #include "proxy/config_settings.hpp"
+#include "proxy/tls/tls.hpp"
 
 extern char** environ;
 
@@ -57,6 +59,8 @@ struct Loader {
   void read_environment();
   void read_overrides(const std::vector<std::string>& overrides);
   void check();
+  void check_login();
+  void check_tls();
   void resolve_paths();
   std::string place(std::string_view key) const;
 };
@@ -199,6 +203,52 @@ void Loader::check() {
           fmt::format("policies.directory: expected a directory, got '{}'", directory));
 }
 
+/// Who may log in here, and whether pooling has what it needs.
+void Loader::check_login() {
+  const auto& auth = config.auth;
+  if (!auth.file.empty()) {
+    std::string why = secret_fault(auth.file);
+    if (why.empty()) config.users = AuthFile::load(auth.file, &why);
+    if (!why.empty()) fault(place("auth.file"), "auth.file: " + why);
+  }
+  if (auth.mode == "terminate" && auth.method != "trust" && auth.method != "cert" && auth.file.empty())
+    fault(place("auth.file"), fmt::format("auth.file: expected a file of users for auth.method = \"{}\", got none", auth.method));
+  const auto& pool = config.pool;
+  if (auth.mode == "relay" && (pool.mode == "transaction" || !pool.transaction.empty()))
+    fault(place(pool.mode == "transaction" ? "pool.mode" : "pool.transaction"),
+          "pool.mode: transaction pooling needs auth.mode = \"terminate\": a server connection belongs to the client that logged in on it");
+  for (const auto* patterns : {&pool.transaction, &pool.session})
+    for (const auto& pattern : *patterns)
+      if (pattern.find('/') == std::string::npos)
+        fault(place(patterns == &pool.transaction ? "pool.transaction" : "pool.session"),
+              fmt::format("pool: expected patterns such as \"shop/*\" (database/user), got '{}'", pattern));
+}
+
+void Loader::check_tls() {
+  const auto& tls = config.tls;
+  const auto needs = [&](const char* key, const std::string& value, std::string_view for_what) {
+    if (value.empty()) fault(place(key), fmt::format("{}: expected a file for {}, got none", key, for_what));
+    return !value.empty();
+  };
+  bool complete = true;
+  if (tls.mode != "disable") {
+    const std::string mode = fmt::format("tls.mode = \"{}\"", tls.mode);
+    complete = needs("tls.certificate_file", tls.certificate_file, mode) & needs("tls.key_file", tls.key_file, mode);
+    if (tls.mode.starts_with("verify-")) complete &= needs("tls.client_ca_file", tls.client_ca_file, mode);
+    struct stat status {};
+    // As the server has it: the owner's alone, or root's and a group's.
+    if (!tls.key_file.empty() && ::stat(tls.key_file.c_str(), &status) == 0 && (status.st_mode & (status.st_uid == 0 ? 037 : 077)) != 0)
+      fault(place("tls.key_file"), fmt::format("tls.key_file: expected a file that only its owner can read (chmod 600), '{}' has mode {:o}",
+                                               tls.key_file, status.st_mode & 0777));
+  }
+  if (config.auth.mode == "terminate" && config.auth.method == "cert" && (tls.mode == "disable" || tls.client_ca_file.empty()))
+    fault(place("auth.method"), "auth.method: cert needs tls.mode and tls.client_ca_file");
+  if (!complete || !errors.empty()) return;
+  std::string why;
+  config.tls_contexts = TlsContexts::load(config, &why);
+  if (!config.tls_contexts) fault(place(why.substr(0, why.find(':'))), why);
+}
+
 void Loader::resolve_paths() {
   std::error_code ignored;
   if (config.policies.directory.empty() && !config.config_file.empty()) {
@@ -221,6 +271,8 @@ std::shared_ptr<const Config> Config::load(const std::string& file, const std::v
   loader.read_environment();
   loader.read_overrides(overrides);
   loader.check();
+  loader.check_login();
+  loader.check_tls();
   if (!loader.errors.empty()) {
     if (errors) errors->insert(errors->end(), loader.errors.begin(), loader.errors.end());
     return nullptr;

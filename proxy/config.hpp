@@ -90,6 +90,37 @@ struct Config {
   std::vector<Row> rows() const;
   bool given(std::string_view key) const;  ///< by the file, the environment or the command line
   std::vector<Row> sources;                ///< filled by load()
+
+  struct Auth {
+    std::string mode = "relay";            ///< relay: the client proves itself to the server; terminate: to us
+    std::string method = "scram-sha-256";  ///< of terminate: scram-sha-256, md5, password, cert, trust
+    std::string file;                      ///< users and their secrets
+  } auth;
+  struct Pool {
+    std::string mode = "session";          ///< session | transaction, where neither list below says otherwise
+    std::vector<std::string> transaction;  ///< "database/user" patterns
+    std::vector<std::string> session;
+    int default_pool_size = 20;            ///< server connections per database and user
+    int min_pool_size = 0;                 ///< kept open once a pool was used
+    int reserve_pool = 0;                  ///< more of them for whoever has waited reserve_pool_timeout
+    std::chrono::milliseconds reserve_pool_timeout{5000};
+    int max_db_connections = 0;            ///< 0 = no limit
+    int max_user_connections = 0;
+    std::chrono::milliseconds query_wait_timeout{120000};
+    std::chrono::milliseconds server_lifetime{3600000};
+    std::chrono::milliseconds server_idle_timeout{600000};
+    std::chrono::milliseconds idle_transaction_timeout{0};
+    std::chrono::milliseconds transaction_timeout{0};
+    std::chrono::milliseconds query_timeout{0};
+    int max_prepared_statements = 1000;    ///< per server connection
+  } pool;
+  struct Tls {
+    std::string mode = "disable";          ///< disable, allow, require, verify-ca, verify-full: of clients
+    std::string certificate_file, key_file;
+    std::string client_ca_file;            ///< who signs clients' certificates; "" = none are asked for
+  } tls;
+  std::shared_ptr<const class AuthFile> users;  ///< what auth.file holds; null without one
+  std::shared_ptr<const class TlsContexts> tls_contexts;  ///< what the files of [tls] and of upstream.url hold
 };
 
 /// Host, port, and user/password when given, of a postgresql:// URL or of "host=/run/postgresql port=5432" words.
@@ -97,7 +128,9 @@ struct Endpoint {
   std::string host = "127.0.0.1";  ///< a leading '/' means a unix socket directory
   std::uint16_t port = 5432;
   std::string user, password, database;
+  std::string sslmode = "disable", sslrootcert, sslcert, sslkey;  ///< as libpq's; prefer, require, verify-ca, verify-full
   bool unix_socket() const { return !host.empty() && host[0] == '/'; }
+  bool wants_tls() const { return sslmode != "disable" && !unix_socket(); }
 };
 std::optional<Endpoint> parse_endpoint(const std::string& url, std::string* error);
 

@@ -1,5 +1,6 @@
 // One accepted connection up to the point where it is a session, a console, or over.
 #include <fmt/format.h>
+#include <sys/socket.h>
 #include <spdlog/spdlog.h>
 
 #include <boost/asio/as_tuple.hpp>
@@ -7,16 +8,18 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/read.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
 #include <optional>
 
 #include "protocol/startup.hpp"
 #include "protocol/wire.hpp"
+#include "proxy/auth/client_login.hpp"
 #include "proxy/listener.hpp"
 #include "proxy/session/session.hpp"
+#include "proxy/tls/tls.hpp"
+#include "proxy/upstream.hpp"
 
 namespace pgsteer::proxy {
 
@@ -26,35 +29,71 @@ constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
 namespace {
 
-asio::awaitable<void> send_fatal(Socket& client, std::string sqlstate, std::string message, std::string hint = {}) {
+/// Address of a client on the unix socket: nobody can listen there.
+constexpr std::string_view kLocalAddress = "unix";
+
+asio::awaitable<void> send_fatal(Stream& client, std::string sqlstate, std::string message, std::string hint = {}) {
   std::string bytes;
   protocol::append_error(bytes, {.severity = "FATAL", .sqlstate = std::move(sqlstate), .message = std::move(message),
                                  .detail = {}, .hint = std::move(hint)});
-  co_await asio::async_write(client, asio::buffer(bytes), as_result);
+  co_await client.write_all(std::move(bytes));
 }
 
-/// Reads the first packet that is a startup or cancel request. Encryption requests are answered with N: what follows is
-/// read only after that, so bytes sent ahead of the answer are never taken for encrypted ones.
-asio::awaitable<std::optional<std::pair<protocol::Startup, std::string>>> read_first_packet(Socket& client) {
+/// As the server of a TLS connection. Nothing was read beyond what asked for it: what was sent ahead of the handshake is taken for a
+/// part of it and ends the connection (the injection of CVE-2021-3935 and CVE-2021-23222).
+asio::awaitable<bool> handshake(Worker& worker, Stream& client, bool direct, const std::string& address) {
+  const auto contexts = worker.snapshot().config->tls_contexts;
+  ssl_st* const ssl = contexts ? contexts->for_client() : nullptr;
+  if (!ssl) co_return false;
+  const auto ec = co_await client.handshake(ssl, true);
+  if (!ec && (!direct || negotiated_postgresql(ssl))) co_return true;
+  spdlog::info("event=tls_refused address={} reason=\"{}\"", address, ec ? tls_failure(ssl) : "direct TLS without ALPN postgresql");
+  co_return false;
+}
+
+/// Whether the client begins with a TLS handshake at once (libpq's sslnegotiation=direct).
+asio::awaitable<bool> begins_with_tls(Stream& client) {
+  constexpr char kHandshakeRecord = 0x16;
+  char first = 0;
+  // The caller holds the deadline.
+  if (const auto [ec] = co_await client.async_wait(Socket::wait_read, as_result); ec) co_return false;
+  co_return ::recv(client.socket().native_handle(), &first, 1, MSG_PEEK | MSG_DONTWAIT) == 1 && first == kHandshakeRecord;
+}
+
+/// Reads the first packet that is a startup or cancel request; encryption requests before it are answered. Inlined, g++ 12 sees a
+/// mismatch of the frame's new and delete that is not there.
+[[gnu::noinline]] asio::awaitable<std::optional<std::pair<protocol::Startup, std::string>>> read_first_packet(Worker& worker, Stream& client,
+                                                                                             const std::string& address) {
+  const bool tls = worker.snapshot().config->tls.mode != "disable" && address != kLocalAddress;
+  if (tls) {
+    const bool direct = co_await begins_with_tls(client);
+    if (direct) {
+      if (!co_await handshake(worker, client, true, address)) co_return std::nullopt;
+    }
+  }
   for (int requests = 0; requests < 3; ++requests) {
     std::string packet(4, '\0');
-    const auto [ec, n] = co_await asio::async_read(client, asio::buffer(packet), as_result);
-    if (ec) co_return std::nullopt;
+    if (co_await client.read_exactly(packet.data(), 4)) co_return std::nullopt;
     const auto size = protocol::first_packet_bytes(packet);
     if (!size) {
       co_await send_fatal(client, "08P01", "invalid length of startup packet");
       co_return std::nullopt;
     }
     packet.resize(*size);
-    const auto [rest_ec, rest_n] =
-        co_await asio::async_read(client, asio::buffer(packet.data() + 4, *size - 4), as_result);
-    if (rest_ec) co_return std::nullopt;
+    if (co_await client.read_exactly(packet.data() + 4, *size - 4)) co_return std::nullopt;
     auto startup = protocol::read_startup(packet);
     switch (startup.kind) {
       case protocol::FirstPacket::ssl_request:
       case protocol::FirstPacket::gssenc_request: {
-        const auto [write_ec, written] = co_await asio::async_write(client, asio::buffer("N", 1), as_result);
-        if (write_ec) co_return std::nullopt;
+        if (client.encrypted()) {
+          co_await send_fatal(client, "0A000", "unsupported frontend protocol: encryption was requested on an encrypted connection");
+          co_return std::nullopt;
+        }
+        const bool accepted = tls && startup.kind == protocol::FirstPacket::ssl_request;
+        if (co_await client.write_all(accepted ? "S" : "N")) co_return std::nullopt;
+        if (accepted) {
+          if (!co_await handshake(worker, client, false, address)) co_return std::nullopt;
+        }
         continue;
       }
       case protocol::FirstPacket::startup:
@@ -69,89 +108,97 @@ asio::awaitable<std::optional<std::pair<protocol::Startup, std::string>>> read_f
   co_return std::nullopt;
 }
 
-asio::awaitable<std::optional<Socket>> connect_upstream(Worker& worker, Endpoint endpoint, std::string* error) {
-  Socket server(worker.loop);
-  boost::system::error_code ec;
-  if (endpoint.unix_socket()) {
-    const std::string path = fmt::format("{}/.s.PGSQL.{}", endpoint.host, endpoint.port);
-    asio::local::stream_protocol::socket local(worker.loop);
-    const auto [connect_ec] =
-        co_await local.async_connect(asio::local::stream_protocol::endpoint(path), as_result);
-    if (connect_ec) {
-      *error = fmt::format("connection to server on socket \"{}\" failed: {}", path, connect_ec.message());
-      co_return std::nullopt;
-    }
-    server = Socket(std::move(local));
-  } else {
-    asio::ip::tcp::resolver resolver(worker.loop);
-    auto [resolve_ec, found] =
-        co_await resolver.async_resolve(endpoint.host, std::to_string(endpoint.port), as_result);
-    boost::system::error_code last = resolve_ec;
-    asio::ip::tcp::socket tcp(worker.loop);
-    bool connected = false;
-    for (const auto& entry : found) {
-      boost::system::error_code ignored;
-      tcp.close(ignored);
-      const auto [connect_ec] = co_await tcp.async_connect(entry.endpoint(), as_result);
-      last = connect_ec;
-      if (!connect_ec) {
-        connected = true;
-        break;
-      }
-    }
-    if (!connected) {
-      *error = fmt::format("connection to server at \"{}\", port {} failed: {}", endpoint.host, endpoint.port,
-                           last.message());
-      co_return std::nullopt;
-    }
-    tcp.set_option(asio::ip::tcp::no_delay(true), ec);
-    tcp.set_option(asio::socket_base::keep_alive(true), ec);
-    server = Socket(std::move(tcp));
-  }
-  server.non_blocking(true, ec);
-  co_return std::move(server);
-}
-
-asio::awaitable<std::optional<Socket>> connect_with_deadline(Worker& worker, std::string* error) {
-  const auto config = worker.snapshot().config;
-  const auto endpoint = parse_endpoint(config->upstream.url, error);
-  if (!endpoint) co_return std::nullopt;
-  asio::steady_timer deadline(worker.loop, config->upstream.connect_timeout);
-  auto outcome = co_await (connect_upstream(worker, *endpoint, error) || deadline.async_wait(as_result));
-  if (outcome.index() == 1) {
-    *error = fmt::format("connection to server at \"{}\", port {} failed: no answer within {} ms", endpoint->host,
-                         endpoint->port, config->upstream.connect_timeout.count());
-    co_return std::nullopt;
-  }
-  co_return std::move(std::get<0>(outcome));
-}
-
 asio::awaitable<void> forward_cancel(Worker& worker, std::string packet) {
   std::string error;
   auto server = co_await connect_with_deadline(worker, &error);
   if (!server) co_return;
-  co_await asio::async_write(*server, asio::buffer(packet), as_result);
+  if (co_await server->write_all(std::move(packet))) co_return;
   // The server answers by closing; until then the client must not take the request for done.
   char byte;
   asio::steady_timer deadline(worker.loop, worker.snapshot().config->upstream.connect_timeout);
-  co_await (server->async_read_some(asio::buffer(&byte, 1), as_result) || deadline.async_wait(as_result));
+  co_await (server->read_exactly(&byte, 1) || deadline.async_wait(as_result));
+}
+
+/// The request's key is one of ours. The connection stays open until the cancellation has reached the server, as a server's would.
+asio::awaitable<void> cancel_here(Worker& worker, std::string packet) {
+  protocol::Reader r(std::string_view(packet).substr(8));
+  const std::uint64_t pid = r.int32(), key = r.int32();
+  auto over = std::make_shared<asio::steady_timer>(worker.loop, worker.snapshot().config->upstream.connect_timeout * 2);
+  worker.hub.on_cancel_here(pid << 32 | key, [&worker, over] { asio::post(worker.loop, [over] { over->cancel(); }); });
+  co_await over->async_wait(as_result);
+}
+
+/// NegotiateProtocolVersion, when the client asked for more than 3.0 gives.
+std::string negotiation(const protocol::Startup& startup) {
+  std::vector<std::string> unknown;
+  for (const auto& [name, value] : startup.parameters) {
+    if (name.starts_with("_pq_.")) unknown.push_back(name);
+  }
+  std::string out;
+  if (startup.version == protocol::kProtocol3 && unknown.empty()) return out;
+  protocol::Message message(out, 'v');
+  message.int32(protocol::kProtocol3).int32(static_cast<std::uint32_t>(unknown.size()));
+  for (const auto& name : unknown) message.cstring(name);
+  return out;
+}
+
+/// auth.mode = terminate: the client proves itself here. nullopt: it did not.
+asio::awaitable<std::optional<Lending>> admit(Worker& worker, Stream& client, const protocol::Startup& startup) {
+  const std::string version = negotiation(startup);
+  if (!version.empty()) {
+    if (co_await client.write_all(version)) co_return std::nullopt;
+  }
+  std::optional<protocol::ScramKeys> keys;
+  if (!co_await authenticate_client(worker, client, startup, &keys)) co_return std::nullopt;
+  const bool replication = !startup.replication.empty() && startup.replication != "false" && startup.replication != "off" &&
+                           startup.replication != "0" && startup.replication != "no";
+  if (replication || !startup.options_understood) {
+    co_await send_fatal(client, "0A000", replication ? "replication connections need auth.mode = relay"
+                                                     : "startup options other than -c name=value need auth.mode = relay");
+    co_return std::nullopt;
+  }
+  Lending lending{worker.hub.pools->pool(startup.database, startup.user),
+                  pool_mode(*worker.snapshot().config, startup.database, startup.user)};
+  if (keys) worker.hub.pools->set_keys(*lending.pool, *keys);
+  co_return lending;
+}
+
+/// What [tls] demands of a client that wants a session; "" when it is met.
+std::string tls_missing(const Config& config, Stream& client, const std::string& user, const std::string& address) {
+  const std::string& mode = config.tls.mode;
+  if (address == kLocalAddress || mode == "disable" || mode == "allow") return {};
+  if (!client.encrypted()) return "TLS is required";
+  if (mode == "verify-full" && peer_common_name(client.ssl()) != user)
+    return fmt::format("certificate authentication failed for user \"{}\"", user);
+  return {};
 }
 
 }  // namespace
 
-asio::awaitable<void> serve_connection(Worker& worker, Socket client, std::string client_address) {
+asio::awaitable<void> serve_connection(Worker& worker, Socket socket, std::string client_address) {
   const auto config = worker.snapshot().config;
   boost::system::error_code ignored;
-  client.non_blocking(true, ignored);
+  socket.non_blocking(true, ignored);
+  Stream client(std::move(socket));
   asio::steady_timer deadline(worker.loop, config->limits.login_timeout);
-  auto outcome = co_await (read_first_packet(client) || deadline.async_wait(as_result));
+  auto outcome = co_await (read_first_packet(worker, client, client_address) || deadline.async_wait(as_result));
   if (outcome.index() == 1 || !std::get<0>(outcome)) co_return;
   auto [startup, packet] = std::move(*std::get<0>(outcome));
+  const bool terminate = config->auth.mode == "terminate";
   if (startup.kind == protocol::FirstPacket::cancel_request) {
+    if (terminate) {
+      co_await cancel_here(worker, std::move(packet));
+      co_return;
+    }
     protocol::Reader request(std::string_view(packet).substr(8));  // behind length and code
     const auto pid = request.int32(), key = request.int32();
     if (request.ok() && worker.hub.on_cancel) worker.hub.on_cancel(static_cast<int>(pid), key);
     co_await forward_cancel(worker, std::move(packet));
+    co_return;
+  }
+  if (const auto missing = tls_missing(*config, client, startup.user, client_address); !missing.empty()) {
+    spdlog::info("event=login_refused user={} address={} reason=\"{}\"", startup.user, client_address, missing);
+    co_await send_fatal(client, "28000", missing, fmt::format("tls.mode is {}.", config->tls.mode));
     co_return;
   }
   if (startup.database == config->console.database || startup.database == "pgbouncer") {
@@ -165,14 +212,24 @@ asio::awaitable<void> serve_connection(Worker& worker, Socket client, std::strin
                         fmt::format("limits.max_client_conn is {}.", config->limits.max_client_conn));
     co_return;
   }
-  std::string error;
-  auto server = co_await connect_with_deadline(worker, &error);
-  if (!server) {
-    spdlog::warn("event=upstream_unreachable error=\"{}\"", error);
-    co_await send_fatal(client, "08006", error);
-    co_return;
+  Lending lending;
+  std::unique_ptr<ServerConnection> server;
+  if (terminate) {
+    auto admitted = co_await (admit(worker, client, startup) || deadline.async_wait(as_result));
+    if (admitted.index() == 1) co_await send_fatal(client, "57014", "canceling authentication due to timeout");
+    if (admitted.index() == 1 || !std::get<0>(admitted)) co_return;
+    lending = std::move(*std::get<0>(admitted));
+  } else {
+    std::string error;
+    auto upstream = co_await connect_with_deadline(worker, &error);
+    if (!upstream) {
+      spdlog::warn("event=upstream_unreachable error=\"{}\"", error);
+      co_await send_fatal(client, "08006", error);
+      co_return;
+    }
+    server = std::make_unique<ServerConnection>(worker, std::move(*upstream));
   }
-  auto session = std::make_shared<Session>(worker, std::move(client), std::move(*server), std::move(startup),
+  auto session = std::make_shared<Session>(worker, std::move(client), std::move(server), std::move(lending), std::move(startup),
                                            std::move(packet), std::move(client_address));
   co_await session->run();
 }

@@ -12,7 +12,7 @@
 namespace pgsteer::proxy {
 namespace {
 
-/// Parameters of libpq that may be given; the proxy itself needs none but the first five.
+/// Parameters of libpq that may be given; the proxy itself needs the first five and those of TLS.
 const std::vector<std::string>& known_parameters() {
   static const std::vector<std::string> names{
       "host", "port", "user", "password", "dbname", "hostaddr", "application_name", "fallback_application_name",
@@ -33,6 +33,8 @@ struct Reader {
   bool decode(std::string_view text, std::string& out);
   bool set_port(std::string_view text);
   bool set_host(std::string host);
+  bool set_sslmode(const std::string& value);
+  bool complete();
   bool set(const std::string& name, const std::string& value);
   bool read_url(std::string_view url);
   bool read_authority(std::string_view authority);
@@ -71,6 +73,22 @@ bool Reader::set_host(std::string host) {
   return true;
 }
 
+bool Reader::set_sslmode(const std::string& value) {
+  static const std::vector<std::string> modes{"disable", "prefer", "require", "verify-ca", "verify-full"};
+  if (std::find(modes.begin(), modes.end(), value) == modes.end())
+    return refuse(fmt::format("sslmode: expected {}, got '{}'", policies::join_names(modes), value));
+  endpoint.sslmode = value;
+  return true;
+}
+
+/// What can be said only when all of it is there.
+bool Reader::complete() {
+  if (endpoint.sslmode.starts_with("verify-") && endpoint.sslrootcert.empty())
+    return refuse(fmt::format("sslmode {} needs sslrootcert: a file of certificates, or system", endpoint.sslmode));
+  if (endpoint.sslcert.empty() != endpoint.sslkey.empty()) return refuse("expected sslcert and sslkey together");
+  return true;
+}
+
 bool Reader::set(const std::string& name, const std::string& value) {
   const auto& known = known_parameters();
   if (name == "host" || name == "hostaddr") return set_host(value);
@@ -78,6 +96,10 @@ bool Reader::set(const std::string& name, const std::string& value) {
   if (name == "user") endpoint.user = value;
   else if (name == "password") endpoint.password = value;
   else if (name == "dbname") endpoint.database = value;
+  else if (name == "sslmode") return set_sslmode(value);
+  else if (name == "sslrootcert") endpoint.sslrootcert = value;
+  else if (name == "sslcert") endpoint.sslcert = value;
+  else if (name == "sslkey") endpoint.sslkey = value;
   else if (std::find(known.begin(), known.end(), name) == known.end())
     return refuse(policies::unknown_name("parameter", name, "", known));
   return true;
@@ -168,7 +190,7 @@ std::optional<Endpoint> parse_endpoint(const std::string& url, std::string* erro
   else if (url.find("://") != std::string::npos)
     reader.refuse(fmt::format("expected postgresql://host:port, got '{}'", mask_secret(url)));
   else good = reader.read_words(url);
-  if (good) return reader.endpoint;
+  if (good && reader.complete()) return reader.endpoint;
   if (error) *error = reader.error;
   return std::nullopt;
 }

@@ -28,6 +28,7 @@ struct ClientInfo {
   std::int64_t connected_unix_us = 0, request_unix_us = 0;
   int server_pid = 0;
   bool is_console = false;
+  std::string tls;                                          ///< version and cipher; "" = plain
   std::shared_ptr<std::atomic<const char*>> live_state;  ///< set by the session as it goes; clients() copies it to `state`
 };
 
@@ -129,6 +130,13 @@ class Hub {
   struct Impl;
   std::unique_ptr<Impl> impl_;
   std::atomic<std::uint64_t> client_ids_{0};
+
+ public:
+  // --- pooling (auth.mode = terminate) ------------------------------------------------------------------------
+  class Pools* pools = nullptr;  ///< set by the server; always there while sessions are
+  /// Set by the server: cancels what the session with this key of ours does; `done` is called from some thread when no late
+  /// cancellation can follow any more.
+  std::function<void(std::uint64_t key, std::function<void()> done)> on_cancel_here;
 };
 
 }  // namespace pgsteer::proxy

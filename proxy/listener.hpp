@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "proxy/stream.hpp"
 #include "proxy/worker.hpp"
 
 namespace pgsteer::proxy {
@@ -28,7 +29,7 @@ boost::asio::awaitable<void> serve_connection(Worker& worker, boost::asio::gener
                                               std::string client_address);
 
 /// The admin console on one connection, after its startup packet.
-boost::asio::awaitable<void> serve_console(Worker& worker, boost::asio::generic::stream_protocol::socket client,
+boost::asio::awaitable<void> serve_console(Worker& worker, Stream client,
                                            std::string user, std::string client_address);
 
 }  // namespace pgsteer::proxy

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "proxy/config_settings.hpp"
+#include "proxy/tls/tls.hpp"
 
 namespace pgsteer::proxy {
 namespace fs = std::filesystem;
@@ -61,6 +62,8 @@ ReloadResult load_again(const Config& current, const std::vector<std::string>& o
     for (auto& row : merged->sources)
       if (row.key == setting.key) row.source += " (what it says there needs a restart)";
   }
+  // The server's address may be one of those: its certificates are read for the one that holds.
+  merged->tls_contexts = TlsContexts::load(*merged, &result.error);
   result.config = merged;
   return result;
 }

@@ -5,6 +5,8 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -20,6 +22,7 @@
 #include "proxy/learner/learner.hpp"
 #include "proxy/listener.hpp"
 #include "proxy/log.hpp"
+#include "proxy/pool/pools.hpp"
 #include "proxy/redis_url.hpp"
 #include "proxy/reload.hpp"
 #include "proxy/session/session.hpp"
@@ -106,6 +109,29 @@ class Shutdown {
   std::atomic<Clock::time_point> deadline_{Clock::time_point::max()};
 };
 
+asio::awaitable<void> cancel_session(std::shared_ptr<Session> session, std::function<void()> done) {
+  co_await session->cancel();
+  done();
+}
+
+/// Time-outs: of sessions by their own worker, of the pools by the first one.
+void tick(asio::steady_timer& timer, Worker& worker, Pools* pools) {
+  timer.expires_after(std::chrono::milliseconds(50));
+  timer.async_wait([&timer, &worker, pools](boost::system::error_code ec) {
+    if (ec) return;
+    if (pools) pools->tick();
+    const auto& limits = worker.snapshot().config->pool;
+    if ((limits.query_timeout + limits.transaction_timeout + limits.idle_transaction_timeout).count() > 0) {
+      std::vector<std::shared_ptr<Session>> live;
+      for (const auto& [id, weak] : worker.sessions) {
+        if (auto session = weak.lock()) live.push_back(std::move(session));
+      }
+      for (const auto& session : live) session->check_timeouts(Clock::now());
+    }
+    tick(timer, worker, pools);
+  });
+}
+
 void wait_for_signals(asio::signal_set& signals, Hub& hub, Shutdown& shutdown) {
   signals.async_wait([&](boost::system::error_code ec, int number) {
     if (ec) return;
@@ -150,6 +176,8 @@ int run_server(const RunOptions& options) {
   const auto events = start_logging(config);
 
   Hub hub(loaded.config, loaded.policies);
+  Pools pools(hub);
+  hub.pools = &pools;
   hub.overrides = options.overrides;
   hub.events = events;
   const int threads = config.threads.count > 0 ? config.threads.count
@@ -186,6 +214,22 @@ int run_server(const RunOptions& options) {
       });
     }
   };
+  hub.on_cancel_here = [&workers](std::uint64_t key, std::function<void()> done) {
+    auto without = std::make_shared<std::atomic<std::size_t>>(workers.size());
+    for (auto& worker : workers) {
+      asio::post(worker->loop, [w = worker.get(), key, done, without] {
+        const auto found = w->cancel_keys.find(key);
+        auto session = found == w->cancel_keys.end() ? nullptr : found->second.lock();
+        if (!session && without->fetch_sub(1) == 1) done();
+        if (session) asio::co_spawn(w->loop, cancel_session(session, done), asio::detached);
+      });
+    }
+  };
+  std::vector<std::unique_ptr<asio::steady_timer>> timers;
+  for (auto& worker : workers) {
+    timers.push_back(std::make_unique<asio::steady_timer>(worker->loop));
+    tick(*timers.back(), *worker, worker->index == 0 ? &pools : nullptr);
+  }
   hub.on_cancel = [&workers](int server_pid, std::uint32_t key) {
     for (auto& worker : workers) {
       asio::post(worker->loop, [w = worker.get(), server_pid, key] {
@@ -236,6 +280,7 @@ int run_server(const RunOptions& options) {
   }
   hub.lanes->close();
   http.reset();  // it reads the learner
+  pools.shut_down();
   learner.stop();
   hub.learner = nullptr;
   spdlog::info("event=stopped");

@@ -52,6 +52,9 @@ class Worker {
   double hour_of_day_ = 0;
   int day_of_week_ = 0;
   std::mt19937_64 random_;
+
+ public:
+  std::unordered_map<std::uint64_t, std::weak_ptr<Session>> cancel_keys;  ///< of sessions that were given a key of ours
 };
 
 constexpr std::size_t kBufferBytes = 64 * 1024;

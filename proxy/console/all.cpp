@@ -68,6 +68,7 @@ constexpr Command commands[] = {
     {"KILL", "<id>", "close a client connection", admin, kill_client},
     {"PAUSE", "", "hold new statements", admin, pause},
     {"RESUME", "", "go on after PAUSE", admin, resume},
+    {"RECONNECT", "", "close every pooled server connection as soon as nobody holds it", admin, reconnect},
     {"SHUTDOWN", "", "stop this process", admin, shutdown},
     // What drivers say at connect.
     {"SET", "", "", nothing, set_ignored, false},

@@ -63,7 +63,7 @@ ConsoleResult show_advice(const Request&);                                      
 ConsoleResult show_lanes(const Request&), show_limits(const Request&);                                     // show_lanes.cpp
 ConsoleResult show_cache(const Request&), show_health(const Request&);                                     // show_cache.cpp, show_health.cpp
 ConsoleResult set_mode(const Request&), panic(const Request&), reload(const Request&);                     // operate.cpp
-ConsoleResult kill_client(const Request&), pause(const Request&), resume(const Request&);                  // operate.cpp
+ConsoleResult kill_client(const Request&), pause(const Request&), resume(const Request&), reconnect(const Request&);  // operate.cpp
 ConsoleResult shutdown(const Request&);                                                                    // operate.cpp
 ConsoleResult pin(const Request&), unpin(const Request&), ban(const Request&);                             // learned.cpp
 ConsoleResult show_mismatches(const Request&), ban_rule(const Request&), unban_rule(const Request&);       // mismatches.cpp

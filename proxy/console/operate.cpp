@@ -6,6 +6,7 @@
 
 #include "proxy/console/command.hpp"
 #include "proxy/console/result.hpp"
+#include "proxy/pool/pools.hpp"
 
 namespace pgsteer::proxy::console {
 namespace {
@@ -76,6 +77,12 @@ ConsoleResult pause(const Request& request) {
 ConsoleResult resume(const Request& request) {
   if (!request.hub.paused.exchange(false)) return failure("55000", "not paused");
   return done("RESUME");
+}
+
+ConsoleResult reconnect(const Request& request) {
+  if (!request.hub.pools) return failure("55000", "there are no pools: the listener is not running");
+  request.hub.pools->reconnect();
+  return done("RECONNECT");
 }
 
 ConsoleResult shutdown(const Request& request) {

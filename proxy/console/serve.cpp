@@ -1,11 +1,7 @@
 // The console's end of the wire protocol: simple and extended queries, as drivers send them.
 #include <spdlog/spdlog.h>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/read.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
 #include <algorithm>
 #include <map>
 
@@ -17,8 +13,6 @@
 namespace pgsteer::proxy {
 
 namespace asio = boost::asio;
-using Socket = asio::generic::stream_protocol::socket;
-constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 constexpr std::uint32_t kMaxConsoleMessage = 64 * 1024;
 
 namespace {
@@ -165,13 +159,9 @@ class ConsoleProtocol {
   bool skipping_ = false;
 };
 
-asio::awaitable<void> write_all(Socket& client, std::string bytes) {
-  co_await asio::async_write(client, asio::buffer(bytes), as_result);
-}
-
 }  // namespace
 
-asio::awaitable<void> serve_console(Worker& worker, Socket client, std::string user, std::string client_address) {
+asio::awaitable<void> serve_console(Worker& worker, Stream client, std::string user, std::string client_address) {
   const auto config = worker.snapshot().config;
   const auto listed = [&](const std::vector<std::string>& names) {
     return std::find(names.begin(), names.end(), user) != names.end();
@@ -185,7 +175,7 @@ asio::awaitable<void> serve_console(Worker& worker, Socket client, std::string u
                                  .detail = {},
                                  .hint = "The console answers connections from this machine, for console.admin_users "
                                          "and console.stats_users."});
-    co_await write_all(client, out);
+    co_await client.write_all(out);
     co_return;
   }
   protocol::Message(out, 'R').int32(0);
@@ -202,11 +192,10 @@ asio::awaitable<void> serve_console(Worker& worker, Socket client, std::string u
   std::string header(protocol::kHeaderBytes, '\0');
   std::string body;
   for (bool go_on = true;;) {
-    if (!out.empty()) co_await write_all(client, std::exchange(out, {}));
+    if (!out.empty()) co_await client.write_all(std::exchange(out, {}));
     if (!go_on) co_return;
     // No deadline: an idle console may stay.
-    const auto [ec, n] = co_await asio::async_read(client, asio::buffer(header), as_result);
-    if (ec) co_return;
+    if (co_await client.read_exactly(header.data(), header.size())) co_return;
     const auto parsed = protocol::peek_header(header);
     if (parsed->length < 4 || parsed->length > kMaxConsoleMessage) {
       protocol::append_error(out, {.severity = "FATAL", .sqlstate = "08P01", .message = "invalid message length",
@@ -215,8 +204,7 @@ asio::awaitable<void> serve_console(Worker& worker, Socket client, std::string u
       continue;
     }
     body.resize(parsed->length - 4);
-    const auto [body_ec, body_n] = co_await asio::async_read(client, asio::buffer(body), as_result);
-    if (body_ec) co_return;
+    if (co_await client.read_exactly(body.data(), body.size())) co_return;
     go_on = protocol_state.handle(parsed->type, body, out);
   }
 }

@@ -9,6 +9,7 @@
 
 #include "proxy/console/command.hpp"
 #include "proxy/console/result.hpp"
+#include "proxy/pool/pools.hpp"
 
 namespace pgsteer::proxy::console {
 namespace {
@@ -74,7 +75,7 @@ ConsoleResult show_clients(const Request& request) {
     const auto wait = waited_us(client);
     table.row("C", client.user, client.database, client.state, address.host, address.port, at.listen_address, at.listen_port,
               utc_time(client.connected_unix_us), utc_time(client.request_unix_us), wait / 1000000, wait % 1000000, 0,
-              pointer('C', client.id), client.server_pid ? pointer('S', client.id) : std::string(), client.server_pid, "",
+              pointer('C', client.id), client.server_pid ? pointer('S', client.id) : std::string(), client.server_pid, client.tls,
               client.application, client.id, client.pinned);
   }
   return table;
@@ -95,7 +96,7 @@ ConsoleResult show_servers(const Request& request) {
 ConsoleResult show_pools(const Request& request) {
   struct Pool {
     std::int64_t clients = 0, waiting = 0, servers_active = 0, servers_idle = 0, servers_login = 0, longest_wait_us = 0;
-    bool console = false;
+    bool console = false, transaction = false;
   };
   std::map<std::pair<std::string, std::string>, Pool> pools;
   for (const auto& client : request.hub.clients()) {
@@ -106,6 +107,16 @@ ConsoleResult show_pools(const Request& request) {
     if (client.state == "login" && !client.is_console) ++pool.servers_login;
     else if (client.server_pid) ++(client.state == "idle" ? pool.servers_idle : pool.servers_active);
   }
+  if (request.hub.pools) {
+    for (const auto& numbers : request.hub.pools->numbers()) {
+      if (!numbers.transaction) continue;
+      Pool& pool = pools[{numbers.database, numbers.user}];
+      pool.transaction = true;
+      pool.servers_idle = numbers.idle;
+      pool.servers_active = numbers.open - numbers.idle;
+      pool.longest_wait_us = numbers.longest_wait_us;
+    }
+  }
   Table table({{"database", Type::text},  {"user", Type::text},     {"cl_active", Type::int4},        {"cl_waiting", Type::int4},
                {"cl_active_cancel_req", Type::int4}, {"cl_waiting_cancel_req", Type::int4},            {"sv_active", Type::int4},
                {"sv_active_cancel", Type::int4},     {"sv_being_canceled", Type::int4},                {"sv_idle", Type::int4},
@@ -113,7 +124,7 @@ ConsoleResult show_pools(const Request& request) {
                {"maxwait_us", Type::int4}, {"pool_mode", Type::text}});
   for (const auto& [key, pool] : pools)
     table.row(key.first, key.second, pool.clients, pool.waiting, 0, 0, pool.servers_active, 0, 0, pool.servers_idle, 0, 0,
-              pool.servers_login, pool.longest_wait_us / 1000000, pool.longest_wait_us % 1000000, pool.console ? "statement" : "session");
+              pool.servers_login, pool.longest_wait_us / 1000000, pool.longest_wait_us % 1000000, pool.console ? "statement" : pool.transaction ? "transaction" : "session");
   return table;
 }
 

@@ -164,7 +164,7 @@ Awaitable<bool> Session::stand_in_line(std::shared_ptr<const Plan> plan, std::sh
              {.severity = "ERROR", .sqlstate = kCancelled, .message = "canceling statement due to user request", .detail = {}, .hint = {}});
       co_return false;
     }
-    if (hung_up(client_)) {
+    if (hung_up(client_.socket())) {
       left();
       client_lost();
       co_return false;
@@ -241,7 +241,7 @@ Awaitable<bool> Session::admit(std::shared_ptr<const Plan> plan, bool* waited) {
 }
 
 void Session::cancel_in_line(int server_pid, std::uint32_t key) {
-  if (server_pid != info_.server_pid || key != cancel_key_ || !line_timer_) return;
+  if (server_pid != info_.server_pid || key != server_key_ || !line_timer_) return;
   line_cancelled_ = true;
   line_timer_->cancel();
 }

@@ -34,6 +34,12 @@ Awaitable<void> Session::on_client_bytes() {
     if (protocol::violates_protocol(*header)) {
       // The server ends the connection at the sight of it, in its own words; nothing behind it will be read.
       worker_.counters.protocol_errors.add();
+      if (pooled()) {
+        // In the server's words, for the next client will want its connection: it closes without one over a wrong length.
+        if (!protocol::known_client_type(header->type)) fatal("08P01", "invalid frontend message type " + std::to_string(static_cast<unsigned char>(header->type)));
+        client_lost();
+        co_return;
+      }
       lose_tracking("a message no server accepts");
       continue;
     }
@@ -48,8 +54,12 @@ Awaitable<void> Session::on_client_bytes() {
         if (!on_client_message(header->type, message)) co_await finish_client_message(header->type, message);
       }
     } else {
-      if (ready_) on_large_client_message(header->type, rest);
-      forward(rest);
+      attaching_for_ = 0;
+      if (ready_ && !attached()) {
+        if (!co_await attach()) co_return;
+      }
+      const std::string renamed = ready_ ? on_large_client_message(header->type, rest) : std::string();
+      forward(renamed.empty() ? rest : renamed);
       client_passing_ = header->total() - rest.size();
       at = client_size_;
     }
@@ -64,14 +74,52 @@ bool Session::expect(Request kind, Context context, bool hidden) {
   return tracker_.expect(kind, hidden, std::move(context));
 }
 
+namespace {
+
+/// The beginning of a Bind for another statement: the length in its header moves with the name.
+std::string renamed_bind(std::string_view beginning, std::string_view portal, std::string_view name, std::string_view new_name) {
+  const auto length = protocol::peek_header(beginning)->length;
+  std::string out = "B";
+  protocol::append_int32(out, static_cast<std::uint32_t>(length + new_name.size() - name.size()));
+  out.append(portal).push_back('\0');
+  out.append(new_name).push_back('\0');
+  return out.append(beginning.substr(protocol::kHeaderBytes + portal.size() + 1 + name.size() + 1));
+}
+
+/// Between two transactions a server would answer these without doing anything, or not at all: late COPY messages are ignored.
+bool needs_server(char type) { return type != 'S' && type != 'H' && type != 'X' && type != 'd' && type != 'c' && type != 'f'; }
+
+}  // namespace
+
 /// False when the message takes waiting: finish_client_message() then goes on with it. Most do not, and a coroutine for
 /// each was a tenth of our time.
 bool Session::on_client_message(char type, std::string_view message) {
+  if (skip_to_sync_ && type != 'X') {
+    if (type == 'S') {
+      skip_to_sync_ = false;
+      protocol::append_ready(to_client_, 'I');
+    }
+    return true;
+  }
   if (!unit_) unit_ = std::make_shared<Unit>();
   if (bytes_only()) unmarked_work();
   publish("active");
   if (try_hold(type, message)) return true;
+  return on_message(type, message);
+}
+
+/// The same for a message that is not held back.
+bool Session::on_message(char type, std::string_view message) {
   if (held_.active() && (type == 'S' || (held_.execute && restrained(*held_.statement->plan)))) return false;
+  if (!server_) {
+    if (!needs_server(type) && !held_.active()) {
+      if (type == 'S') protocol::append_ready(to_client_, 'I');
+      leaving_ = leaving_ || type == 'X';
+      return true;
+    }
+    // A simple query may be answered without one.
+    if ((type != 'Q' || held_.active()) && !attach_at_once()) return false;
+  }
   release_held();
   switch (type) {
     case 'Q':
@@ -93,6 +141,7 @@ bool Session::on_client_message(char type, std::string_view message) {
       break;
     case 'F':
       writes_.before_opaque(*unit_);
+      note_residue(nullptr);
       doubt_settings();
       if (expect(Request::function_call, {nullptr, unit_, nullptr})) unit_ = nullptr;
       break;
@@ -101,7 +150,9 @@ bool Session::on_client_message(char type, std::string_view message) {
       break;
     case 'X':
       leaving_ = true;
-      break;
+      if (!lending_.pool) break;
+      if (group_open_ || tracker_.in_copy()) client_lost();
+      return true;
     default:  // what no server knows it ends the connection for, with its own words
       break;
   }
@@ -110,24 +161,32 @@ bool Session::on_client_message(char type, std::string_view message) {
 }
 
 Awaitable<void> Session::finish_client_message(char type, std::string_view message) {
-  if (held_.active() && type != 'S') {
-    co_await release_restrained();
-    if (closing_) co_return;
-    if (!on_client_message(type, message)) co_await finish_client_message(type, message);
-    co_return;
-  }
-  if (type == 'S') co_await resolve_held(message);
-  else if (type == 'Q') co_await on_query(message);
-  else co_await answer_here(type, message);
+  attaching_for_ = type;
+  if (held_.active()) return type == 'S' ? resolve_held(message) : break_up_held(type, message);
+  if (type == 'Q') return on_query(message);
+  return answer_here(type, message);
 }
 
-void Session::on_large_client_message(char type, std::string_view beginning) {
+/// A held group in front of something else: it is sent as it came, its execution admitted first.
+Awaitable<void> Session::break_up_held(char type, std::string_view message) {
+  if (!attached()) {
+    if (!co_await attach()) co_return;
+  }
+  if (held_.execute && restrained(*held_.statement->plan)) {
+    co_await release_restrained();
+    if (closing_) co_return;
+  }
+  if (!on_message(type, message)) co_await finish_client_message(type, message);
+}
+
+std::string Session::on_large_client_message(char type, std::string_view beginning) {
   if (!unit_) unit_ = std::make_shared<Unit>();
   release_held();
   const auto body = beginning.substr(protocol::kHeaderBytes);
   switch (type) {
     case 'Q':
       writes_.before_opaque(*unit_);
+      note_residue(nullptr);
       doubt_settings();
       worker_.counters.not_analysed.add();
       forget_unnamed();
@@ -139,6 +198,8 @@ void Session::on_large_client_message(char type, std::string_view beginning) {
       auto prepared = std::make_shared<Prepared>();
       prepared->name = r.cstring();
       prepared->plan = opaque_plan();
+      prepared->unkept = true;
+      if (prepared->name.empty() && server_) server_->unnamed = prepared;
       worker_.counters.not_analysed.add();
       if (expect(Request::parse, {nullptr, nullptr, prepared})) parsing_[prepared->name] = prepared;
       if (prepared->name.empty()) unnamed_stale_ = false;
@@ -150,17 +211,25 @@ void Session::on_large_client_message(char type, std::string_view beginning) {
       const auto portal = r.cstring();
       const auto name = r.cstring();
       const auto statement = find_prepared(name);
-      if (!r.ok()) return lose_tracking("Bind: names do not fit the first 64 KiB");
-      if (statement && statement->local) return lose_tracking("Bind: oversized for EXPLAIN (PGSTEER)");
+      if (!r.ok()) {
+        lose_tracking("Bind: names do not fit the first 64 KiB");
+        break;
+      }
+      if (statement && statement->local) {
+        lose_tracking("Bind: oversized for EXPLAIN (PGSTEER)");
+        break;
+      }
       if (statement) send_unsent(statement);
       else drop_stale_unnamed(name);
       portals_[std::string(portal)] = {statement, {}};
       expect(Request::bind, {});
       group_open_ = true;
+      if (pooled() && statement && statement->statement) return renamed_bind(beginning, portal, name, statement->statement->server_name());
       break;
     }
     case 'F':
       writes_.before_opaque(*unit_);
+      note_residue(nullptr);
       if (expect(Request::function_call, {nullptr, unit_, nullptr})) unit_ = nullptr;
       break;
     case 'd':
@@ -168,6 +237,7 @@ void Session::on_large_client_message(char type, std::string_view beginning) {
     default:
       lose_tracking("oversized message of a type that is always small");
   }
+  return {};
 }
 
 }  // namespace pgsteer::proxy

@@ -101,10 +101,7 @@ void Session::release_held() {
   Held held = std::exchange(held_, {});
   if (!unit_) unit_ = std::make_shared<Unit>();
   if (held.statement && !held.parse) send_unsent(held.statement);
-  if (held.parse) {
-    parsing_[held.parse->name] = held.parse;
-    if (held.parse->name.empty()) unnamed_stale_ = false;
-  }
+  if (held.parse && held.parse->name.empty()) unnamed_stale_ = false;
   std::shared_ptr<Exec> exec;
   if (held.execute) {
     track_writes(held.statement->plan.get(), held.statement->stamp == stamp());
@@ -113,16 +110,18 @@ void Session::release_held() {
     exec->execution.parameter_types = held.statement->parameter_types;
     exec->execution.bind = protocol::read_bind(body_of(held.bind))->parameters;
   }
+  if (held.statement) on_statement_names(*held.statement->plan, held.statement->text, false);
+  if (held.parse) forward_parse(held.parse, std::string_view(held.raw).substr(0, protocol::peek_header(held.raw)->total()));
   for (const auto request : held.requests) {
     Context context;
-    if (request == Request::parse) context.prepared = held.parse;
+    if (request == Request::parse) continue;
     if (request == Request::execute) context = {exec, unit_, nullptr};
     expect(request, context);
   }
   if (!held.bind.empty()) {
     portals_[""] = {held.statement, std::string(protocol::read_bind(body_of(held.bind))->parameters)};
   }
-  forward(held.raw);
+  forward_held(held);
   group_open_ = true;
 }
 
@@ -135,6 +134,9 @@ void Session::forward_sync(std::string_view sync) {
 Awaitable<void> Session::resolve_held(std::string_view sync) {
   const auto arrival = Clock::now();
   if (held_.execute && facts_.settings_uncertain && could_act(*held_.statement->plan) && at_rest()) {
+    if (!attached()) {
+      if (!co_await attach()) co_return;
+    }
     co_await refresh_settings();
     if (closing_) co_return;
   }
@@ -153,7 +155,7 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
     if (!same_names) found.fill = nullptr;
     if (found.entry && same_names && held_.statement->catalog_version == version) {
       answer_held_from(*found.entry);
-      if (held_.parse && !held_.parse->name.empty()) prepare_behind(held_.parse);
+      if (held_.parse && !held_.parse->name.empty() && !pooled()) prepare_behind(held_.parse);
       report_hit(plan, held_.statement->text, *found.entry, found.source, arrival);
       held_ = {};
       unit_ = nullptr;
@@ -169,11 +171,17 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
     if (closing_) co_return;
     if (!admitted) {
       if (!refusal_) co_return;
+      if (!attached()) {
+        if (!co_await attach()) co_return;
+      }
       release_held_refused();
       forward_sync(sync);
       co_return;
     }
     if (waited) plan = refreshed_plan(*held_.statement);
+  }
+  if (!attached()) {
+    if (!co_await attach()) co_return;
   }
   // Inside a block a setting could only be taken back together with the client's portal.
   const bool change = held_.execute && plan->decision.candidate != 0 &&
@@ -199,7 +207,12 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
 void Session::answer_held_from(const cache::Entry& entry) {
   if (held_.parse) {
     protocol::append_empty(to_client_, '1');
-    held_.parse->unsent = held_.raw.substr(0, protocol::peek_header(held_.raw)->total());
+    if (pooled()) {  // whichever server it is executed on will be taught it
+      const auto* encoding = view_.find("client_encoding");
+      held_.parse->statement = intern_statement(held_.parse->text, held_.parse->parameter_types, encoding ? *encoding : std::string());
+    } else {
+      held_.parse->unsent = held_.raw.substr(0, protocol::peek_header(held_.raw)->total());
+    }
     prepared_[held_.parse->name] = held_.parse;
     if (held_.parse->name.empty()) unnamed_stale_ = true;
   }
@@ -221,15 +234,16 @@ void Session::prepare_behind(const std::shared_ptr<Prepared>& prepared) {
 
 std::string Session::variant(const std::string& text, const std::vector<std::uint32_t>& types,
                              std::shared_ptr<Exec> exec) {
-  std::string key = text;
-  for (const auto type : types) key.append(reinterpret_cast<const char*>(&type), sizeof type);
-  auto& name = variants_[key];
-  if (name.empty()) {
-    name = "pgsteer_" + std::to_string(++variant_number_);
-    expect(Request::parse, {std::move(exec), nullptr, nullptr}, true);
-    protocol::append_parse(to_server_, name, text, types);
+  const auto encoding = facts_.settings.find("client_encoding");
+  const auto statement = intern_statement(text, types, encoding == facts_.settings.end() ? std::string() : encoding->second);
+  if (!server_->statements.has(*statement)) {
+    expect(Request::close, {exec, nullptr, nullptr}, true);  // whatever SQL has left of it
+    protocol::append_close_statement(to_server_, statement->server_name());
+    expect(Request::parse, {std::move(exec), nullptr, nullptr, statement}, true);
+    protocol::append_parse(to_server_, statement->server_name(), text, types);
+    server_->statements.sent(statement, worker_.hub.catalog_epoch.load());
   }
-  return name;
+  return statement->server_name();
 }
 
 /// SAVEPOINT and its kin as a statement of ours, by a portal of ours: the client's unnamed one stays as it is.
@@ -254,10 +268,8 @@ void Session::send_held_changed(std::shared_ptr<Exec> exec, std::string_view syn
   std::string_view rest = held.raw;
   if (held.parse) {
     const auto parse_bytes = protocol::peek_header(rest)->total();
-    parsing_[held.parse->name] = held.parse;
     if (held.parse->name.empty()) unnamed_stale_ = false;
-    expect(Request::parse, {nullptr, nullptr, held.parse});
-    forward(rest.substr(0, parse_bytes));
+    forward_parse(held.parse, rest.substr(0, parse_bytes));
     rest.remove_prefix(parse_bytes);
   } else {
     send_unsent(held.statement);
@@ -270,7 +282,10 @@ void Session::send_held_changed(std::shared_ptr<Exec> exec, std::string_view syn
     exec->savepoint = in_block();
     if (exec->savepoint) send_hidden(exec, "SAVEPOINT");
     // Without the Parse: it is the client's own, and has succeeded whenever a fallback is due.
-    exec->original = std::string(rest) + std::string(sync);
+    const auto bind_length = protocol::peek_header(rest)->total();
+    const bool renamed = pooled() && !held.statement->name.empty() && held.statement->statement;
+    exec->original = renamed ? rebound(rest.substr(0, bind_length), held.statement->statement->server_name()) : std::string(rest.substr(0, bind_length));
+    exec->original.append(rest.substr(bind_length)).append(sync);
     for (const auto request : held.requests) {
       if (request != Request::parse) exec->original_requests.push_back(request);
     }
@@ -302,6 +317,9 @@ void Session::send_held_changed(std::shared_ptr<Exec> exec, std::string_view syn
     for (const auto request : held.requests) {
       if (request != Request::parse) expect(request, {exec, request == Request::execute ? unit_ : nullptr, nullptr});
     }
+    const auto bind_bytes = protocol::peek_header(rest)->total();
+    forward_bind(held.statement, rest.substr(0, bind_bytes));
+    rest.remove_prefix(bind_bytes);
   }
   forward(rest);
   if (exec->savepoint) send_hidden(exec, "RELEASE SAVEPOINT");

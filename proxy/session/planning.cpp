@@ -147,9 +147,13 @@ std::shared_ptr<Exec> Session::make_exec(std::shared_ptr<const Plan> plan, std::
 
 /// `fresh`: the plan was made for the session as it is now.
 void Session::track_writes(const Plan* plan, bool fresh) {
-  if (worker_.snapshot().panic) return unmarked_work();
+  if (worker_.snapshot().panic) {
+    note_residue(nullptr);
+    return unmarked_work();
+  }
   if (!plan || plan->analysis->why_not == sql::WhyNot::too_long ||
       plan->analysis->why_not == sql::WhyNot::nonstandard_strings) {
+    note_residue(nullptr);
     return writes_.before_opaque(*unit_);
   }
   if (may_change_catalog(*plan->analysis)) writes_.before_ddl(*unit_);
@@ -157,11 +161,13 @@ void Session::track_writes(const Plan* plan, bool fresh) {
   // An uncommitted trigger, partition or foreign key of another session is in no picture, and a write may be waiting for it.
   const bool certain = !catalog_moving();
   if (certain && fresh && plan->snapshot_version == worker_.snapshot().version) {
-    return writes_.before_forward(*unit_, *plan->analysis, plan->writes, in_block);
+    writes_.before_forward(*unit_, *plan->analysis, plan->writes, in_block);
+  } else {
+    const auto writes = cache::write_set(*plan->analysis, certain ? worker_.snapshot().catalog(facts_.database) : nullptr,
+                                         facts_, plan->knowledge ? &plan->knowledge->cache : nullptr);
+    writes_.before_forward(*unit_, *plan->analysis, writes, in_block);
   }
-  const auto writes = cache::write_set(*plan->analysis, certain ? worker_.snapshot().catalog(facts_.database) : nullptr,
-                                       facts_, plan->knowledge ? &plan->knowledge->cache : nullptr);
-  writes_.before_forward(*unit_, *plan->analysis, writes, in_block);
+  note_residue(plan);
 }
 
 bool Session::could_act(const Plan& plan) const {

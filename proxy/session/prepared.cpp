@@ -41,12 +41,9 @@ void Session::on_parse(std::string_view message) {
   if (!prepared->name.empty()) {
     if (const auto old = prepared_.find(prepared->name); old != prepared_.end()) send_unsent(old->second);
   }
-  // While the server skips to Sync it does not see this one.
-  if (expect(Request::parse, {nullptr, nullptr, prepared})) {
-    parsing_[prepared->name] = prepared;
-    if (prepared->name.empty()) unnamed_stale_ = false;
-  }
-  forward(message);
+  if (prepared->name.empty() && !tracker_.skipping()) unnamed_stale_ = false;
+  on_statement_names(*prepared->plan, prepared->text, false);
+  forward_parse(prepared, message);
   group_open_ = true;
 }
 
@@ -56,7 +53,7 @@ bool Session::on_bind(std::string_view message) {
   if (statement && statement->local) return false;
   if (statement) {
     send_unsent(statement);
-    refreshed_plan(*statement);
+    on_statement_names(*refreshed_plan(*statement), statement->text, false);
   } else if (bind) {
     drop_stale_unnamed(bind->statement);
   }
@@ -67,10 +64,10 @@ bool Session::on_bind(std::string_view message) {
         bind->parameters.size() <= kMaxKeptParameters) {
       portal.parameters = bind->parameters;
     }
-    portal.statement = std::move(statement);
+    portal.statement = statement;
   }
   expect(Request::bind, {});
-  forward(message);
+  forward_bind(statement, message);
   group_open_ = true;
   return true;
 }
@@ -92,7 +89,7 @@ bool Session::on_describe(std::string_view message) {
     else drop_stale_unnamed(target->name);
   }
   expect(of_statement ? Request::describe_statement : Request::describe_portal, {});
-  forward(message);
+  forward_target(of_statement ? statement : nullptr, 'D', message);
   group_open_ = true;
   return true;
 }
@@ -125,9 +122,11 @@ bool Session::on_close(std::string_view message) {
   const auto target = protocol::read_target(message.substr(protocol::kHeaderBytes));
   const auto statement = target ? target_statement(*target) : nullptr;
   if (statement && (statement->local || (target->kind == 'S' && !statement->unsent.empty()))) return false;
-  if (target) forget(*target, statement);
-  expect(Request::close, {});
-  forward(message);
+  // A server that is skipping to Sync closes nothing. What an error on its way drops is put back by on_error().
+  const bool shared = pooled() && statement && target->kind == 'S';
+  const bool sent = expect(Request::close, {nullptr, nullptr, shared ? statement : nullptr});
+  if (target && (sent || !pooled())) forget(*target, statement);
+  forward_target(target && target->kind == 'S' ? statement : nullptr, 'C', message);
   group_open_ = true;
   return true;
 }
@@ -145,6 +144,11 @@ void Session::forget(const protocol::TargetMessage& target, const std::shared_pt
 
 /// What concerns a statement that the server has not seen: EXPLAIN (PGSTEER), or one that only the cache has answered.
 Awaitable<void> Session::answer_here(char type, std::string_view message) {
+  if (!attached()) {
+    if (!co_await attach()) co_return;
+    if (!on_message(type, message)) co_await finish_client_message(type, message);
+    co_return;
+  }
   const auto body = message.substr(protocol::kHeaderBytes);
   if (type == 'E') {
     const auto statement = portals_.find(protocol::read_execute(body)->portal)->second.statement;
@@ -190,6 +194,7 @@ std::shared_ptr<Prepared> Session::find_prepared(std::string_view name) {
 }
 
 void Session::send_unsent(const std::shared_ptr<Prepared>& prepared) {
+  ensure_prepared(prepared);
   if (prepared->unsent.empty()) return;
   if (!expect(Request::parse, {nullptr, nullptr, prepared}, true)) return;
   forward(prepared->unsent);
@@ -222,8 +227,9 @@ void Session::forget_dropped_by(const Plan& plan, std::string_view text) {
     return std::search(text.begin(), text.end(), word.begin(), word.end(), same) != text.end();
   };
   if (!contains("deallocate") && !contains("discard")) return;
+  if (server_) server_->statements.clear();  // taught again when it is needed
+  if (pooled()) return;  // the residue will tell which are gone
   prepared_.clear();
-  variants_.clear();
   for (auto& [name, prepared] : parsing_) prepared->dropped = true;
   parsing_.clear();
 }

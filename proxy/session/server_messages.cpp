@@ -128,7 +128,7 @@ Session::Fate Session::on_login_message(char type, std::string_view message) {
   } else if (type == 'K') {
     protocol::Reader r(body);
     info_.server_pid = static_cast<int>(r.int32());
-    cancel_key_ = r.int32();
+    server_key_ = r.int32();
   }
   return Fate::relay;
 }
@@ -142,10 +142,9 @@ Session::Fate Session::on_server_message(char type, std::string_view message, bo
     case Meaning::asynchronous:
       if (type == 'S' && whole) {
         protocol::Reader r(body_of(message));
-        const auto name = lower(r.cstring());
-        facts_.settings[name] = r.cstring();
-        if (name == "application_name") facts_.application = facts_.settings[name];
-        ++facts_.version;
+        const auto name = r.cstring(), value = r.cstring();
+        if (lending_.pool && !tracker_.head()) residue_unknown_ = true;  // nobody had asked for a change
+        return parameter_changed(name, value) ? Fate::relay : Fate::swallow;
       } else if (type == 'N' && tracker_.head() && tracker_.head()->context.exec) {
         Exec& exec = *tracker_.head()->context.exec;
         if (exec.fill) exec.fill->spoiled = true;
@@ -167,16 +166,18 @@ Session::Fate Session::on_server_message(char type, std::string_view message, bo
   }
   if (type == 'Z') return on_ready(body_of(message).empty() ? 'I' : body_of(message)[0], result);
   if (result.hidden) {
-    on_hidden(type, message);
+    on_hidden(type, message, result.context);
     return Fate::swallow;
   }
   return on_reply(type, message, whole, result);
 }
 
-void Session::on_hidden(char type, std::string_view message) {
+void Session::on_hidden(char type, std::string_view message, const Context& context) {
   if (type != 'D') return;
   const auto row = protocol::read_data_row(body_of(message));
   if (!row) return;
+  if (context.purpose == Purpose::residue) return residue_.row(*row);
+  if (context.purpose != Purpose::settings) return;
   settings_reply_.clear();
   for (const auto& value : *row) settings_reply_.emplace_back(value.value_or(""));
 }
@@ -244,11 +245,20 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
   const auto body = body_of(message);
   const auto sqlstate = protocol::error_field(body, 'C');
   worker_.counters.errors.add();
+  if (result.context.purpose == Purpose::replay) replay_error_ = message;
+  if (result.context.purpose == Purpose::residue) residue_.row({});  // unreadable: nobody else gets this server
   worker_.meters.error(sqlstate);
+  // SQL has taken statements away unseen: they are taught again when needed.
+  if (pooled() && server_ && sqlstate == "26000") server_->statements.clear();
   for (const auto& dropped : result.dropped) {
-    if (const auto& prepared = dropped.context.prepared) {
+    if (dropped.context.statement && server_) server_->statements.failed(*dropped.context.statement);
+    if (dropped.kind == Request::parse && server_ && !dropped.context.statement) server_->unnamed = nullptr;
+    if (const auto& prepared = dropped.context.prepared; prepared && dropped.kind == Request::close) {
+      prepared->dropped = false;
+      prepared_[prepared->name] = prepared;
+    } else if (prepared) {
       std::erase_if(parsing_, [&](const auto& entry) { return entry.second == prepared; });
-      if (dropped.hidden) {  // what was answered from the cache is still not prepared
+      if (dropped.hidden && !pooled()) {  // what was answered from the cache is still not prepared
         prepared->unsent.clear();
         protocol::append_parse(prepared->unsent, prepared->name, prepared->text, prepared->parameter_types);
       }
@@ -287,8 +297,6 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
     spdlog::warn("session={} event=fallback fingerprint={} candidate={} sqlstate={}", info_.id,
                  exec->plan->analysis->fingerprint_hex, exec->plan->chosen().label(), sqlstate);
     worker_.counters.fallbacks.add();
-    // A statement of ours that did not parse must not be taken for prepared.
-    variants_.clear();
     return Fate::swallow;
   }
   exec->fallback_armed = false;
@@ -338,6 +346,7 @@ Session::Fate Session::on_ready(char status, const Tracker::Result& result) {
     fallback_ = nullptr;
     return Fate::swallow;
   }
+  if (result.context.purpose == Purpose::residue) on_residue();
   if (tracker_.empty()) {
     publish(status == 'I' ? "idle" : "idle in transaction");
     notify();
@@ -418,11 +427,14 @@ void Session::apply_settings(const Plan& plan) {
   }
   if (analysis.flags.creates_temporary) facts_.has_temporary_objects = true;
   if (analysis.flags.explain_analyze) doubt_settings();
+  if (status_ == 'I' && (analysis.kind == StatementKind::discard || analysis.kind == StatementKind::set)) {
+    const auto text = lower(analysis.normalized);
+    if (text.starts_with("discard all") || text.starts_with("reset all")) custom_settings_ = false;
+  }
   switch (analysis.kind) {
     case StatementKind::discard:
     case StatementKind::deallocate:
-      prepared_.clear();
-      variants_.clear();
+      forget_statements(analysis);
       doubt_settings();
       break;
     case StatementKind::multiple:
@@ -443,6 +455,19 @@ void Session::apply_settings(const Plan& plan) {
       break;
   }
   if (plan.changes_settings_unseen) doubt_settings();
+}
+
+/// DISCARD and DEALLOCATE were done.
+void Session::forget_statements(const sql::Analysis& analysis) {
+  const bool one = analysis.kind == sql::StatementKind::deallocate && !analysis.name.empty();
+  if (pooled() && analysis.kind == sql::StatementKind::discard && lower(analysis.normalized).find("all") == std::string::npos) return;
+  if (one && pooled()) {
+    prepared_.erase(analysis.name);
+    if (server_) server_->own_names.erase(analysis.name);
+    return;
+  }
+  prepared_.clear();
+  if (!one && server_) server_->statements.clear();
 }
 
 }  // namespace pgsteer::proxy

@@ -1,4 +1,6 @@
+#include "proxy/auth/server_login.hpp"
 #include "proxy/session/session.hpp"
+#include "proxy/tls/tls.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -25,11 +27,12 @@ void give_back(std::string& buffer, bool idle) {
 }
 }  // namespace
 
-Session::Session(Worker& worker, Socket client, Socket server, protocol::Startup startup, std::string startup_packet,
-                 std::string client_address)
+Session::Session(Worker& worker, Stream client, std::unique_ptr<ServerConnection> server, Lending lending,
+                 protocol::Startup startup, std::string startup_packet, std::string client_address)
     : worker_(worker),
       client_(std::move(client)),
       server_(std::move(server)),
+      lending_(std::move(lending)),
       startup_(std::move(startup)),
       startup_packet_(std::move(startup_packet)),
       writes_(worker.hub, startup_.database),
@@ -56,7 +59,21 @@ Session::Session(Worker& worker, Socket client, Socket server, protocol::Startup
   info_.application = startup_.application;
   info_.address = std::move(client_address);
   info_.connected_unix_us = unix_us();
-  info_.pinned = "one server connection per client";
+  info_.tls = tls_description(client_.ssl());
+  info_.pinned = pooled() ? "" : "one server connection per client";
+  if (lending_.pool) {
+    ready_ = true;
+    const std::string random = protocol::random_bytes(4);
+    cancel_key_ = (info_.id & 0x7fffffff) << 32;
+    for (const unsigned char byte : random) cancel_key_ = (cancel_key_ & 0xffffffff00000000) | ((cancel_key_ << 8 | byte) & 0xffffffff);
+    auto state = std::make_shared<SessionState>();
+    for (const auto& [name, value] : startup_.settings) {
+      if (name == "pgsteer.mode") continue;
+      state->settings[name] = value;
+      custom_settings_ = custom_settings_ || name.find('.') != name.npos;
+    }
+    state_ = std::move(state);
+  }
 }
 
 Session::~Session() {
@@ -75,9 +92,13 @@ Awaitable<void> Session::run() {
   info_.live_state = std::make_shared<std::atomic<const char*>>("login");
   worker_.hub.set_client(info_);
   worker_.hub.catalog_wanted(facts_.database);
+  if (lending_.pool) startup_packet_.clear();
   to_server_ = std::move(startup_packet_);
-  start_login_deadline();
+  if (!ready_) start_login_deadline();
   asio::co_spawn(worker_.loop, server_loop(self), asio::detached);
+  if (lending_.pool) {
+    if (!co_await greet()) co_return;
+  }
   co_await client_loop(self);
 }
 
@@ -101,15 +122,19 @@ bool Session::marked() const {
 }
 
 /// Nobody reads any more. While a marked write may still commit, the server's connection is read to its end (end of
-/// file proves that the backend is gone, so that the outcome is visible) before the mark is released.
+/// file proves that the backend is gone, so that the outcome is visible) before the mark is released. The slot of a pool is
+/// kept as long: a backend that works on for nobody is still one.
 void Session::client_lost() {
   if (closing_ || client_gone_) return;
-  if (!marked()) return finish();
+  if (!server_ || !(marked() || (lending_.pool && !returnable()))) return finish();
+  if (lending_.pool && !marked() && !tracker_.empty()) {
+    asio::co_spawn(worker_.loop, cancel_server(worker_, server_->pid, server_->key), asio::detached);
+  }
   client_gone_ = true;
   to_client_.clear();
   boost::system::error_code ignored;
   client_.shutdown(Socket::shutdown_both, ignored);
-  server_.shutdown(Socket::shutdown_send, ignored);
+  server_->stream.shutdown(Socket::shutdown_send, ignored);
 }
 
 void Session::finish() {
@@ -120,7 +145,15 @@ void Session::finish() {
   boost::system::error_code ignored;
   client_.shutdown(Socket::shutdown_both, ignored);
   client_.close(ignored);
-  server_.close(ignored);
+  if (waiter_) worker_.hub.pools->withdraw(waiter_);
+  if (returnable()) {
+    leave_server();
+    server_->stream.cancel();
+    worker_.hub.pools->give_back(std::move(server_));
+  } else if (server_ && lending_.pool && tracker_.empty() && to_server_.empty() && client_passing_ == 0 && !client_gone_) {
+    server_->say_goodbye();
+  }
+  server_.reset();
   notify();
   if (unmarked_) {
     unmarked_ = false;
@@ -128,6 +161,7 @@ void Session::finish() {
     worker_.hub.unmarked_sessions.fetch_sub(1);
   }
   worker_.sessions.erase(info_.id);
+  if (cancel_key_) worker_.cancel_keys.erase(cancel_key_);
   worker_.hub.drop_client(info_.id);
   worker_.counters.client_disconnects.add();
 }
@@ -223,10 +257,11 @@ Awaitable<void> Session::flush_to_server([[maybe_unused]] std::shared_ptr<Sessio
 /// Writes as much as the server takes now. False when something is left: wait for it in drain_to_server().
 bool Session::write_to_server() {
   if (closing_) return true;
+  if (!server_) return to_server_.empty();
   std::size_t sent = 0;
   boost::system::error_code ec;
   while (sent < to_server_.size() && !ec) {
-    sent += server_.write_some(asio::buffer(to_server_.data() + sent, to_server_.size() - sent), ec);
+    sent += server_->stream.write_some(asio::buffer(to_server_.data() + sent, to_server_.size() - sent), ec);
   }
   worker_.counters.bytes_in.add(sent);
   to_server_.erase(0, sent);
@@ -238,9 +273,16 @@ bool Session::write_to_server() {
 }
 
 Awaitable<void> Session::drain_to_server() {
+  if (to_server_.empty()) {
+    give_back(to_server_, tracker_.empty());
+    co_return;
+  }
+  if (!server_) {
+    if (!co_await attach()) co_return;
+  }
   ++writing_to_server_;
-  while (!write_to_server()) {
-    const auto [wait_error] = co_await server_.async_wait(Socket::wait_write, as_result);
+  while (server_ && !write_to_server()) {
+    const auto [wait_error] = co_await server_->stream.async_wait(Socket::wait_write, as_result);
     if (wait_error) break;
   }
   --writing_to_server_;
@@ -251,8 +293,10 @@ Awaitable<void> Session::client_loop([[maybe_unused]] std::shared_ptr<Session> s
   boost::system::error_code ec;
   while (!closing_ && !client_gone_) {
     if (client_size_ == 0) worker_.give_buffer(std::move(client_buffer_));
-    const auto [wait_error] = co_await client_.async_wait(Socket::wait_read, as_result);
-    if (wait_error || closing_) break;
+    if (!client_.pending()) {
+      const auto [wait_error] = co_await client_.async_wait(Socket::wait_read, as_result);
+      if (wait_error || closing_) break;
+    }
     if (!client_buffer_) client_buffer_ = worker_.take_buffer();
     const std::size_t n =
         client_.read_some(asio::buffer(client_buffer_.get() + client_size_, kBufferBytes - client_size_), ec);
@@ -263,15 +307,28 @@ Awaitable<void> Session::client_loop([[maybe_unused]] std::shared_ptr<Session> s
       asio::steady_timer pause(worker_.loop, std::chrono::milliseconds(20));
       co_await pause.async_wait(as_result);
     }
+    client_busy_ = true;
     co_await on_client_bytes();
+    client_busy_ = false;
+    if (lending_.pool) {
+      last_activity_ = Clock::now();
+      if (!write_to_client()) co_await drain_to_client();
+      settle();
+      if (leaving_) co_return;  // what it asked for is still awaited
+    }
   }
   if (closing_) co_return;
-  if (ec == asio::error::eof) {
+  if (lending_.pool && ec == asio::error::eof) {
+    leaving_ = true;
+    // Without its Sync the server would keep answers to itself; nobody is there to send one.
+    if (group_open_ || tracker_.in_copy() || client_size_ > 0 || client_passing_ > 0) client_lost();
+    else settle();
+  } else if (ec == asio::error::eof) {
     // The client has said all it will, and may still be reading: the server finishes what it was asked, meets the end of
     // its input as it would directly, and its end is ours.
     boost::system::error_code ignored;
     leaving_ = true;
-    server_.shutdown(Socket::shutdown_send, ignored);
+    server_->stream.shutdown(Socket::shutdown_send, ignored);
   } else {
     client_lost();
   }
@@ -286,12 +343,22 @@ Awaitable<void> Session::login_gate() {
 Awaitable<void> Session::server_loop(std::shared_ptr<Session> self) {
   while (!closing_) {
     if (server_size_ == 0) worker_.give_buffer(std::move(server_buffer_));
-    const auto [wait_error] = co_await server_.async_wait(Socket::wait_read, as_result);
-    if (wait_error || closing_) break;
+    if (!server_) {
+      // No deadline: the session attaches a server, or ends; both wake us.
+      co_await event_.async_wait(as_result);
+      continue;
+    }
+    const ServerConnection* const mine = server_.get();
+    if (!server_->stream.pending()) {
+      const auto [wait_error] = co_await server_->stream.async_wait(Socket::wait_read, as_result);
+      if (closing_) break;
+      if (server_.get() != mine || (lending_.pool && wait_error == asio::error::operation_aborted)) continue;
+      if (wait_error) break;
+    }
     if (!server_buffer_) server_buffer_ = worker_.take_buffer();
     boost::system::error_code ec;
     const std::size_t n =
-        server_.read_some(asio::buffer(server_buffer_.get() + server_size_, kBufferBytes - server_size_), ec);
+        server_->stream.read_some(asio::buffer(server_buffer_.get() + server_size_, kBufferBytes - server_size_), ec);
     if (ec == asio::error::would_block || ec == asio::error::try_again) continue;
     if (ec) break;
     server_size_ += n;
@@ -301,6 +368,7 @@ Awaitable<void> Session::server_loop(std::shared_ptr<Session> self) {
     if (writing_to_server_ == 0 && !write_to_server()) {
       asio::co_spawn(worker_.loop, flush_to_server(self), asio::detached);
     }
+    if (lending_.pool) settle();
   }
   if (closing_) co_return;
   if (!tracker_.empty()) spdlog::info("session={} event=server_gone in_flight={}", info_.id, tracker_.size());

@@ -1,6 +1,4 @@
 #pragma once
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <map>
@@ -16,14 +14,12 @@
 #include "protocol/wire.hpp"
 #include "proxy/execution.hpp"
 #include "proxy/lanes.hpp"
+#include "proxy/pool/pools.hpp"
 #include "proxy/session/write_tracker.hpp"
+#include "proxy/stream.hpp"
 #include "proxy/worker.hpp"
 
 namespace pgsteer::proxy {
-
-using Socket = boost::asio::generic::stream_protocol::socket;
-template <class T>
-using Awaitable = boost::asio::awaitable<T>;
 
 /// An answer being copied on its way to the client, to be stored when it turns out whole and fresh.
 struct Fill {
@@ -99,6 +95,8 @@ struct Prepared {
   std::uint64_t catalog_version = 0;  ///< under which the server was last seen to run it: its columns may change with DDL
   std::string unsent;  ///< the Parse message, while only the cache has answered: the server has not seen it
   bool local = false;  ///< EXPLAIN (PGSTEER): answered here
+  StatementPtr statement;  ///< transaction pooling: what the servers know it as
+  bool unkept = false;     ///< too large to be prepared again elsewhere
   bool dropped = false;  ///< closed, or destroyed by a simple query, before its ParseComplete arrived
 };
 
@@ -107,7 +105,13 @@ struct Portal {
   std::string parameters;  ///< raw, of a SELECT: without them the background cannot run it again
 };
 
-/// One client with its own server connection: two coroutines, client -> server and server -> client, on one thread.
+/// How a client came here, and which servers it may use.
+struct Lending {
+  std::shared_ptr<Pool> pool;  ///< null: auth.mode = relay, the server given to the session is its own
+  PoolMode mode = PoolMode::session;
+};
+
+/// One client and its server connection, its own or lent for a transaction (pooled.cpp): two coroutines, client -> server and server -> client, on one thread.
 /// Everything that is not understood is relayed byte for byte. Kept alive by its coroutines.
 ///
 /// Files: session.cpp (life, loops, buffers), client_messages.cpp (client -> server), planning.cpp, simple_query.cpp,
@@ -116,24 +120,40 @@ struct Portal {
 /// reporting.cpp (what is counted and learned).
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(Worker& worker, Socket client, Socket server, protocol::Startup startup, std::string startup_packet,
-          std::string client_address);
+  /// Without a pool: `server` is connected, and the startup packet its first bytes. With one: the client is authenticated.
+  Session(Worker& worker, Stream client, std::unique_ptr<ServerConnection> server, Lending lending,
+          protocol::Startup startup, std::string startup_packet, std::string client_address);
   ~Session();
 
   /// Runs both directions until either side ends.
   Awaitable<void> run();
   void close(bool with_fatal_error);  ///< from the worker's thread: KILL, shutdown
+  Awaitable<void> cancel();              ///< of what is under way, by the client's key
+  void check_timeouts(Clock::time_point now);  ///< every 50 ms or so, from the worker's thread
   bool idle() const { return ready_ && tracker_.empty() && status_ == 'I'; }
   std::uint64_t id() const { return info_.id; }
   void cancel_in_line(int server_pid, std::uint32_t key);  ///< a CancelRequest: only what waits here is ours to end
 
  private:
+  /// What a request of ours is for.
+  enum class Purpose : unsigned char { none, settings, replay, residue };
   struct Context {
     std::shared_ptr<Exec> exec;
     std::shared_ptr<Unit> unit;          ///< on query and sync: what ends with its ReadyForQuery
     std::shared_ptr<Prepared> prepared;  ///< on parse: known from ParseComplete on
+    StatementPtr statement = nullptr;    ///< on parse: under the name that pooled servers know it by
+    Purpose purpose = Purpose::none;
   };
   using Tracker = protocol::ReplyTracker<Context>;
+  struct Held {
+    std::string raw;
+    std::vector<protocol::Request> requests;
+    std::shared_ptr<Prepared> parse;      ///< a Parse is part of the group
+    std::shared_ptr<Prepared> statement;  ///< what is bound
+    std::string bind;                     ///< whole Bind message
+    bool describe = false, execute = false;
+    bool active() const { return !requests.empty(); }
+  };
 
   // --- session.cpp ---
   Awaitable<void> client_loop(std::shared_ptr<Session> self);
@@ -156,11 +176,47 @@ class Session : public std::enable_shared_from_this<Session> {
   void publish(const char* state);
   void finish();
 
+  // --- pooled.cpp ---
+  bool pooled() const { return lending_.mode == PoolMode::transaction; }
+  Awaitable<bool> greet();               ///< the login's end, as the server would say it
+  Awaitable<bool> attach();              ///< false: no server is to be had; the client has been told, the message is done with
+  bool attach_at_once();                 ///< the same without waiting; false: it takes attach()
+  bool take(std::unique_ptr<ServerConnection> server);  ///< false: it was dead
+  void give_up_waiting();                ///< cancelled by the client: an error in the place of what it asked for
+  Awaitable<bool> adopt();               ///< brings the server to this session's state
+  void report_parameters();
+  void settle();                         ///< between two messages: hands the server back if nothing ties it to us
+  bool lendable() const;                 ///< nothing is under way or half done
+  /// The server may be given to the next client as it is.
+  bool returnable() const { return pooled() && server_ && lendable() && !residue_unknown_ && pin_.empty(); }
+  void ask_residue();
+  void on_residue();
+  void pin(const std::string& reason);
+  void note_residue(const Plan* plan);   ///< whether a statement may leave something behind
+  void judge_residue(const Plan* plan);
+  bool unclean() const;                  ///< another client has left what cannot be listed
+  void leave_server();
+  void flush_soon();
+  bool parameter_changed(std::string_view name, std::string_view value);  ///< true: news to the client
+
+  // --- pooled_statements.cpp ---
+  void ensure_prepared(const std::shared_ptr<Prepared>& prepared);
+  void forward_parse(const std::shared_ptr<Prepared>& prepared, std::string_view message);
+  void forward_bind(const std::shared_ptr<Prepared>& prepared, std::string_view message);
+  void forward_target(const std::shared_ptr<Prepared>& prepared, char type, std::string_view message);
+  void statement_sent(const StatementPtr& statement);
+  void forward_held(const Held& held);
+  void prepare_own_name(std::string_view name, bool simple);
+  void on_statement_names(const Plan& plan, std::string_view text, bool simple);  ///< EXECUTE, DEALLOCATE of what the protocol prepared
+
   // --- client_messages.cpp ---
   Awaitable<void> on_client_bytes();
   bool on_client_message(char type, std::string_view message);
+  bool on_message(char type, std::string_view message);
   Awaitable<void> finish_client_message(char type, std::string_view message);
-  void on_large_client_message(char type, std::string_view beginning);
+  Awaitable<void> break_up_held(char type, std::string_view message);
+  /// What to forward in the place of its beginning; "": as it came.
+  std::string on_large_client_message(char type, std::string_view beginning);
   void forward(std::string_view message) { to_server_.append(message); }
   bool expect(protocol::Request kind, Context context, bool hidden = false);
 
@@ -183,6 +239,8 @@ class Session : public std::enable_shared_from_this<Session> {
   /// Nothing is under way and the server would run what it is sent: idle, or inside a transaction block that has not failed.
   bool at_rest() const { return tracker_.empty() && !tracker_.skipping() && status_ != 'E'; }
   bool in_block() const { return status_ == 'T'; }
+  /// There is a server, in this session's state: what is forwarded goes there.
+  bool attached() const { return server_ && (adopted_ || !lending_.pool); }
 
   // --- simple_query.cpp ---
   bool query_at_once(std::string_view message);
@@ -212,15 +270,6 @@ class Session : public std::enable_shared_from_this<Session> {
   void forget_dropped_by(const Plan& plan, std::string_view text);
 
   // --- held_group.cpp ---
-  struct Held {
-    std::string raw;
-    std::vector<protocol::Request> requests;
-    std::shared_ptr<Prepared> parse;      ///< a Parse is part of the group
-    std::shared_ptr<Prepared> statement;  ///< what is bound
-    std::string bind;                     ///< whole Bind message
-    bool describe = false, execute = false;
-    bool active() const { return !requests.empty(); }
-  };
   bool worth_holding(const Plan& plan) const;
   bool try_hold(char type, std::string_view message);  ///< true: the message was taken into the group
   void release_held();                                  ///< forward the group as it came
@@ -285,9 +334,10 @@ class Session : public std::enable_shared_from_this<Session> {
   Fate on_reply(char type, std::string_view message, bool whole, const Tracker::Result& result);
   Fate on_error(std::string_view message, bool whole, const Tracker::Result& result);
   Fate on_ready(char status, const Tracker::Result& result);
-  void on_hidden(char type, std::string_view message);
+  void on_hidden(char type, std::string_view message, const Context& context);
   void on_finished(Exec& exec);
   void apply_settings(const Plan& plan);
+  void forget_statements(const sql::Analysis& analysis);
   void doubt_settings();
   void doubt_objects();
   bool proof_void(const Exec& exec) const;
@@ -296,7 +346,9 @@ class Session : public std::enable_shared_from_this<Session> {
   std::uint64_t since(Clock::time_point start) const;
 
   Worker& worker_;
-  Socket client_, server_;
+  Stream client_;
+  std::unique_ptr<ServerConnection> server_;  ///< null between two transactions of a pooled session
+  Lending lending_;
   protocol::Startup startup_;
   std::string startup_packet_;
   ClientInfo info_;
@@ -324,21 +376,39 @@ class Session : public std::enable_shared_from_this<Session> {
   std::map<std::string, std::shared_ptr<Prepared>, std::less<>> prepared_;  ///< acknowledged by the server, or unsent
   std::map<std::string, std::shared_ptr<Prepared>, std::less<>> parsing_;   ///< Parse under way
   std::map<std::string, Portal, std::less<>> portals_;
-  std::map<std::string, std::string> variants_;  ///< text of a changed statement + types -> server-side name
-  std::uint64_t variant_number_ = 0;
   Held held_;
   LanePlace place_;                              ///< of the statement about to be sent
   std::uint64_t queued_ns_ = 0;                  ///< and how long it stood in line
   std::unique_ptr<Refusal> refusal_;
   std::shared_ptr<boost::asio::steady_timer> line_timer_;  ///< not null while standing in line
   bool line_cancelled_ = false;
-  std::uint32_t cancel_key_ = 0;
+  std::uint32_t server_key_ = 0;                 ///< that the server has given its client for cancel requests
   struct {
     std::shared_ptr<const Plan> plan;
     Clock::time_point arrival;
   } begun_query_;                                ///< by query_at_once(), for on_query()
   std::shared_ptr<Exec> fallback_;               ///< failed, its original is to be sent at ReadyForQuery
   std::vector<std::string> settings_reply_;
+
+  // Of sessions with a pool:
+  std::shared_ptr<Waiter> waiter_;
+  StatePtr state_;                       ///< what this session has set, as the server spells it
+  Parameters view_;                      ///< ParameterStatus as the client knows it
+  ResidueReader residue_;
+  std::string pin_;                      ///< why the server may not be handed back
+  std::string replay_error_;
+  bool residue_unknown_ = false;         ///< something forwarded may have left traces on the server
+  bool custom_settings_ = false;         ///< may have set some: no view of the server lists them
+  bool unseen_code_ = false;             ///< has run what may have done so, out of sight
+  bool client_busy_ = false;             ///< in the middle of the client's messages
+  bool greeted_ = false;
+  bool adopted_ = false;                 ///< the attached server is in this session's state
+  char attaching_for_ = 0;               ///< type of the message that needs a server; 0: one of which a part is with us already
+  bool waiting_cancelled_ = false, skip_to_sync_ = false;
+  bool names_probed_ = false;            ///< the residue tells which of the client's statements are still there
+  int cancels_ = 0;                      ///< cancel requests under way: until they are over nobody else gets this server
+  std::uint64_t cancel_key_ = 0;
+  Clock::time_point last_activity_, transaction_start_, query_start_;
 
   std::unique_ptr<char[]> client_buffer_, server_buffer_;
   std::size_t client_size_ = 0, server_size_ = 0;

@@ -8,6 +8,7 @@
 namespace pgsteer::proxy {
 
 using protocol::Request;
+using sql::StatementKind;
 
 namespace {
 
@@ -30,6 +31,12 @@ bool Session::query_at_once(std::string_view message) {
     begun_query_ = {std::move(plan), arrival};
     return false;
   }
+  const auto kind = plan->analysis->kind;
+  const bool opaque = kind == StatementKind::multiple || kind == StatementKind::unparsed || kind == StatementKind::do_block;
+  if ((pooled() && opaque) || (!server_ && !attach_at_once())) {
+    begun_query_ = {std::move(plan), arrival};
+    return false;
+  }
   run_query(std::move(plan), message, arrival, nullptr);
   return true;
 }
@@ -42,6 +49,9 @@ Awaitable<void> Session::on_query(std::string_view message) {
     co_return;
   }
   if (could_act(*plan) && facts_.settings_uncertain && at_rest()) {
+    if (!attached()) {
+      if (!co_await attach()) co_return;
+    }
     co_await refresh_settings();
     if (closing_) co_return;
     plan = make_plan(text, {}, false);
@@ -75,9 +85,16 @@ Awaitable<void> Session::on_query(std::string_view message) {
     }
     if (waited) plan = make_plan(text, {}, false);  // DDL, a ban or a new policy may have come meanwhile
   }
+  if (!attached()) {
+    if (!co_await attach()) co_return;
+  }
   const auto exec = run_query(std::move(plan), message, arrival, std::move(fill));
-  if (exec->fallback_armed) {
+  if (exec->fallback_armed || names_probed_) {
     co_await drain_to_server();
+    co_await quiet();
+  }
+  if (names_probed_ && status_ == 'I' && server_ && !closing_) {
+    ask_residue();
     co_await quiet();
   }
 }
@@ -85,8 +102,10 @@ Awaitable<void> Session::on_query(std::string_view message) {
 std::shared_ptr<Exec> Session::run_query(std::shared_ptr<const Plan> plan, std::string_view message,
                                          Clock::time_point arrival, std::unique_ptr<Fill> fill) {
   const std::string_view text = query_text(message);
+  on_statement_names(*plan, text, true);
   forget_dropped_by(*plan, text);
   unnamed_stale_ = false;
+  server_->unnamed = nullptr;
   auto exec = make_exec(plan, text);
   exec->execution.arrival = arrival;
   exec->fill = std::move(fill);
@@ -154,7 +173,10 @@ Awaitable<void> Session::refresh_settings() {
     sql += ", current_setting('" + std::string(name) + "', true)";
   }
   settings_reply_.clear();
-  expect(Request::query, {nullptr, std::make_shared<Unit>(), nullptr}, true);
+  Context context{nullptr, std::make_shared<Unit>(), nullptr};
+  context.purpose = Purpose::settings;
+  server_->unnamed = nullptr;
+  expect(Request::query, std::move(context), true);
   protocol::append_query(to_server_, sql);
   co_await drain_to_server();
   co_await quiet();
@@ -182,6 +204,9 @@ Awaitable<void> Session::answer_locally(std::string_view text, bool simple) {
   const std::string inner = outer->explained;
   auto plan = make_plan(inner, {}, !simple);
   if (could_act(*plan) && facts_.settings_uncertain && at_rest()) {
+    if (!attached()) {
+      if (!co_await attach()) co_return;
+    }
     co_await refresh_settings();
     if (closing_) co_return;
     plan = make_plan(inner, {}, !simple);

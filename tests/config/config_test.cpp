@@ -263,6 +263,23 @@ TEST_CASE("endpoints") {
   }
 }
 
+TEST_CASE("TLS of endpoints") {
+  std::string error;
+  CHECK(parse_endpoint("postgresql://h", &error)->sslmode == "disable");
+  const auto tls = parse_endpoint("postgresql://h?sslmode=verify-ca&sslrootcert=%2Fca&sslcert=c&sslkey=k", &error);
+  REQUIRE(tls);
+  CHECK(tls->wants_tls());
+  CHECK(tls->sslrootcert == "/ca");
+  CHECK_FALSE(parse_endpoint("host=/run/postgresql sslmode=require", &error)->wants_tls());
+}
+
+TEST_CASE_FIXTURE(Fixture, "TLS of clients") {
+  CHECK(refuse("[tls]\nmode = \"require\"\nkey_file = \"y\"").find("tls.certificate_file: expected a file for tls.mode = \"require\", got none") != std::string::npos);
+  CHECK(refuse("[tls]\nmode = \"verify-ca\"\ncertificate_file = \"x\"\nkey_file = \"y\"").find("tls.client_ca_file") != std::string::npos);
+  CHECK(refuse("[tls]\nmode = \"allow\"\ncertificate_file = \"/nowhere\"\nkey_file = \"/nowhere\"").find("tls.certificate_file: expected a certificate") != std::string::npos);
+  CHECK(refuse("[auth]\nmode = \"terminate\"\nmethod = \"cert\"").find("auth.method: cert needs") != std::string::npos);
+}
+
 TEST_CASE("endpoints that are none") {
   const struct {
     std::string url, message;
@@ -283,6 +300,9 @@ TEST_CASE("endpoints that are none") {
       {"postgresql://h?port", "expected name=value after '?', got 'port'"},
       {"host=h prot=1", "unknown parameter 'prot': did you mean 'port'?"},
       {"password='x", "expected a closing quote after password="},
+      {"postgresql://h?sslmode=on", "sslmode: expected disable, prefer, require, verify-ca or verify-full, got 'on'"},
+      {"postgresql://h?sslmode=verify-full", "sslmode verify-full needs sslrootcert: a file of certificates, or system"},
+      {"postgresql://h?sslmode=require&sslcert=a", "expected sslcert and sslkey together"},
   };
   for (const auto& one : table) {
     CAPTURE(one.url);

@@ -2,6 +2,8 @@
 #
 #   PGSTEER=path   the program under test        DIRECT=1   no proxy: the scripts themselves must pass against PostgreSQL
 #   E2E_MODE=mode  off observe suggest auto ...; default observe
+#   UPSTREAM_URL   in place of the server's own
+#   E2E_ARGUMENTS  more arguments of pgsteer, by blanks: the same script with pooling, say
 #
 # After start_postgres: DIRECT_PORT. After start_pgsteer: PROXY_PORT (with DIRECT=1 the same port). Checks: same, check, fail.
 set -u -o pipefail
@@ -93,8 +95,8 @@ start_pgsteer() { # [more arguments]
   if [ -n "$DIRECT" ]; then PROXY_PORT=$DIRECT_PORT; return; fi
   [ -x "${PGSTEER:-}" ] || { echo "FAILED: PGSTEER='${PGSTEER:-}' is no program (or set DIRECT=1)"; exit 1; }
   [ -n "$PROXY_PORT" ] || PROXY_PORT=$(free_port)
-  "$PGSTEER" run --upstream "postgresql://127.0.0.1:$DIRECT_PORT" --listen "127.0.0.1:$PROXY_PORT" --state-dir "$WORK/state" \
-    --mode "${E2E_MODE:-observe}" --set http.port=0 "$@" >>"$WORK/pgsteer.log" 2>&1 &
+  "$PGSTEER" run --upstream "${UPSTREAM_URL:-postgresql://127.0.0.1:$DIRECT_PORT}" --listen "127.0.0.1:$PROXY_PORT" --state-dir "$WORK/state" \
+    --mode "${E2E_MODE:-observe}" --set http.port=0 ${E2E_ARGUMENTS:-} "$@" >>"$WORK/pgsteer.log" 2>&1 &
   PGSTEER_PID=$!
   wait_port "$PROXY_PORT" pgsteer
 }

@@ -253,7 +253,13 @@ scripts = [(n, f) for n, f in vars(wire_scripts).items() if callable(f) and geta
 faults = ran = 0
 if mode == "auto":
     warm()
+# proxy/pool/README.md: names in pg_prepared_statements are the servers'; after DDL a server that did not have a statement parses it anew.
+# Logins and their refusals are pgsteer's (no file and line of the server), the process id is no server's, servers outlive their clients.
+DIFFERENT = {"transaction": ["cached_then_a_bind_that_misses", "steered_and_a_type_changes_behind_our_back", "startup_wrong", "types_that_are_unknown",
+                             "backend_killed_while_idle", "backend_killed_in_a_query", "dropped_at_every_byte"]}
 for name, script in scripts:
+    if name in DIFFERENT.get(mode, []):
+        continue
     script.__globals__["MODE"] = mode
     want = run(script, direct)
     for again in range(3 if mode == "auto" else 1):

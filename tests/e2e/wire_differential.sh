@@ -22,9 +22,16 @@ if [ -n "$DIRECT" ]; then
   check 'the harness: direct equals direct' python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$DIRECT_PORT" observe
   finish 1
 fi
-[ -n "${ONLY_AUTO:-}" ] || { E2E_MODE=observe start_pgsteer
+[ -n "${ONLY_AUTO:-}${ONLY_POOLED:-}" ] || { E2E_MODE=observe start_pgsteer
 python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$PROXY_PORT" observe && pass 'mode observe' || fail 'mode observe'
 stop_pgsteer; }
+[ -n "${ONLY_AUTO:-}" ] || {
+# Server connections lent for a transaction at a time, to all clients of one pool.
+pooled=(--set auth.mode=terminate --set auth.method=trust --set pool.mode=transaction --set pool.default_pool_size=8)
+E2E_MODE=observe start_pgsteer "${pooled[@]}"
+python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$PROXY_PORT" transaction && pass 'transaction pooling' || fail 'transaction pooling'
+stop_pgsteer; }
+[ -z "${ONLY_POOLED:-}" ] || finish 1
 everything_policy
 E2E_MODE=auto start_pgsteer --policies "$WORK/policies" --set learning.explore=false
 python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$PROXY_PORT" auto && pass 'mode auto' || fail 'mode auto'

@@ -1,0 +1,235 @@
+// The client's side of a login: ours, at the server.
+#include "proxy/auth/server_login.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+
+#include "protocol/scram.hpp"
+#include "protocol/startup.hpp"
+#include "protocol/wire.hpp"
+#include "proxy/auth/auth_file.hpp"
+#include "proxy/tls/tls.hpp"
+#include "proxy/upstream.hpp"
+
+namespace pgsteer::proxy {
+
+namespace asio = boost::asio;
+using namespace asio::experimental::awaitable_operators;
+constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
+
+namespace {
+
+/// A login's messages are small; what a hostile server may make us hold.
+constexpr std::uint32_t kMaxLoginMessage = 64 * 1024;
+
+std::string error_message(std::string sqlstate, std::string text) {
+  std::string out;
+  protocol::append_error(out, {.severity = "FATAL", .sqlstate = std::move(sqlstate), .message = std::move(text), .detail = {}, .hint = {}});
+  return out;
+}
+
+std::string startup_packet(const Pool& pool) {
+  std::string body;
+  const auto word = [&](std::string_view text) { body.append(text).push_back('\0'); };
+  word("user");
+  word(pool.user);
+  word("database");
+  word(pool.database);
+  body.push_back('\0');
+  std::string packet;
+  protocol::append_int32(packet, static_cast<std::uint32_t>(body.size() + 8));
+  protocol::append_int32(packet, protocol::kProtocol3);
+  return packet + body;
+}
+
+/// One login exchange: takes the server's messages, says what to answer.
+class Login {
+ public:
+  Login(Worker& worker, ServerConnection& server, const Pool& pool, std::optional<protocol::ScramKeys> keys)
+      : server_(server), pool_(pool), keys_(std::move(keys)) {
+    const auto& config = *worker.snapshot().config;
+    if (const auto* known = config.users ? config.users->secret(pool.user) : nullptr) secret_ = *known;
+  }
+
+  /// Bytes to send; sets failed() or done().
+  std::string take(char type, std::string_view body) {
+    protocol::Reader r(body);
+    switch (type) {
+      case 'R': return authenticate(r);
+      case 'S': {
+        const auto name = r.cstring();
+        server_.reported.set(name, r.cstring());
+        return {};
+      }
+      case 'K':
+        server_.pid = r.int32();
+        server_.key = r.int32();
+        return {};
+      case 'E':
+        protocol::Message(failure_, 'E').bytes(body);
+        return {};
+      case 'Z': done_ = true; return {};
+      case 'N': case 'v': return {};
+      default: return fail("08P01", "invalid message from server during login");
+    }
+  }
+  bool done() const { return done_; }
+  const std::string& failure() const { return failure_; }
+
+ private:
+  std::string fail(std::string sqlstate, std::string text) {
+    failure_ = error_message(std::move(sqlstate), std::move(text));
+    return {};
+  }
+  std::string password_message(std::string_view text) const {
+    std::string out;
+    protocol::Message(out, 'p').cstring(text);
+    return out;
+  }
+  bool plain_password() const { return !secret_.empty() && !secret_.starts_with("md5") && !secret_.starts_with("SCRAM-SHA-256$"); }
+  std::string no_secret(std::string_view method) {
+    return fail("28000", fmt::format("pgsteer has no secret of user \"{}\" for the server's {} authentication", pool_.user, method));
+  }
+
+  std::string authenticate(protocol::Reader& r) {
+    const auto what = r.int32();
+    switch (what) {
+      case 0: return verified_ ? std::string() : fail("28000", "the server skipped the end of its SCRAM exchange");
+      case 3: return plain_password() ? password_message(secret_) : no_secret("password");
+      case 5: {
+        const auto salt = r.bytes(4);
+        if (plain_password()) return password_message(protocol::md5_answer(protocol::md5_secret(secret_, pool_.user), salt));
+        return secret_.starts_with("md5") ? password_message(protocol::md5_answer(secret_, salt)) : no_secret("md5");
+      }
+      case 10: {
+        bool offered = false, plus = false;
+        for (auto mechanism = r.cstring(); r.ok() && !mechanism.empty(); mechanism = r.cstring()) {
+          offered |= mechanism == "SCRAM-SHA-256";
+          plus |= mechanism == "SCRAM-SHA-256-PLUS";
+        }
+        if (!(offered || plus) || (!plain_password() && !keys_)) return no_secret("SCRAM");
+        // The proof is tied to this very TLS connection wherever both sides can: nobody in between can pass it on.
+        std::string binding = server_end_point(server_.stream.ssl(), false);
+        plus = plus && !binding.empty();
+        const char* const header = plus ? "p=tls-server-end-point,," : binding.empty() ? "n,," : "y,,";
+        scram_.emplace(protocol::base64(protocol::random_bytes(18)), header, plus ? std::move(binding) : std::string());
+        verified_ = false;
+        std::string out;
+        const std::string first = scram_->first();
+        protocol::Message(out, 'p').cstring(plus ? "SCRAM-SHA-256-PLUS" : "SCRAM-SHA-256").int32(static_cast<std::uint32_t>(first.size())).bytes(first);
+        return out;
+      }
+      case 11: {
+        const auto last = scram_ ? scram_->final(r.rest(), secret_, plain_password() ? std::nullopt : keys_) : std::nullopt;
+        if (!last) return fail("08P01", "malformed SCRAM message from server");
+        std::string out;
+        protocol::Message(out, 'p').bytes(*last);
+        return out;
+      }
+      case 12:
+        verified_ = scram_ && scram_->verify(r.rest());
+        return verified_ ? std::string() : fail("28000", "the server does not know the password it asked for");
+      default:
+        return fail("28000", fmt::format("the server asks for authentication of kind {}, which pgsteer does not know", what));
+    }
+  }
+
+  ServerConnection& server_;
+  const Pool& pool_;
+  std::string secret_, failure_;
+  std::optional<protocol::ScramKeys> keys_;
+  std::optional<protocol::ScramClient> scram_;
+  bool verified_ = true, done_ = false;
+};
+
+Awaitable<bool> exchange(ServerConnection& server, Login& login, std::string startup, std::string* failure) {
+  const auto lost = [&] { *failure = error_message("08006", "server closed the connection unexpectedly during login"); };
+  if (co_await server.stream.write_all(std::move(startup))) {
+    lost();
+    co_return false;
+  }
+  std::string body;
+  while (!login.done()) {
+    char header[protocol::kHeaderBytes];
+    if (co_await server.stream.read_exactly(header, sizeof header)) {
+      lost();
+      co_return false;
+    }
+    const auto parsed = protocol::peek_header({header, sizeof header});
+    if (parsed->length < 4 || parsed->length > kMaxLoginMessage) {
+      *failure = error_message("08P01", "invalid message from server during login");
+      co_return false;
+    }
+    body.resize(parsed->length - 4);
+    if (co_await server.stream.read_exactly(body.data(), body.size())) {
+      lost();
+      co_return false;
+    }
+    auto answer = login.take(parsed->type, body);
+    if (!login.failure().empty()) {
+      *failure = login.failure();
+      co_return false;
+    }
+    if (answer.empty()) continue;
+    if (co_await server.stream.write_all(std::move(answer))) {
+      lost();
+      co_return false;
+    }
+  }
+  co_return true;
+}
+
+}  // namespace
+
+Awaitable<std::unique_ptr<ServerConnection>> open_server(Worker& worker, std::shared_ptr<Pool> pool, Slot slot,
+                                                         ServerRefusal* refusal) {
+  std::string error;
+  auto socket = co_await connect_with_deadline(worker, &error);
+  if (!socket) {
+    refusal->message = error_message("08006", error);
+    co_return nullptr;
+  }
+  auto server = std::make_unique<ServerConnection>(worker, std::move(*socket));
+  server->slot = std::move(slot);
+  server->pool = pool;
+  Login login(worker, *server, *pool, worker.hub.pools->keys(*pool));
+  asio::steady_timer deadline(worker.loop, worker.snapshot().config->upstream.connect_timeout);
+  auto outcome = co_await (exchange(*server, login, startup_packet(*pool), &refusal->message) || deadline.async_wait(as_result));
+  if (outcome.index() == 1) {
+    refusal->message = error_message("08006", "the server did not complete the login within upstream.connect_timeout");
+    co_return nullptr;
+  }
+  if (!std::get<0>(outcome)) {
+    spdlog::warn("event=server_login_failed database={} user={} sqlstate={} message=\"{}\"", pool->database, pool->user,
+                 protocol::error_field(std::string_view(refusal->message).substr(protocol::kHeaderBytes), 'C'),
+                 protocol::error_field(std::string_view(refusal->message).substr(protocol::kHeaderBytes), 'M'));
+    co_return nullptr;
+  }
+  static const auto fresh = std::make_shared<const SessionState>();
+  server->state = fresh;
+  server->connected = server->idle_since = ServerConnection::Clock::now();
+  co_return server;
+}
+
+Awaitable<void> cancel_server(Worker& worker, std::uint32_t pid, std::uint32_t key) {
+  std::string error, packet;
+  auto connected = co_await connect_with_deadline(worker, &error);
+  if (!connected) co_return;
+  Stream stream = std::move(*connected);
+  protocol::append_int32(packet, 16);
+  protocol::append_int32(packet, protocol::kCancelRequest);
+  protocol::append_int32(packet, pid);
+  protocol::append_int32(packet, key);
+  asio::steady_timer deadline(worker.loop, worker.snapshot().config->upstream.connect_timeout);
+  char byte;
+  if (co_await stream.write_all(packet)) co_return;
+  co_await (stream.read_exactly(&byte, 1) || deadline.async_wait(as_result));
+}
+
+}  // namespace pgsteer::proxy

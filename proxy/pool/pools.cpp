@@ -1,0 +1,347 @@
+#include "proxy/pool/pools.hpp"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+
+#include "policies/policy.hpp"
+#include "protocol/wire.hpp"
+#include "proxy/hub.hpp"
+#include "proxy/worker.hpp"
+
+namespace pgsteer::proxy {
+
+namespace asio = boost::asio;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+/// A connection goes to the first waiter of its own worker, which costs nothing, unless one elsewhere has been waiting four times as long and
+/// so much more: moving it costs two threads a wake-up each, which under load is more than a transaction.
+constexpr auto kLocality = std::chrono::milliseconds(10);
+
+bool expired(const ServerConnection& server, Clock::time_point now, std::chrono::milliseconds limit, Clock::time_point since) {
+  return limit.count() > 0 && now - since > limit && server.pool;
+}
+
+/// `slot` is shared only because a posted function must be copyable.
+void grant(std::shared_ptr<Waiter> waiter, std::shared_ptr<Slot> slot) {
+  Worker& worker = waiter->worker;
+  asio::post(worker.loop, [waiter, slot] {
+    if (waiter->abandoned) return;
+    waiter->slot = std::move(*slot);
+    waiter->wake();
+  });
+}
+
+void close_on_its_worker(std::unique_ptr<ServerConnection> server) {
+  Worker& worker = *server->worker;
+  asio::post(worker.loop, [s = std::shared_ptr<ServerConnection>(std::move(server))]() mutable {
+    s->say_goodbye();
+    s.reset();
+  });
+}
+
+}  // namespace
+
+PoolMode pool_mode(const Config& config, std::string_view database, std::string_view user) {
+  if (config.auth.mode != "terminate") return PoolMode::session;
+  const std::string name = std::string(database) + "/" + std::string(user);
+  const auto matches = [&](const std::vector<std::string>& patterns) {
+    return std::any_of(patterns.begin(), patterns.end(), [&](const auto& p) { return policies::glob_match(p, name); });
+  };
+  if (matches(config.pool.session)) return PoolMode::session;
+  if (matches(config.pool.transaction)) return PoolMode::transaction;
+  return config.pool.mode == "transaction" ? PoolMode::transaction : PoolMode::session;
+}
+
+void Slot::release() {
+  if (pools_) std::exchange(pools_, nullptr)->slot_free(std::exchange(pool_, nullptr));
+}
+
+void ServerConnection::say_goodbye() {
+  std::string bytes;
+  protocol::append_empty(bytes, 'X');
+  boost::system::error_code ignored;
+  stream.write_some(asio::buffer(bytes), ignored);
+}
+
+bool ServerConnection::alive() {
+  char byte;
+  const auto n = ::recv(stream.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+std::shared_ptr<const Config> Pools::config() const { return hub_.snapshot()->config; }
+
+std::shared_ptr<Pool> Pools::pool(const std::string& database, const std::string& user) {
+  const std::lock_guard lock(mutex_);
+  auto& place = pools_[{database, user}];
+  if (!place) place = std::make_shared<Pool>(database, user);
+  return place;
+}
+
+bool Pools::may_open(const Pool& pool, const Config& config, bool reserve) const {
+  if (pool.open >= config.pool.default_pool_size + (reserve ? config.pool.reserve_pool : 0)) return false;
+  int of_database = 0, of_user = 0;
+  if (config.pool.max_db_connections == 0 && config.pool.max_user_connections == 0) return true;
+  for (const auto& [name, other] : pools_) {
+    if (other->database == pool.database) of_database += other->open;
+    if (other->user == pool.user) of_user += other->open;
+  }
+  return (config.pool.max_db_connections == 0 || of_database < config.pool.max_db_connections) &&
+         (config.pool.max_user_connections == 0 || of_user < config.pool.max_user_connections);
+}
+
+/// Closes the connection that was idle for longest in another pool which counts towards the same limit. True: a slot will become free.
+bool Pools::make_room(const Pool& wanting, const Config& config) {
+  if (wanting.open >= config.pool.default_pool_size) return false;
+  Pool* from = nullptr;
+  for (const auto& [name, other] : pools_) {
+    const bool related = (config.pool.max_db_connections > 0 && other->database == wanting.database) ||
+                         (config.pool.max_user_connections > 0 && other->user == wanting.user);
+    if (other.get() == &wanting || !related || other->idle.empty()) continue;
+    if (!from || other->idle.front()->idle_since < from->idle.front()->idle_since) from = other.get();
+  }
+  if (!from) return false;
+  close_on_its_worker(std::move(from->idle.front()));
+  from->idle.erase(from->idle.begin());
+  return true;
+}
+
+/// Moves a connection into a waiter's hands, on the waiter's thread.
+void Pools::hand(std::unique_ptr<ServerConnection> server, std::shared_ptr<Waiter> waiter) {
+  auto arrive = [this, waiter](std::unique_ptr<ServerConnection> s) {
+    if (waiter->abandoned) return give_back(std::move(s));
+    waiter->server = std::move(s);
+    waiter->wake();
+  };
+  auto shared = std::make_shared<std::unique_ptr<ServerConnection>>(std::move(server));
+  Worker& from = *(*shared)->worker;
+  Worker& to = waiter->worker;
+  if (&from == &to) {
+    asio::post(to.loop, [shared, arrive] { arrive(std::move(*shared)); });
+    return;
+  }
+  asio::post(from.loop, [shared, arrive, &to] {
+    ServerConnection& moving = **shared;
+    moving.stream.socket().cancel();
+    boost::system::error_code ec;
+    const auto protocol = moving.stream.socket().local_endpoint(ec).protocol();
+    const int fd = moving.stream.socket().release(ec);
+    moving.worker = &to;
+    asio::post(to.loop, [shared, arrive, &to, fd, protocol] {
+      boost::system::error_code assign_error;
+      Socket socket(to.loop);
+      socket.assign(protocol, fd, assign_error);
+      if (assign_error) ::close(fd);
+      else socket.non_blocking(true, assign_error);
+      (*shared)->stream.socket() = std::move(socket);
+      arrive(std::move(*shared));
+    });
+  });
+}
+
+/// Idle connections of the waiter's own worker first, the one used last first: its caches are warm, and the others may grow old.
+bool Pools::take_idle(Pool& pool, const std::shared_ptr<Waiter>& waiter, bool may_open) {
+  if (pool.idle.empty()) return false;
+  auto best = std::find_if(pool.idle.rbegin(), pool.idle.rend(), [&](const auto& s) { return s->worker == &waiter->worker; });
+  if (best == pool.idle.rend()) {
+    if (may_open) return false;  // one more of its own is cheaper in the long run than one that goes to and fro
+    best = pool.idle.rbegin();
+  }
+  auto server = std::move(*best);
+  pool.idle.erase(std::next(best).base());
+  if (server->worker == &waiter->worker) waiter->server = std::move(server);
+  else hand(std::move(server), waiter);
+  return true;
+}
+
+void Pools::acquire(const std::shared_ptr<Waiter>& waiter) {
+  const auto settings = waiter->worker.snapshot().config;
+  const Lock lock(mutex_);
+  Pool& pool = *waiter->pool;
+  if (pool.waiters.empty()) {
+    const bool room = may_open(pool, *settings, false);
+    if (take_idle(pool, waiter, room)) return;
+    if (room) {
+      ++pool.open;
+      waiter->slot = Slot(*this, waiter->pool);
+      return;
+    }
+  }
+  pool.waiters.push_back(waiter);
+  if (pool.idle.empty()) make_room(pool, *settings);
+}
+
+std::unique_ptr<ServerConnection> Pools::take_near(Worker& worker, Pool& pool) {
+  const Lock lock(mutex_);
+  if (!pool.waiters.empty()) return nullptr;
+  const auto best = std::find_if(pool.idle.rbegin(), pool.idle.rend(), [&](const auto& s) { return s->worker == &worker; });
+  if (best == pool.idle.rend()) return nullptr;
+  auto server = std::move(*best);
+  pool.idle.erase(std::next(best).base());
+  return server;
+}
+
+void Pools::withdraw(const std::shared_ptr<Waiter>& waiter) {
+  waiter->abandoned = true;
+  {
+    const Lock lock(mutex_);
+    std::erase(waiter->pool->waiters, waiter);
+  }
+  if (waiter->server) give_back(std::move(waiter->server));
+  waiter->slot = {};
+}
+
+void Pools::give_back(std::unique_ptr<ServerConnection> server) {
+  server->idle_since = Clock::now();
+  // In a busy pool nothing is ever idle: what is too old goes here, and its slot to whoever waits.
+  const auto lifetime = server->worker->snapshot().config->pool.server_lifetime;
+  if (server->connected < not_before_.load() || expired(*server, server->idle_since, lifetime, server->connected)) {
+    return close_on_its_worker(std::move(server));
+  }
+  const auto pool = server->pool;
+  const Lock lock(mutex_);
+  auto& waiters = pool->waiters;
+  if (waiters.empty()) {
+    pool->idle.push_back(std::move(server));
+    return;
+  }
+  auto next = waiters.begin();
+  const auto near = std::find_if(waiters.begin(), waiters.end(), [&](const auto& w) { return &w->worker == server->worker; });
+  const auto waited = [&](const auto& w) { return server->idle_since - w->since; };
+  if (near != waiters.end() && waited(*next) <= 4 * waited(*near) + kLocality) next = near;
+  auto waiter = *next;
+  waiters.erase(next);
+  hand(std::move(server), std::move(waiter));
+}
+
+void Pools::slot_free(const std::shared_ptr<Pool>& pool) {
+  const auto settings = config();
+  const Lock lock(mutex_);
+  --pool->open;
+  serve_waiters(*settings);
+}
+
+/// Gives free slots to those who have waited longest.
+void Pools::serve_waiters(const Config& config) {
+  for (;;) {
+    Pool* first = nullptr;
+    for (const auto& [name, pool] : pools_) {
+      if (pool->waiters.empty() || !may_open(*pool, config, false)) continue;
+      if (!first || pool->waiters.front()->since < first->waiters.front()->since) first = pool.get();
+    }
+    if (!first) return;
+    auto waiter = first->waiters.front();
+    first->waiters.pop_front();
+    ++first->open;
+    auto slot = std::make_shared<Slot>(*this, waiter->pool);
+    grant(waiter, slot);
+  }
+}
+
+void Pools::tick() {
+  const auto settings = config();
+  const auto now = Clock::now();
+  const bool look = ++ticks_ % 20 == 0;  // once a second
+  const Lock lock(mutex_);
+  for (const auto& [name, pool] : pools_) {
+    const auto wait_limit = settings->pool.query_wait_timeout;
+    while (!pool->waiters.empty() && wait_limit.count() > 0 && now - pool->waiters.front()->since > wait_limit) {
+      auto waiter = pool->waiters.front();
+      pool->waiters.pop_front();
+      asio::post(waiter->worker.loop, [waiter] {
+        waiter->timed_out = true;
+        waiter->wake();
+      });
+    }
+    while (!pool->waiters.empty() && settings->pool.reserve_pool > 0 &&
+           now - pool->waiters.front()->since > settings->pool.reserve_pool_timeout && may_open(*pool, *settings, true)) {
+      auto waiter = pool->waiters.front();
+      pool->waiters.pop_front();
+      ++pool->open;
+      auto slot = std::make_shared<Slot>(*this, pool);
+      grant(waiter, slot);
+    }
+    for (auto it = pool->idle.begin(); it != pool->idle.end();) {
+      ServerConnection& server = **it;
+      const bool spare = pool->open > settings->pool.min_pool_size;
+      const bool surplus = pool->open > settings->pool.default_pool_size + settings->pool.reserve_pool;
+      const bool close = surplus || server.connected < not_before_.load() || hub_.paused.load(std::memory_order_relaxed) || expired(server, now, settings->pool.server_lifetime, server.connected) ||
+                         (spare && expired(server, now, settings->pool.server_idle_timeout, server.idle_since)) || (look && !server.alive());
+      if (!close) {
+        ++it;
+        continue;
+      }
+      close_on_its_worker(std::move(*it));
+      it = pool->idle.erase(it);
+    }
+  }
+}
+
+void Pools::reconnect() {
+  not_before_ = Clock::now();
+  std::vector<std::unique_ptr<ServerConnection>> closing;
+  {
+    const Lock lock(mutex_);
+    for (const auto& [name, pool] : pools_) {
+      std::move(pool->idle.begin(), pool->idle.end(), std::back_inserter(closing));
+      pool->idle.clear();
+    }
+  }
+  for (auto& server : closing) close_on_its_worker(std::move(server));
+}
+
+void Pools::shut_down() {
+  std::vector<std::unique_ptr<ServerConnection>> closing;  // destroyed after the lock: each gives its slot back
+  const Lock lock(mutex_);
+  for (const auto& [name, pool] : pools_) {
+    std::move(pool->idle.begin(), pool->idle.end(), std::back_inserter(closing));
+    pool->idle.clear();
+    pool->waiters.clear();
+  }
+}
+
+std::optional<Welcome> Pools::welcome(Pool& pool, const std::string& startup_settings) {
+  const Lock lock(mutex_);
+  const auto found = pool.welcomes.find(startup_settings);
+  if (found == pool.welcomes.end()) return std::nullopt;
+  return found->second;
+}
+
+void Pools::set_welcome(Pool& pool, const std::string& startup_settings, Welcome welcome) {
+  constexpr std::size_t kMostWelcomes = 1000;  // startup settings come from clients
+  const Lock lock(mutex_);
+  if (pool.welcomes.size() >= kMostWelcomes) pool.welcomes.clear();
+  pool.welcomes[startup_settings] = std::move(welcome);
+}
+
+std::optional<protocol::ScramKeys> Pools::keys(Pool& pool) {
+  const Lock lock(mutex_);
+  return pool.keys;
+}
+
+void Pools::set_keys(Pool& pool, const protocol::ScramKeys& keys) {
+  const Lock lock(mutex_);
+  pool.keys = keys;
+}
+
+std::vector<Pools::Numbers> Pools::numbers() {
+  const auto settings = config();
+  const auto now = Clock::now();
+  const Lock lock(mutex_);
+  std::vector<Numbers> all;
+  for (const auto& [name, pool] : pools_) {
+    Numbers one{pool->database, pool->user, pool_mode(*settings, pool->database, pool->user) == PoolMode::transaction, pool->open, static_cast<int>(pool->idle.size()), static_cast<int>(pool->waiters.size()), 0};
+    if (!pool->waiters.empty()) {
+      one.longest_wait_us = std::chrono::duration_cast<std::chrono::microseconds>(now - pool->waiters.front()->since).count();
+    }
+    all.push_back(one);
+  }
+  return all;
+}
+
+}  // namespace pgsteer::proxy

@@ -1,0 +1,114 @@
+#pragma once
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "protocol/scram.hpp"
+#include "proxy/config.hpp"
+#include "proxy/pool/server_connection.hpp"
+
+namespace pgsteer::proxy {
+
+class Hub;
+
+enum class PoolMode : unsigned char { session, transaction };
+/// By pool.mode, pool.transaction and pool.session; in auth.mode relay always session.
+PoolMode pool_mode(const Config& config, std::string_view database, std::string_view user);
+
+/// What a client is told at its login, for one set of startup settings.
+struct Welcome {
+  Parameters reported;
+  StatePtr state;
+};
+
+/// Server connections of one database and user. Everything but the constants is guarded by the mutex of Pools.
+class Pool {
+ public:
+  Pool(std::string the_database, std::string the_user) : database(std::move(the_database)), user(std::move(the_user)) {}
+  const std::string database, user;
+
+ private:
+  friend class Pools;
+  std::vector<std::unique_ptr<ServerConnection>> idle;  ///< longest idle first
+  std::deque<std::shared_ptr<struct Waiter>> waiters;   ///< first come first
+  int open = 0;                                         ///< slots given: connections that live, or are being made
+  std::optional<protocol::ScramKeys> keys;              ///< taken from a client's proof
+  std::map<std::string, Welcome> welcomes;              ///< by startup settings
+};
+
+/// A session that waits for a server. Filled in under the lock by whoever serves it, then woken on its own worker.
+struct Waiter {
+  Waiter(Worker& the_worker, std::shared_ptr<Pool> the_pool, std::function<void()> the_wake)
+      : worker(the_worker), pool(std::move(the_pool)), wake(std::move(the_wake)) {}
+  Worker& worker;
+  const std::shared_ptr<Pool> pool;
+  const std::function<void()> wake;  ///< called on the worker's thread
+  const std::chrono::steady_clock::time_point since = std::chrono::steady_clock::now();
+  // Touched on the worker's thread only:
+  std::unique_ptr<ServerConnection> server;  ///< served with a connection,
+  Slot slot;                                 ///< or with the right to make one,
+  bool timed_out = false;                    ///< or not at all.
+  bool abandoned = false;                    ///< its session is gone: what comes goes back
+  bool served() const { return server || slot || timed_out; }
+};
+
+/// All pools of the process. Limits hold exactly: a slot is counted under one lock before a connection is begun and until its socket
+/// is closed. Sessions of any thread share a pool; a connection moves to another worker's loop when it is handed over to one there.
+class Pools {
+ public:
+  explicit Pools(Hub& hub) : hub_(hub) {}
+
+  std::shared_ptr<Pool> pool(const std::string& database, const std::string& user);
+
+  /// Serves the waiter at once (it holds a server or a slot on return) or queues it.
+  void acquire(const std::shared_ptr<Waiter>& waiter);
+  /// An idle connection of this worker's own, if nobody has been waiting for one.
+  std::unique_ptr<ServerConnection> take_near(Worker& worker, Pool& pool);
+  /// The waiter's session is gone: what it was given goes to the next.
+  void withdraw(const std::shared_ptr<Waiter>& waiter);
+  /// A connection between two transactions: to whoever has waited longest, else idle.
+  void give_back(std::unique_ptr<ServerConnection> server);
+  void slot_free(const std::shared_ptr<Pool>& pool);  ///< by Slot alone
+
+  /// Every 50 ms or so, from one thread: time-outs, reserve, what is idle for too long or too old.
+  void tick();
+  void reconnect();   ///< whatever is open now is closed as soon as nobody holds it
+  void shut_down();   ///< when the loops have ended, before they are destroyed: their sockets go first
+
+  std::optional<Welcome> welcome(Pool& pool, const std::string& startup_settings);
+  void set_welcome(Pool& pool, const std::string& startup_settings, Welcome welcome);
+  std::optional<protocol::ScramKeys> keys(Pool& pool);
+  void set_keys(Pool& pool, const protocol::ScramKeys& keys);
+
+  struct Numbers {
+    std::string database, user;
+    bool transaction = false;
+    int open = 0, idle = 0, waiting = 0;
+    std::int64_t longest_wait_us = 0;
+  };
+  std::vector<Numbers> numbers();
+
+ private:
+  using Lock = std::unique_lock<std::mutex>;
+  bool may_open(const Pool& pool, const Config& config, bool reserve) const;
+  bool take_idle(Pool& pool, const std::shared_ptr<Waiter>& waiter, bool may_open);
+  void serve_waiters(const Config& config);
+  bool make_room(const Pool& wanting, const Config& config);
+  void hand(std::unique_ptr<ServerConnection> server, std::shared_ptr<Waiter> waiter);
+  std::shared_ptr<const Config> config() const;
+
+  Hub& hub_;
+  unsigned ticks_ = 0;
+  std::atomic<std::chrono::steady_clock::time_point> not_before_{};  ///< connections older than this are closed
+  std::mutex mutex_;
+  std::map<std::pair<std::string, std::string>, std::shared_ptr<Pool>> pools_;
+};
+
+}  // namespace pgsteer::proxy
