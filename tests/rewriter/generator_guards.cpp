@@ -87,14 +87,14 @@ Statement foreign_key_join(Random& r) {
 
 Statement key_in_same_table(Random& r) {
   const auto in = r.pick({" in (", " in (", " not in ("});
-  switch (r.below(7)) {
+  switch (r.below(10)) {
     case 0: return placed(r, "t.id" + in + "select o.id from orders o, " + r.pick({"empty_table e", "items i where i.order_id = o.id", "products p"}) + ")", "orders t", "t.id", "t.flag");
     case 1: return placed(r, "t.id" + in + "select o.id from orders o join items i on i.order_id = o.id and i.qty > 5)", "orders t", "t.id", "t.flag");
     case 2: return placed(r, "t.id" + in + "select u.n from odd_nn u where u.b)", "odd_nn t", "t.id", "t.b");
     case 3: return placed(r, "t.id" + in + "select o.id from orders o where exists (select 1 from items t where t.order_id = o.id))", "orders t", "t.id", "t.flag");
     case 4: return placed(r, "t.id" + r.pick({" > any (", " = any (", " <> any ("}) + "select o.id from orders o where o.flag)", "orders t", "t.id", "t.note = 'a'");
     case 5: return {"select o.y from kids o where exists (select 1 from pairs o where id in (select u.id from kids u where u.x = " + r.pick({"1", "2", "0"}) + "))"};
-    default: return placed(r, "t.w" + in + "select u.w from clash u where u.k " + r.pick({"> 1", "= 2", "< 2"}) + ")", "clash t", "t.w", "t.v > 0");
+    default: return placed(r, "t.w" + in + "select u.w from clash u where u.k " + r.pick({"> 1", "= 2", "< 2", "<> 1", "> 2"}) + ")", "clash t", "t.w", "t.v > 0");
   }
 }
 
