@@ -141,17 +141,16 @@ class Hub {
 
   class Learner* learner = nullptr;  ///< set by main; null when learning is off
 
- private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
-  std::atomic<std::uint64_t> client_ids_{0};
-
- public:
   // --- pooling (auth.mode = terminate) ------------------------------------------------------------------------
   class Pools* pools = nullptr;  ///< set by the server; always there while sessions are
   /// Set by the server: cancels what the session with this key of ours does; `done` is called from some thread when no late
   /// cancellation can follow any more.
   std::function<void(std::uint64_t key, std::function<void()> done)> on_cancel_here;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+  std::atomic<std::uint64_t> client_ids_{0};
 };
 
 }  // namespace pgsteer::proxy
