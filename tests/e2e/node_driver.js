@@ -65,7 +65,7 @@ async function main() {
   await listener.end();
   await client.end();
   const wrong = new Client({ ...settings, database: 'nothere' });
-  try { await wrong.connect(); } catch (e) { show('wrong database', error(e).slice(0, 6)); }
+  try { await wrong.connect(); } catch (e) { show('wrong database', error(e)); }
   show('done', true);
 }
 main().catch((e) => { console.log('FAILED ' + e.stack); process.exit(1); });
