@@ -93,7 +93,10 @@ Awaitable<bool> Session::greet() {
 }
 
 bool Session::take(std::unique_ptr<ServerConnection> server) {
-  if (Clock::now() - server->idle_since > kTrusted && !server->alive()) return false;
+  if (Clock::now() - server->idle_since > kTrusted && !server->alive()) {
+    worker_.hub.words.flush();  // its end may be a crash
+    return false;
+  }
   server_ = std::move(server);
   adopted_ = false;
   status_ = 'I';
@@ -142,7 +145,7 @@ Awaitable<bool> Session::attach() {
     } else if (waiter->server) {
       if (!take(std::move(waiter->server))) continue;
     } else {
-      auto made = co_await open_server(worker_, lending_.pool, std::move(waiter->slot), &refusal);
+      auto made = co_await open_server(worker_, lending_.pool, std::move(waiter->slot), pooled(), &refusal);
       if (closing_ && made) pools.give_back(std::move(made));
       if (closing_) co_return false;
       if (made) take(std::move(made));
