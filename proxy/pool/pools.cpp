@@ -252,6 +252,11 @@ void Pools::tick() {
   const auto now = Clock::now();
   const bool look = ++ticks_ % 20 == 0;  // once a second
   const Lock lock(mutex_);
+  if (look) {  // whose client is gone is noticed by its session
+    for (const auto& [name, pool] : pools_) {
+      for (const auto& waiter : pool->waiters) asio::post(waiter->worker.loop, [waiter] { waiter->wake(); });
+    }
+  }
   if (paused()) return;
   for (const auto& [name, pool] : pools_) {
     const auto wait_limit = settings->pool.query_wait_timeout;

@@ -15,8 +15,8 @@ begin_transaction() { # holds a transaction open until commit_transaction
   printf 'begin;\nselect 1;\n' >&5
   for _ in $(seq 100); do grep -q 1 "$WORK/transaction" && break; sleep 0.05; done
 }
-commit_transaction() { printf 'select 2;\ncommit;\n' >&5; exec 5>&-; wait "$holder"; rm "$WORK/script"; }
-ours() { direct psql -XAtq -c "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() and application_name <> 'pgsteer'"; }
+commit_transaction() { printf 'select 2;\ncommit;\n\\q\n' >&5; exec 5>&-; wait "$holder"; rm "$WORK/script"; }
+ours() { direct psql -XAtq -c "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() and application_name !~ '^pgsteer'"; }
 
 proxied pgbench -n -M extended -c 8 -j 1 -T 14 >"$WORK/pgbench" 2>&1 &
 bench=$!

@@ -104,7 +104,7 @@ def console(text):
 
 def ours():
     wire = Wire(direct).login()
-    got = rows(wire.query("select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() and application_name <> 'pgsteer'"))
+    got = rows(wire.query("select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() and application_name !~ '^pgsteer'"))
     wire.close()
     return int(got[0][0])
 

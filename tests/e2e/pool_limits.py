@@ -36,7 +36,7 @@ def settings(**pool):
 def servers(where="true"):
     wire = Wire(direct).login()
     got = rows(wire.query("select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() "
-                          f"and application_name <> 'pgsteer' and {where}"))
+                          f"and application_name !~ '^pgsteer' and {where}"))
     wire.close()
     return int(got[0][0])
 
