@@ -260,6 +260,8 @@ bool Session::lendable() const {
 
 void Session::settle() {
   if (closing_ || client_busy_) return;
+  // COPY FROM STDIN began only after its client had gone: the server would wait for the data for ever.
+  if (leaving_ && !client_gone_ && tracker_.in_copy()) return client_lost();
   if (leaving_ && !client_gone_ && tracker_.empty() && to_server_.empty() && writing_to_server_ == 0) return finish();
   if (!pooled() || !lendable()) return;
   if (residue_unknown_) return ask_residue();

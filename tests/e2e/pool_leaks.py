@@ -139,6 +139,9 @@ while any(thread.is_alive() for thread in threads):
     most = max(most, ours())
     time.sleep(0.1)
 pool = settled()
+if pool["cl_active"] != "0":
+    print("left:", [c for c in console("SHOW CLIENTS") if c["database"] == "postgres"])
+    print("at the server:", rows(Wire(direct).login().query("select pid, state, wait_event, left(query, 60) from pg_stat_activity where application_name !~ '^pgsteer' and backend_type = 'client backend'")))
 equal("clients left", ("0", "0"), (pool["cl_active"], pool["cl_waiting"]))
 equal("server connections that nobody holds and nobody may have", "0", pool["sv_active"])
 equal("what the pool has is what the server has", int(pool["sv_idle"]), ours())
