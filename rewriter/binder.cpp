@@ -111,6 +111,13 @@ class Binder {
     bool opaque;
   };
 
+  /// The query that a WITH RECURSIVE entry is about to be bound as.
+  struct Itself {
+    std::string_view name;
+    const Array* columns;
+    const Object* select;
+  };
+
   Scope* select(Object& node, Json* wrapper, const Names* outer, Scope* parent, Use use) {
     if (static_cast<int>(bound_.scopes_.size()) >= max_scopes) refuse("too many subqueries");
     bound_.scopes_.push_back(std::make_unique<Scope>());
@@ -136,7 +143,8 @@ class Binder {
   }
 
   void with_clause(Object& with, const Names* outer, Scope* scope) {
-    if (bool_field(with, "recursive")) refuse("WITH RECURSIVE");
+    const bool recursive = bool_field(with, "recursive");
+    bound_.recursive_ = bound_.recursive_ || recursive;
     auto* list = array_field(with, "ctes");
     if (!list) return;
     for (auto& item : *list) {
@@ -150,6 +158,7 @@ class Binder {
             key != "location")
           refuse("WITH ... " + std::string(key));
       }
+      itself_ = recursive ? std::optional(Itself{string_field(*cte, "ctename"), array_field(*cte, "aliascolnames"), inner}) : std::nullopt;
       Scope* inner_scope = select(*inner, query, outer, scope, Use::cte);
       Cte entry{std::string(string_field(*cte, "ctename")), inner, inner_scope, inner_scope->outputs,
                 inner_scope->opaque_outputs};
@@ -163,7 +172,15 @@ class Binder {
     auto* left = object_field(node, "larg");
     auto* right = object_field(node, "rarg");
     if (!left || !right) refuse("set operation without arms");
+    const auto itself = itself_ && itself_->select == &node ? itself_ : std::nullopt;
+    itself_.reset();
     Scope* l = select(*left, nullptr, outer, scope, Use::arm);
+    if (itself) {  // its name is seen in the second arm; what its columns hold comes of both
+      Cte entry{std::string(itself->name), &node, scope, l->outputs, l->opaque_outputs};
+      for (auto& column : entry.columns) column = OutputColumn{column.name, column.type};
+      rename(entry.columns, itself->columns);
+      ctes_.push_back(std::move(entry));
+    }
     Scope* r = select(*right, nullptr, outer, scope, Use::arm);
     scope->opaque_outputs = l->opaque_outputs || r->opaque_outputs;
     if (!scope->opaque_outputs && l->outputs.size() != r->outputs.size()) refuse("arms of different width");
@@ -524,6 +541,32 @@ class Binder {
       if (op && op->size() != 1) refuse("OPERATOR(schema.op)");
     }
     for (auto& member : inner) expression(member.value(), names);
+    if (tag == "FuncCall") own_aggregate(inner, names.scope);
+  }
+
+  /// An aggregate whose columns all belong to an outer query is that query's, wherever it is written: there it would be looked
+  /// for in vain, and here it is none.
+  void own_aggregate(const Object& call, const Scope* scope) const {
+    const auto names = name_list(array_field(call, "funcname"));
+    const auto* group = names ? catalog_.function(names->size() == 2 ? names->front() : std::string(), names->back()) : nullptr;
+    if (!group || !group->any_aggregate) return;
+    bool own = false, outer = false;
+    for (const auto* part : {"args", "agg_order", "agg_filter"})
+      if (const auto* value = field(call, part)) levels(*value, scope, own, outer);
+    if (outer && !own) refuse("an aggregate of an outer query");
+  }
+  void levels(const Json& part, const Scope* scope, bool& own, bool& outer) const {
+    if (const auto* reference = bound_.reference(part)) {
+      const Scope* of = reference->source ? reference->source->scope : nullptr;
+      own = own || of == scope;
+      while (of && of != scope) of = of->parent;
+      outer = outer || !of;
+      return;
+    }
+    if (const auto* object = part.if_object())
+      for (const auto& member : *object) levels(member.value(), scope, own, outer);
+    if (const auto* list = part.if_array())
+      for (const auto& item : *list) levels(item, scope, own, outer);
   }
 
   void function(const Object& call) const {
@@ -546,6 +589,7 @@ class Binder {
   const sql::Catalog& catalog_;
   const sql::Query& query_;
   std::vector<Cte> ctes_;
+  std::optional<Itself> itself_;
 };
 
 std::unique_ptr<Bound> Bound::bind(sql::Tree& tree, const sql::Catalog& catalog, const sql::Query& query,

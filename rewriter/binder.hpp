@@ -100,6 +100,8 @@ class Bound {
   const std::unordered_map<const Object*, Reference>& references() const { return references_; }
   /// Some star (`*`, `t.*`, a whole row) expands `source`.
   bool starred(const Source* source) const;
+  /// A WITH RECURSIVE stands in it: bound, so that the outcome of a rule that writes one can be checked, but no rule acts.
+  bool recursive() const { return recursive_; }
 
  private:
   friend class Binder;
@@ -108,6 +110,7 @@ class Bound {
   std::unordered_map<const Object*, Reference> references_;
   std::unordered_map<const Object*, Scope*> by_select_;
   std::vector<const Source*> starred_;
+  bool recursive_ = false;
 };
 
 }  // namespace pgsteer::rewriter

@@ -104,13 +104,19 @@ class Run {
   std::optional<Result> apply(const std::vector<const Rule*>& rules, std::string* why_not) const {
     sql::Tree tree = original_;
     Result result;
+    std::unique_ptr<Bound> bound;  // of the tree as it stands
     int steps = 0;
     for (bool changed = true; changed;) {
       changed = false;
       for (const auto* rule : rules) {
         const bool known = std::find(result.fired.begin(), result.fired.end(), rule) != result.fired.end();
         if (!known && static_cast<int>(result.fired.size()) >= max_rules) continue;
-        while (steps < max_steps && step(*rule, tree, result, why_not)) {
+        for (bool again = true; again && steps < max_steps;) {
+          if (!bound) bound = Bound::bind(tree, catalog_, query_, why_not);
+          if (!bound) return std::nullopt;
+          again = !bound->recursive() && step(*rule, tree, *bound, result);
+          if (!again) continue;
+          bound.reset();  // every change ends its validity; most rules change nothing, and binding costs more than looking
           ++steps;
           changed = true;
         }
@@ -121,10 +127,8 @@ class Run {
   }
 
  private:
-  bool step(const Rule& rule, sql::Tree& tree, Result& result, std::string* why_not) const {
-    const auto bound = Bound::bind(tree, catalog_, query_, why_not);
-    if (!bound) return false;
-    Attempt attempt{tree, *bound, result.facts};
+  static bool step(const Rule& rule, sql::Tree& tree, const Bound& bound, Result& result) {
+    Attempt attempt{tree, bound, result.facts};
     if (!rule.apply(attempt)) return false;
     if (std::find(result.fired.begin(), result.fired.end(), &rule) == result.fired.end()) result.fired.push_back(&rule);
     return true;
@@ -182,7 +186,8 @@ std::vector<Candidate> rewrite(const sql::Query& query, const sql::Analysis& ana
     return {};
   }
   const auto bound = Bound::bind(*tree, catalog, query, &why);
-  if (!bound || !answer_is_determined(*bound, &why)) return {};
+  if (bound && bound->recursive()) why = "WITH RECURSIVE";
+  if (!bound || bound->recursive() || !answer_is_determined(*bound, &why)) return {};
 
   const bool may_raise = !conditions_cannot_raise(*bound), window = has_window(*bound);
   std::vector<const Rule*> allowed, always;
@@ -244,7 +249,8 @@ bool determined(const sql::Query& query, const sql::Analysis& analysis, const sq
     return false;
   }
   const auto bound = Bound::bind(*tree, catalog, query, &why);
-  return bound && answer_is_determined(*bound, &why);
+  if (bound && bound->recursive()) why = "WITH RECURSIVE";
+  return bound && !bound->recursive() && answer_is_determined(*bound, &why);
 }
 
 }  // namespace pgsteer::rewriter

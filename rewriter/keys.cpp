@@ -127,7 +127,7 @@ std::vector<std::vector<int>> unique_keys(const Source& source) {
   std::vector<std::vector<int>> keys;
   if (!source.trusted()) return keys;
   for (const auto& index : source.relation->indexes) {
-    if (!index.unique || !index.valid || !index.immediate || index.partial || index.has_expressions) continue;
+    if (!index.unique || !index.valid || !index.immediate || !index.usual_order || index.partial || index.has_expressions) continue;
     std::vector<int> key;
     bool usable = true;
     for (const auto number : index.columns) {
@@ -248,7 +248,7 @@ bool duplicate_free(const Scope& arm, const Bound& bound) {
   if (string_field(*arm.select, "op") != "SETOP_NONE" || !arm.select->contains("fromClause") || has_aggregates(arm, bound) || arm.opaque_outputs) return false;
   ColumnSet known;
   for (const auto& out : arm.outputs)
-    if (out.source && equal_means_identical(out.type)) known.insert({out.source, out.source_column});
+    if (out.source) known.insert({out.source, out.source_column});
   return singles_out_row(known, arm, bound);
 }
 

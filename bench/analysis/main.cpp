@@ -79,7 +79,7 @@ std::shared_ptr<const Catalog> catalog() {
     relation.columns.front().not_null = true;
     Index key;
     key.columns = {1};
-    key.unique = key.primary = key.valid = key.immediate = true;
+    key.unique = key.primary = key.valid = key.immediate = key.usual_order = true;
     relation.indexes.push_back(key);
     catalog->add(std::move(relation));
   };

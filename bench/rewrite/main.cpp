@@ -29,7 +29,7 @@ void make_rows(pqxx::connection& connection, const std::string& rows) {
   tx.exec("INSERT INTO orders SELECT g, 1 + (g * 7919::bigint) % (" + rows + " / 10 - 100), (array['new','paid','sent'])[1 + g % 3], "
           "g % 1000, 'note ' || g % 100000, CASE WHEN g % 10 = 0 THEN g * 31::bigint % 1000 END, "
           "timestamptz '2020-01-01' + g * interval '1 minute' FROM generate_series(1, " + rows + ") g");
-  for (const auto* index : {"orders (customer_id)", "orders (note)", "orders (created_at, id)", "orders (parent_id)",
+  for (const auto* index : {"orders (customer_id)", "orders (note)", "orders (created_at, id)", "orders (parent_id)", "orders (status)",
                             "customers (email)", "customers (region)"})
     tx.exec(std::string("CREATE INDEX ON ") + index);
   tx.exec("VACUUM ANALYZE customers");
@@ -126,6 +126,13 @@ const char* const shapes[] = {
     "SELECT o.id FROM orders o WHERE o.customer_id IN (SELECT id FROM customers) AND o.total > 900",
     "SELECT c.id FROM customers c LEFT JOIN orders o ON o.customer_id = c.id WHERE o.status IS NULL AND c.region = 7",
     "SELECT DISTINCT region FROM customers c LEFT JOIN orders o ON o.customer_id = c.id",
+    "SELECT DISTINCT status FROM orders ORDER BY status",
+    "SELECT count(DISTINCT parent_id) FROM orders",
+    "SELECT count(DISTINCT customer_id) FROM orders",
+    "SELECT o.id, o.total, c.name FROM orders o JOIN customers c ON c.id = o.customer_id ORDER BY o.total DESC, o.id LIMIT 20",
+    "SELECT o.id, o.total, c.name, c.email FROM orders o JOIN customers c ON c.id = o.customer_id WHERE o.status = 'new' ORDER BY o.created_at DESC, o.id DESC LIMIT 20 OFFSET 2000",
+    "SELECT count(*) FROM orders o WHERE o.customer_id IN (SELECT id FROM customers) AND o.total > 900",
+    "SELECT count(*) FROM orders o WHERE EXISTS (SELECT 1 FROM customers c WHERE c.id = o.customer_id)",
     "SELECT id, note FROM orders WHERE (status, total) IN (('new', 5)) AND coalesce(note, '') = 'note 77'",
 };
 

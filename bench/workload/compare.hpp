@@ -67,6 +67,8 @@ Comparison compare(const std::vector<StatementClass>& classes, const CompareOpti
 std::string to_json(const Comparison& comparison);
 Comparison from_json(const std::string& text);  ///< throws std::runtime_error
 std::string to_table(const Comparison& comparison);
+/// What is wrong: answers that differ, errors, classes slower than the baseline by more than their noise. `phase` begins each line.
+std::vector<std::string> verdict(const std::string& phase, const Comparison& comparison);
 
 /// The demonstration's table from two comparisons with the same classes, and its verdict.
 struct Report {

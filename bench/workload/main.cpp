@@ -15,6 +15,7 @@
 #include "bench/workload/compare.hpp"
 #include "bench/workload/drive.hpp"
 #include "bench/workload/loader.hpp"
+#include "bench/workload/sql_file.hpp"
 
 using namespace pgsteer::workload;
 
@@ -22,16 +23,21 @@ namespace {
 
 struct Arguments {
   std::string url, dataset = "shop", out, mix, rows = "medium", rhythm = "none", observe, after, format = "table";
-  std::vector<std::string> urls, classes;
+  std::vector<std::string> urls, classes, statements;
+  int per_round = 3;
   Scale scale;
   std::uint64_t seed = 1;
   DriveOptions drive;
   CompareOptions compare;
-  bool demand_gains = false, schema_only = false;
+  bool demand_gains = false, schema_only = false, not_slower = false;
 };
 
 std::vector<StatementClass> chosen_classes(const Arguments& arguments) {
-  std::vector<StatementClass> all = make_classes(arguments.dataset, arguments.scale);
+  std::vector<StatementClass> all;
+  for (const std::string& path : arguments.statements) {
+    for (StatementClass& c : sql_file_classes(path, arguments.per_round)) all.push_back(std::move(c));
+  }
+  if (all.empty()) all = make_classes(arguments.dataset, arguments.scale);
   if (arguments.classes.empty() || arguments.classes.front() == "all") return all;
   std::vector<StatementClass> chosen;
   for (const std::string& name : arguments.classes) {
@@ -88,7 +94,10 @@ int compare_targets(Arguments& arguments) {
     unequal += result.unequal;
     if (result.unequal > 0) fmt::print(stderr, "{}: {} of {} answers differ; first: {}\n", result.name, result.unequal, result.compared, result.first_unequal);
   }
-  return unequal == 0 ? 0 : 1;
+  if (!arguments.not_slower) return unequal == 0 ? 0 : 1;
+  const std::vector<std::string> failures = verdict("compare", comparison);
+  for (const std::string& failure : failures) fmt::print("FAILED: {}\n", failure);
+  return failures.empty() ? 0 : 1;
 }
 
 int make_report(const Arguments& arguments) {
@@ -115,6 +124,8 @@ int run_workload(Arguments& arguments) {
 
 void add_common(CLI::App* command, Arguments& arguments) {
   command->add_option("--dataset", arguments.dataset, "shop (generated) or travel")->check(CLI::IsMember({"shop", "travel"}));
+  command->add_option("--statements", arguments.statements, "files of SQL instead of a data set's own classes (sql_file.hpp)");
+  command->add_option("--per-round", arguments.per_round, "statements drawn from each template of such a file")->check(CLI::Range(1, 1000))->capture_default_str();
   command->add_option("--seed", arguments.seed, "same seed, same data and statements")->capture_default_str();
   command->add_option("--scale", arguments.scale.factor, "1 = about 3 million rows")->check(CLI::Range(0.001, 20.0))->capture_default_str();
 }
@@ -151,6 +162,7 @@ int main(int argc, char** argv) {
   compare_command->add_option("--class", arguments.classes)->delimiter(',');
   compare_command->add_option("--rounds", arguments.compare.rounds)->check(CLI::Range(1, 1000))->capture_default_str();
   compare_command->add_option("--console", arguments.compare.console_url, "pgsteer's console: ask it what it did");
+  compare_command->add_flag("--not-slower", arguments.not_slower, "fail also when a class is slower than the baseline by more than its noise");
   compare_command->add_option("--out", arguments.out, "JSON file");
   compare_command->add_option("--format", arguments.format)->check(CLI::IsMember({"table", "json"}));
   add_common(compare_command, arguments);

@@ -60,9 +60,10 @@ double noise(const ClassResult& result, const Measured& measured, double hop_ms)
   return result.measured.front().p50 * std::expm1(measured.log_ratio_spread) + hop_ms * result.round_trips;
 }
 double slower_by(const ClassResult& result, const Measured& measured) { return result.measured.front().p50 * std::expm1(measured.log_ratio); }
+double gain(const ClassResult& result) { return std::exp(-result.measured.back().log_ratio); }
 bool surely_faster(const Measured& measured) { return measured.log_ratio + measured.log_ratio_spread < 0; }
 
-void check_class(const char* phase, const Comparison& comparison, const ClassResult& result, std::vector<std::string>& failures) {
+void check_class(const std::string& phase, const Comparison& comparison, const ClassResult& result, std::vector<std::string>& failures) {
   for (std::size_t k = 1; k < result.measured.size(); ++k) {
     const Measured& measured = result.measured[k];
     if (result.unequal > 0) {
@@ -132,21 +133,26 @@ Comparison from_json(const std::string& text) {
 std::string to_table(const Comparison& comparison) {
   std::string text = fmt::format("{:16}", "class");
   for (const Measured& measured : comparison.classes.front().measured) text += fmt::format(" {:>17}", measured.label + " p50 p95");
-  text += fmt::format(" {:>9} {:>7} {:>6}  {}\n", "noise", "rows", "equal", "done");
+  text += fmt::format(" {:>7} {:>9} {:>7} {:>6}  {}\n", "gain", "noise", "rows", "equal", "done");
   for (const ClassResult& result : comparison.classes) {
     text += fmt::format("{:16}", result.name);
     for (const Measured& measured : result.measured) text += fmt::format(" {:>17}", pair_of(measured));
-    text += fmt::format(" {:>9} {:>7} {:>6}  {}\n", duration(noise(result, result.measured.back(), comparison.hop_ms)), result.measured.front().rows,
+    text += fmt::format(" {:>6.2f}x {:>9} {:>7} {:>6}  {}\n", gain(result), duration(noise(result, result.measured.back(), comparison.hop_ms)), result.measured.front().rows,
                         result.compared == 0 ? "-" : result.unequal == 0 ? "yes" : "NO", done_text(result.decided));
   }
   return text;
+}
+
+std::vector<std::string> verdict(const std::string& phase, const Comparison& comparison) {
+  std::vector<std::string> failures;
+  for (const ClassResult& result : comparison.classes) check_class(phase, comparison, result, failures);
+  return failures;
 }
 
 Report report(const Comparison& observe, const Comparison& after, bool demand_gains) {
   Report result;
   result.text = fmt::format("{:16} {:>17} {:>17} {:>7} {:>17} {:>7} {:>8} {:>7} {:>17}  {}\n{:16} {:>17} {:>17} {:>7} {:>17} {:>7} {:>8} {:>7} {:>17}  {}\n", "class", "direct", "observe", "gain",
                             "after learning", "gain", "noise", "rows", "predicted/actual", "what was done", "", "p50 p95", "p50 p95", "", "p50 p95", "", "", "a round", "", "");
-  const auto gain = [](const ClassResult& of) { return std::exp(-of.measured.back().log_ratio); };
   bool rewritten = false, steered = false, cached = false;
   for (std::size_t i = 0; i < after.classes.size(); ++i) {
     const ClassResult& now = after.classes[i];

@@ -86,6 +86,7 @@ void read_indexes(pqxx::transaction_base& transaction, Relations& relations) {
     index.partial = row[8].as<bool>();
     index.has_expressions = row[9].as<bool>();
     index.nulls_not_distinct = row[10].as<bool>();
+    index.usual_order = row[11].as<bool>();
     found->second.indexes.push_back(std::move(index));
   }
 }

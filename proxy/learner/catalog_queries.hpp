@@ -68,8 +68,12 @@ inline constexpr const char* kIndexes = R"(
 SELECT i.indrelid, i.indexrelid, c.relname, array_to_string((i.indkey::int2[])[0:i.indnkeyatts - 1], ' '),
        i.indisunique, i.indisprimary, i.indisvalid AND i.indisready AND i.indislive, i.indimmediate,
        i.indpred IS NOT NULL, i.indexprs IS NOT NULL,
-       coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::bool, false)
-  FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+       coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::bool, false),
+       m.amname = 'btree' AND NOT EXISTS (
+         SELECT 1 FROM generate_series(0, i.indnkeyatts - 1) k JOIN pg_opclass o ON o.oid = i.indclass[k]
+           LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k]
+          WHERE NOT o.opcdefault OR a.attcollation <> i.indcollation[k])
+  FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
  WHERE c.relpersistence <> 't' ORDER BY i.indexrelid)";
 
 inline constexpr const char* kForeignKeys = R"(

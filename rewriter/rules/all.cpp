@@ -21,11 +21,13 @@ const std::vector<Rule>& rule_list() {
       distinct_over_key,
       unused_left_join,
       foreign_key_join,
+      foreign_key_in,
       distinct_join_to_exists,
       union_to_union_all,
       date_range,
       except_to_anti_join,
       limit_before_left_join,
+      limit_before_foreign_key_join,
       limit_into_union_all,
       lateral_group_by,
       lateral_union,
@@ -37,6 +39,7 @@ const std::vector<Rule>& rule_list() {
       scalar_aggregates_to_filter,
       or_to_key_union,
       long_list_to_array,
+      loose_index_scan,
   };
   return list;
 }

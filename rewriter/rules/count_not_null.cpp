@@ -22,7 +22,7 @@ bool site(Json& value, const Scope& scope, Attempt& attempt) {
   const auto* arguments = array_field(*call, "args");
   if (!arguments || arguments->size() != 1) return false;
   const auto* column = attempt.bound.reference(arguments->front());
-  if (!column || !column->source || column->source->scope != &scope || !column->not_null()) return false;
+  if (!column || !column->source || !column->not_null()) return false;
   if (call->contains("agg_distinct")) {
     if (!singles_out_row({{column->source, column->column}}, scope, attempt.bound)) return false;
     attempt.fact(named(*column) + " is in no two rows");

@@ -25,7 +25,7 @@ Meaning meaning(std::string_view op, std::int64_t constant) {
   return Meaning::none;
 }
 
-bool counts_rows(const Json& value, const Scope& scope, Attempt& attempt) {
+bool counts_rows(const Json& value, const Attempt& attempt) {
   const auto* call = as(value, "FuncCall");
   if (!call) return false;
   const auto names = name_list(array_field(*call, "funcname"));
@@ -37,7 +37,7 @@ bool counts_rows(const Json& value, const Scope& scope, Attempt& attempt) {
   if (!arguments || arguments->size() != 1) return false;
   if (is_constant(arguments->front())) return true;
   const auto* reference = attempt.bound.reference(arguments->front());
-  return reference && reference->source && reference->source->scope == &scope && reference->not_null();
+  return reference && reference->not_null();
 }
 
 /// A query of nothing but FROM and WHERE (ORDER BY over its one row says nothing).
@@ -97,7 +97,7 @@ bool in_expression(Scope& scope, Attempt& attempt) {
     auto* select = as(*field(*link, "subselect"), "SelectStmt");
     const auto* inner = attempt.bound.scope_of(select);
     const auto* target = inner && plain_query(*select) ? single_target(*select) : nullptr;
-    if (!target || !counts_rows(*target, *inner, attempt)) return false;
+    if (!target || !counts_rows(*target, attempt)) return false;
     attempt.fact("a count without GROUP BY is one row and never NULL");
     Json replacement = existence(*select, wanted);
     value = std::move(replacement);
@@ -115,7 +115,7 @@ bool whole_query(Scope& scope, Attempt& attempt) {
   auto* value = target ? field(*target, "val") : nullptr;
   if (!value) return false;
   const auto [side, wanted] = compared(*value);
-  if (!side || wanted == Meaning::none || !counts_rows(*side, scope, attempt)) return false;
+  if (!side || wanted == Meaning::none || !counts_rows(*side, attempt)) return false;
   std::string name(string_field(*target, "name"));
   if (name.empty()) name = "?column?";
   Array targets;

@@ -38,7 +38,6 @@ bool eliminate(Source& gone, Scope& scope, Attempt& attempt) {
   if (gone.kind != Source::Kind::table || bound.starred(&gone) || !others_are_keyed(scope, gone, bound)) return false;
   Object& select = *scope.select;
   Object* join = join_of(select, gone.item);
-  if (join && string_field(*join, "jointype") != "JOIN_INNER") return false;
   std::vector<Json> inside, outside;
   int uses = 0;
   const auto sort_out = [&](Object& holder, const char* clause) {

@@ -15,7 +15,6 @@ namespace {
 bool outputs_are_unique(const Scope& scope, const Bound& bound) {
   const Object& select = *scope.select;
   if (const auto* group = array_field(select, "groupClause")) {
-    if (contains(*field(select, "groupClause"), "GroupingSet")) return false;
     for (const auto& item : *group) {
       const auto* reference = bound.reference(item);
       if (!reference || !reference->source) return false;
@@ -29,7 +28,7 @@ bool outputs_are_unique(const Scope& scope, const Bound& bound) {
   if (has_aggregates(scope, bound)) return true;  // one row
   ColumnSet known;
   for (const auto& out : scope.outputs)
-    if (out.source && equal_means_identical(out.type)) known.insert({out.source, out.source_column});
+    if (out.source) known.insert({out.source, out.source_column});
   return singles_out_row(known, scope, bound);
 }
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "rewriter/foreign_keys.hpp"
 #include "rewriter/rules/rules.hpp"
 #include "rewriter/subquery.hpp"
 
@@ -14,42 +15,9 @@
 namespace pgsteer::rewriter {
 namespace {
 
-struct Link {
-  const Source* child = nullptr;
-  int column = -1;
-  bool nullable_column = false;
-};
-
-bool has_key(const Source& child, int column, const Source& parent, int parent_column) {
-  if (!child.trusted() || !parent.trusted()) return false;
-  const auto number = child.relation->columns[static_cast<std::size_t>(column)].number;
-  const auto parent_number = parent.relation->columns[static_cast<std::size_t>(parent_column)].number;
-  return std::any_of(child.relation->foreign_keys.begin(), child.relation->foreign_keys.end(), [&](const auto& key) {
-    return key.validated && !key.deferrable && key.referenced == parent.relation->oid && key.columns.size() == 1 &&
-           key.columns.front() == number && key.referenced_columns.size() == 1 &&
-           key.referenced_columns.front() == parent_number;
-  });
-}
-
-/// The conjunct is exactly child.fk = parent.id for this parent.
-Link link_of(Json& conjunct, const Source& parent, const Bound& bound) {
-  const auto op = operation(conjunct);
-  if (!op || op->name != "=") return {};
-  for (const auto& [mine, other] : {std::pair{op->left, op->right}, std::pair{op->right, op->left}}) {
-    const auto* own = bound.reference(*mine);
-    const auto* child = bound.reference(*other);
-    if (!own || !child || own->source != &parent || !child->source || child->source == &parent ||
-        child->source->scope != parent.scope || child->source->kind != Source::Kind::table)
-      continue;
-    if (!has_key(*child->source, child->column, parent, own->column)) continue;
-    return {child->source, child->column, !child->output()->not_null};
-  }
-  return {};
-}
-
 bool eliminate(Source& parent, Attempt& attempt) {
   const Bound& bound = attempt.bound;
-  if (parent.kind != Source::Kind::table || parent.nullable || bound.starred(&parent) || bound.uses(&parent) != 1) return false;
+  if (parent.kind != Source::Kind::table || bound.starred(&parent) || bound.uses(&parent) != 1) return false;
   Object& select = *parent.scope->select;
   Object* join = join_of(select, parent.item);
   if (join && (string_field(*join, "jointype") != "JOIN_INNER" || join->contains("usingClause"))) return false;

@@ -16,9 +16,7 @@ namespace {
 bool grouped_select(const Object& select) {
   for (const auto* clause : {"limitCount", "limitOffset", "windowClause", "valuesLists", "withClause", "distinctClause"})
     if (select.contains(clause)) return false;
-  const auto* group = field(select, "groupClause");
-  return string_field(select, "op") == "SETOP_NONE" && select.contains("fromClause") && select.contains("havingClause") &&
-         group && !contains(*group, "GroupingSet");
+  return string_field(select, "op") == "SETOP_NONE" && select.contains("fromClause") && select.contains("havingClause") && select.contains("groupClause");
 }
 
 bool site(Json& value, Attempt& attempt) {
@@ -38,9 +36,6 @@ bool site(Json& value, Attempt& attempt) {
   bool grouped = false;
   for (const auto& item : *array_field(*select, "groupClause")) {
     const auto* reference = bound.reference(item);
-    const auto position = integer_constant(item);
-    // A position or an output's name would point at the new target.
-    if (position || (as(item, "ColumnRef") && !reference)) return false;
     grouped = grouped || (reference && reference->source == key->source && reference->column == key->column);
   }
   auto x = seen_inside(*outer_column, *inner);

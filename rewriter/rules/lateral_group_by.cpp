@@ -11,9 +11,9 @@
 // Why:      the join keeps only the group whose key equals a.c. k is a grouping column, so all rows of that group and no
 //           others have k = a.c: leaving the other rows out before grouping changes no group that is used. The condition in
 //           ON stays, so LEFT JOIN gives its NULLs as before. With few rows of a, few groups are computed.
-// Counter-example of the guard: a column that is not grouped (max(k)) may not be filtered before the aggregate; under
-//           GROUPING SETS the total's row has k NULL; with LIMIT inside another group would be cut; without GROUP BY an
-//           aggregate gives a row even for no input; a LATERAL item sees only what stands to its left.
+// Counter-example of the guard: a column that is not grouped (max(k)) may not be filtered before the aggregate; with LIMIT inside
+//           another group would be cut; DISTINCT ON chooses among rows of other k; without GROUP BY an aggregate gives a row
+//           even for no input; a LATERAL item sees only what stands to its left.
 namespace pgsteer::rewriter {
 namespace {
 
@@ -21,28 +21,19 @@ bool grouped_select(const Object& select) {
   for (const auto* clause : {"limitCount", "limitOffset", "windowClause", "valuesLists", "withClause", "lockingClause"})
     if (select.contains(clause)) return false;
   if (string_field(select, "op") != "SETOP_NONE" || !select.contains("fromClause")) return false;
-  const auto* group = field(select, "groupClause");
-  if (group) return !contains(*group, "GroupingSet") && !select.contains("distinctClause") && !bool_field(select, "groupDistinct");
+  if (select.contains("groupClause")) return !select.contains("distinctClause") && !bool_field(select, "groupDistinct");
   const auto* distinct = array_field(select, "distinctClause");
   return distinct && distinct->size() == 1 && distinct->front().is_object() && distinct->front().get_object().empty() &&
          !select.contains("havingClause");
 }
 
-/// Inside: the column behind output `index` of the subquery, when rows are grouped (or made distinct) by it.
+/// Inside: the plain column behind output `index` of the subquery. Beside aggregates it is one that is grouped by (or follows from
+/// such ones), so all rows of a group agree in it; where GROUPING SETS leave it out it is NULL, and joins nothing.
 const Json* grouping_column(const Source& sub, int index, const Bound& bound) {
   const auto& out = sub.query->outputs[static_cast<std::size_t>(index)];
   if (!out.source || out.source->scope != sub.query || out.source_column < 0) return nullptr;
   const Json* value = target_of(sub, index);
-  const auto* own = value ? bound.reference(*value) : nullptr;
-  if (!own) return nullptr;
-  const auto* group = array_field(*sub.select, "groupClause");
-  if (!group) return value;  // DISTINCT: every output is a key
-  const bool grouped = std::any_of(group->begin(), group->end(), [&](const Json& item) {
-    if (const auto position = integer_constant(item)) return *position == index + 1;
-    const auto* reference = bound.reference(item);
-    return reference && reference->source == own->source && reference->column == own->column;
-  });
-  return grouped ? value : nullptr;
+  return value && bound.reference(*value) ? value : nullptr;
 }
 
 bool push(Source& sub, int own_column, const Reference& partner, Attempt& attempt) {

@@ -36,7 +36,7 @@ bool push(Source& sub, int own_column, const Reference& partner, Attempt& attemp
   std::vector<const Scope*> arms;
   bool duplicates_matter = false;
   if (!arms_of(*sub.select, bound, arms, duplicates_matter) || !duplicates_matter) return false;
-  const auto& type = sub.columns[static_cast<std::size_t>(own_column)].type;
+  // Arms of different types have a result whose type is not known, and then push_join_equality() does not ask.
   std::vector<Json> conditions;
   for (const auto* arm : arms) {
     const auto* targets = array_field(*arm->select, "targetList");
@@ -45,7 +45,7 @@ bool push(Source& sub, int own_column, const Reference& partner, Attempt& attemp
     const auto* value = target ? field(*target, "val") : nullptr;
     const auto* own = value ? bound.reference(*value) : nullptr;
     auto outer = seen_inside(partner, *arm);
-    if (!own || !own->source || !outer || own->output()->type.oid != type.oid || own->output()->type.collation != type.collation) return false;
+    if (!own || !own->source || !outer) return false;
     conditions.push_back(make_operation("=", *value, std::move(*outer)));
   }
   for (std::size_t i = 0; i < arms.size(); ++i) add_conjunct(*arms[i]->select, "whereClause", std::move(conditions[i]));

@@ -12,7 +12,7 @@
 // Why:      a row among the first 60 of all is among the first 60 of its arm, and the order is total on what is put out: which
 //           of equal rows is taken cannot be seen. An arm can stop early, from an index in that order.
 // Counter-example of the guard: where an arm's column has another type than the result's ('9' < '10' as text) it orders
-//           otherwise by itself; UNION removes rows after the cut and would need more of them.
+//           otherwise by itself (no order of such columns counts as total, so it is refused for every rule); UNION removes rows after the cut and would need more of them.
 namespace pgsteer::rewriter {
 namespace {
 
@@ -65,8 +65,6 @@ bool push(Scope& scope, Attempt& attempt) {
       const auto* by = as(item, "SortBy");
       const auto position = by ? position_of(*field(*by, "node"), scope) : 0;
       if (position == 0 || position > scope.outputs.size()) return false;
-      const auto &mine = arm->outputs[position - 1].type, &whole = scope.outputs[position - 1].type;
-      if (whole.oid == 0 || mine.oid != whole.oid || mine.collation != whole.collation) return false;
       Object copy = *by;
       copy["node"] = make_integer(static_cast<std::int64_t>(position));
       own.push_back(Object{{"SortBy", std::move(copy)}});

@@ -13,17 +13,12 @@
 // Why:      an integer's text is its canonical decimal form, so it equals '5' exactly when the integer is 5. An integer
 //           equals a numeric exactly when that has no fraction; it is above 5.5 exactly when it is above 5. Below 2^53 a
 //           float8 is exact. NULL stays NULL on both sides. Without the cast an index on the column can be used.
-// Counter-example of the guard: '05' and '+5' equal no integer's text, but would be read as 5; '5000000000' would be out of
-//           range of an int4; 9007199254740993 = 9007199254740992::float8 is true.
+// Counter-example of the guard: '05' and '+5' equal no integer's text, but would be read as 5; 9007199254740993 = 9007199254740992::float8 is true.
 namespace pgsteer::rewriter {
 namespace {
 
-bool in_range(std::int64_t value, sql::Oid type) {
-  if (type == oid::int2) return value >= INT16_MIN && value <= INT16_MAX;
-  if (type == oid::int4) return value > INT32_MIN && value <= INT32_MAX;
-  // The most negative value has no literal of its own type.
-  return value > std::numeric_limits<std::int64_t>::min();
-}
+/// The most negative value has no literal of its own type. One beyond the column's type is a wider integer: no column equals it.
+bool has_literal(std::int64_t value) { return value > std::numeric_limits<std::int64_t>::min(); }
 
 std::optional<std::int64_t> canonical_integer(std::string_view text) {
   const auto digits = text.substr(!text.empty() && text.front() == '-' ? 1 : 0);
@@ -87,10 +82,10 @@ Json* cast_to_text(Json& node, const Bound& bound) {
   return argument && integer_column(*argument, bound) ? argument : nullptr;
 }
 
-std::optional<Json> integer_for_text(const Json& literal, sql::Oid type) {
+std::optional<Json> integer_for_text(const Json& literal) {
   const auto text = string_constant(literal);
   const auto value = text ? canonical_integer(*text) : std::nullopt;
-  if (!value || !in_range(*value, type)) return std::nullopt;
+  if (!value || !has_literal(*value)) return std::nullopt;
   return make_integer(*value);
 }
 
@@ -104,7 +99,7 @@ bool text_list(Json& value, Attempt& attempt) {
   const auto* reference = integer_column(*column, attempt.bound);
   Array changed;
   for (const auto& item : *items) {
-    auto constant = integer_for_text(item, reference->output()->type.oid);
+    auto constant = integer_for_text(item);
     if (!constant) return false;
     changed.push_back(std::move(*constant));
   }
@@ -127,7 +122,7 @@ bool text_equality(Json& value, const Operation& op, Attempt& attempt) {
     auto* column = cast_to_text(*side, attempt.bound);
     if (!column) continue;
     const auto* reference = integer_column(*column, attempt.bound);
-    auto constant = integer_for_text(*other, reference->output()->type.oid);
+    auto constant = integer_for_text(*other);
     if (!constant) return false;
     attempt.fact(named(*reference) + " is an integer");
     value = make_operation(op.name, Json(*column), std::move(*constant));
@@ -151,9 +146,9 @@ bool number_comparison(Json& value, const Operation& op, Attempt& attempt) {
     if (!reference || name.empty()) continue;
     std::optional<std::pair<std::string_view, std::int64_t>> changed;
     if (const auto literal = decimal_constant(*other)) changed = integral(name, *literal);
-    // Only equality: for large columns the cast rounds, and order is kept only loosely.
-    if (const auto literal = float_constant(*other); literal && name == "=") changed = std::pair{name, *literal};
-    if (!changed || !in_range(changed->second, reference->output()->type.oid)) return false;
+    // A larger column is rounded by the cast, but never across a literal below 2^53.
+    if (const auto literal = float_constant(*other)) changed = std::pair{name, *literal};
+    if (!changed || !has_literal(changed->second)) return false;
     attempt.fact(named(*reference) + " is an integer");
     value = make_operation(changed->first, Json(*side), make_integer(changed->second));
     return true;

@@ -139,7 +139,7 @@ bool split(Scope& scope, Object* join, Json* conjunct, Attempt& attempt) {
   return true;
 }
 
-/// The same in ON of an inner join, where no outer join is near: there ON and WHERE are one.
+/// The same in ON of an inner join. No outer join is near, or row_name() would have refused: there ON and WHERE are one.
 bool split_join(Json& item, Scope& scope, Attempt& attempt) {
   auto* join = as(item, "JoinExpr");
   if (!join) return false;
@@ -161,7 +161,6 @@ bool apply(Attempt& attempt) {
     if (scope->select->contains("withClause")) continue;
     for (auto* conjunct : conjuncts(*scope->select, "whereClause"))
       if (split(*scope, nullptr, conjunct, attempt)) return true;
-    if (std::any_of(scope->sources.begin(), scope->sources.end(), [](const auto& s) { return s->nullable; })) continue;
     if (auto* from = array_field(*scope->select, "fromClause"))
       for (auto& item : *from)
         if (split_join(item, *scope, attempt)) return true;

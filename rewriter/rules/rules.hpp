@@ -36,5 +36,8 @@ extern const Rule lateral_union;
 extern const Rule lateral_window;
 extern const Rule scalar_lookup_to_join;
 extern const Rule scalar_aggregate_to_join;
+extern const Rule foreign_key_in;
+extern const Rule limit_before_foreign_key_join;
+extern const Rule loose_index_scan;
 
 }  // namespace pgsteer::rewriter

@@ -38,7 +38,6 @@ bool eliminate(Source& gone, Scope& scope, Attempt& attempt) {
   if (gone.kind != Source::Kind::table || !gone.trusted()) return false;
   Object& select = *scope.select;
   Object* join = join_of(select, gone.item);
-  if (join && string_field(*join, "jointype") != "JOIN_INNER") return false;
   Object& holder = join ? *join : select;
   const char* clause = join ? "quals" : "whereClause";
   Json* link = nullptr;

@@ -9,8 +9,8 @@
 // Result:   the same with UNION ALL
 // Why:      each arm has a key in its output, so no row twice; in one column the arms hold two different constants, so no
 //           row of one is in the other. There is nothing to remove.
-// Counter-example of the guard: 1 and 1.0, or 'a' and 'A' under a case-blind collation, are different texts and equal
-//           values; an arm without a key may repeat a row itself.
+// Counter-example of the guard: 1 and 1.0 are different texts and equal values (as 'a' and 'A' are under a case-blind collation;
+//           such a UNION is refused for every rule); an arm without a key may repeat a row itself.
 namespace pgsteer::rewriter {
 namespace {
 
@@ -41,7 +41,7 @@ bool differ(const Json& a, const Json& b, const Type& left, const Type& right) {
   const auto s = string_constant(a), t = string_constant(b);
   if (!s || !t || *s == *t) return false;
   // Two bare literals become text; a column's own type decides otherwise.
-  const auto textual = [](const Type& type) { return type.oid == 0 || (is_text(type.oid) && equal_means_identical(type)); };
+  const auto textual = [](const Type& type) { return type.oid == 0 || is_text(type.oid); };
   return textual(left) && textual(right);
 }
 

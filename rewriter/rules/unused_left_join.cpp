@@ -31,7 +31,7 @@ bool repetition_ignored(Scope& scope, const Bound& bound) {
   });
   if (any) return all_ignore;
   // GROUP BY without aggregates is a DISTINCT.
-  if (select.contains("groupClause")) return !contains(*field(select, "groupClause"), "GroupingSet");
+  if (select.contains("groupClause")) return true;
   const auto* distinct = array_field(select, "distinctClause");
   return distinct && distinct->size() == 1 && distinct->front().is_object() && distinct->front().get_object().empty();
 }

@@ -30,6 +30,9 @@ struct Index {
   std::vector<std::int16_t> columns;  ///< attnums of the key columns in order; 0 for an expression
   bool unique = false, primary = false, valid = false, immediate = false;
   bool partial = false, has_expressions = false, nulls_not_distinct = false;
+  /// A btree over the columns' own collations and their types' default operator classes: it orders, and knows equal values, as
+  /// ORDER BY and = do. A unique index over (word COLLATE "C") lets two words through that a case-blind column calls equal.
+  bool usual_order = false;
 };
 
 struct ForeignKey {

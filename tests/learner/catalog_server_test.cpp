@@ -21,6 +21,9 @@ ALTER TABLE shop.orders ADD CONSTRAINT unproved FOREIGN KEY (buyer) REFERENCES s
 CREATE INDEX orders_partial ON shop.orders (customer_id, placed) WHERE total > 10;
 CREATE INDEX customer_expression ON shop.customer (lower(email), country) INCLUDE (score);
 CREATE UNIQUE INDEX customer_nulls ON shop.customer (country, id) NULLS NOT DISTINCT;
+CREATE INDEX customer_other_collation ON shop.customer (email COLLATE "C");
+CREATE INDEX customer_patterns ON shop.customer (country text_pattern_ops);
+CREATE INDEX customer_hashed ON shop.customer USING hash (country);
 CREATE TABLE shop.event (at date NOT NULL, what text) PARTITION BY RANGE (at);
 CREATE TABLE shop.event_2024 PARTITION OF shop.event FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
 CREATE TABLE shop.secret (owner text, what text);
@@ -110,6 +113,8 @@ TEST_CASE("a catalog with everything is loaded field by field") {
     CHECK(index(customer, "customer_pkey").valid);
     CHECK_FALSE(index(customer, "customer_pkey").partial);
     CHECK_FALSE(index(customer, "customer_email_key").primary);
+    for (const char* usual : {"customer_pkey", "customer_email_key", "customer_expression", "customer_nulls"}) CHECK(index(customer, usual).usual_order);
+    for (const char* other : {"customer_other_collation", "customer_patterns", "customer_hashed"}) CHECK_FALSE(index(customer, other).usual_order);
     const auto& expression = index(customer, "customer_expression");
     CHECK(expression.columns == std::vector<std::int16_t>{0, 3});  // INCLUDE is no key
     CHECK(expression.has_expressions);

@@ -50,15 +50,15 @@ TEST_CASE("rewritten statements give the original's answer on a real server") {
   const auto first = static_cast<std::uint64_t>(from_environment("PGSTEER_SEED", 0));
   const std::chrono::seconds most(from_environment("PGSTEER_SECONDS", 3600));
   const auto start = std::chrono::steady_clock::now();
-  const auto &aimed = test::generators(), wide = test::wide_generators(), joins = test::join_generators();
+  const auto &aimed = test::generators(), wide = test::wide_generators(), joins = test::join_generators(), guards = test::guard_generators();
   std::uint64_t set = 0;
   for (int made = 0; made < wanted && std::chrono::steady_clock::now() - start < most; made += per_data_set, ++set) {
     runner.next_rows(first + set, zones[set % std::size(zones)]);
-    for (const auto* list : {&aimed, &wide, &joins})
+    for (const auto* list : {&aimed, &wide, &joins, &guards})
       for (const auto& generator : *list) {
         if (!only.empty() && generator.rule != only) continue;
-        test::Random random((first + set) * 7919 + std::hash<std::string>{}(generator.rule) + (list == &aimed ? 0 : 1));
-        for (int i = list == &joins ? -per_data_set / 2 : 0; i < per_data_set / 2; ++i) runner.add(generator.make(random), generator.rule);
+        test::Random random((first + set) * 7919 + std::hash<std::string>{}(generator.rule) + (list == &aimed ? 0 : list == &guards ? 2 : 1));
+        for (int i = list == &joins ? -per_data_set / 2 : list == &guards ? per_data_set / 4 : 0; i < per_data_set / 2; ++i) runner.add(generator.make(random), generator.rule);
       }
     if (runner.differences().size() >= static_cast<std::size_t>(from_environment("PGSTEER_DIFFERENCES", 20))) break;
   }

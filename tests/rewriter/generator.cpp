@@ -24,7 +24,7 @@ Statement placed(Random& r, const std::string& predicate, const std::string& fro
     case 2: return {"select " + key + " from " + from + " where " + predicate + " or " + other};
     case 3: return {"select count(*) from " + from + " where " + predicate + " and " + other};
     case 4: return {"select * from " + from + " where " + predicate + " order by " + key, true};
-    case 5: return {"select " + key + " from " + from + " where (" + predicate + ") is not true"};
+    case 5: return {"select " + key + " from " + from + " where (" + predicate + ")" + r.pick({" is not true", " is not true", " is unknown", " is false", " is not false"})};
     case 6:
       return {"select " + key + " from " + from + " where " + predicate + " and " + other + " order by " + key + " limit " +
                   std::to_string(r.below(4)), true};

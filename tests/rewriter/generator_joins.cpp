@@ -102,10 +102,79 @@ Statement scalar_aggregate_to_join(Random& r) {
   }
 }
 
+/// Inner joins on foreign keys, and what is almost one.
+Statement limit_before_foreign_key_join(Random& r) {
+  struct Way {
+    std::string from, first, other;
+  };
+  const std::vector<Way> ways{{"orders a join customers b on b.id = a.customer_id", "orders", "customers"}, {"orders a join customers b on a.customer_id = b.id", "orders", "customers"},
+                              {"orders a join customers b on a.customer_id = b.id left join orders c on c.id = a.parent_id", "orders", "customers"}, {"items a join orders b on b.id = a.order_id join customers c on c.id = b.customer_id", "items", "orders"},
+                              {"orders a left join orders c on c.id = a.parent_id join customers b on b.id = c.customer_id", "orders", "customers"}, {"orders a join customers b on a.customer_id = b.id and b.region > 1", "orders", "customers"},
+                              {"orders a join customers b on a.customer_id = b.region", "orders", "customers"}, {"orders a join customers b on a.parent_id = b.id", "orders", "customers"}, {"weak a join customers b on a.customer_id = b.id", "weak", "customers"},
+                              {"kids a join customers b on a.c = b.id", "kids", "customers"}, {"kids a join customers b on a.late = b.id", "kids", "customers"}, {"kids a join kids b on b.id = a.own", "kids", "kids"}, {"kids a join kids b on b.id = a.own join kids c on c.id = b.own", "kids", "kids"}, {"refs a join customers b on b.id = a.c", "refs", "customers"},
+                              {"customers a join orders b on a.id = b.customer_id", "customers", "orders"}, {"orders a join customers b on a.customer_id <> b.id", "orders", "customers"}};
+  const auto& way = ways[static_cast<std::size_t>(r.below(r.chance(50) ? 4 : static_cast<int>(ways.size())))];
+  Item a{nullptr, "a"}, b{nullptr, "b"};
+  for (const auto& table : all_tables()) {
+    if (way.first == table.name) a.table = &table;
+    if (way.other == table.name) b.table = &table;
+  }
+  const auto order = r.pick({a.column(a.table->columns.front()), a.column(any_column(r, a)) + " desc, " + a.column(a.table->columns.front()), a.column(any_column(r, a)) + " nulls first, " + a.column(a.table->columns.front()),
+                             b.column(any_column(r, b)) + ", " + a.column(a.table->columns.front())});
+  return {"select " + r.pick({a.column(a.table->columns.front()) + ", " + b.column(any_column(r, b)), std::string("a.*, ") + b.column(any_column(r, b)), b.column(any_column(r, b)) + " as x, " + a.column(a.table->columns.front())}) +
+              " from " + way.from + maybe(r, 60, " where ", condition(r, r.chance(88) ? a : b)) + " order by " + order + " limit " + std::to_string(r.below(6)) + maybe(r, 30, " offset ", std::to_string(r.below(3))),
+          true};
+}
+
+Statement foreign_key_in(Random& r) {
+  struct Way {
+    std::string table, column, parent, key;
+  };
+  const std::vector<Way> ways{{"orders", "customer_id", "customers", "id"}, {"items", "order_id", "orders", "id"}, {"kids", "own", "kids", "id"}, {"orders", "parent_id", "orders", "id"}, {"orders", "customer_id", "customers", "region"},
+                              {"weak", "customer_id", "customers", "id"}, {"kids", "c", "customers", "id"}, {"kids", "late", "customers", "id"}, {"refs", "c", "customers", "id"}};
+  const auto& way = ways[static_cast<std::size_t>(r.below(r.chance(60) ? 3 : static_cast<int>(ways.size())))];
+  Item a{nullptr, "a"}, b{nullptr, "p"};
+  for (const auto& table : all_tables()) {
+    if (way.table == table.name) a.table = &table;
+    if (way.parent == table.name) b.table = &table;
+  }
+  const auto x = "a." + way.column, k = "p." + way.key;
+  const auto more = maybe(r, 15, r.chance(60) ? " and " : " or ", condition(r, b, 1));
+  const auto inner = r.chance(50) ? "select " + maybe(r, 20, "", "distinct ") + k + " from " + way.parent + " p" + maybe(r, 12, " where ", condition(r, b, 1)) + maybe(r, 5, " order by ", k + " limit 1") : std::string();
+  const auto predicate = !inner.empty() ? x + r.pick({" in (", " in (", " in (", " not in (", " > any ("}) + inner + ")"
+                                        : r.pick({"exists (", "exists (", "not exists ("}) + "select 1 from " + way.parent + " p where " + (r.chance(50) ? k + " = " + x : x + r.pick({" = ", " = ", " >= "}) + k) + more + ")";
+  const auto other = r.pick({condition(r, a), x + " is null", condition(r, a)}), key = a.column(a.table->columns.front());
+  if (r.chance(20)) return {"select p2.id, " + key + " from products p2 left join " + a.from() + " on " + key + " = p2.id where " + predicate};
+  switch (r.below(6)) {
+    case 0: return {"select " + key + ", " + predicate + " as q from " + a.from()};
+    case 1: return {"select " + key + " from " + a.from() + " where not (" + predicate + ")"};
+    case 2: return {"select " + key + " from " + a.from() + " where " + predicate + " or " + other};
+    case 3: return {"select count(*) from " + a.from() + " where (" + predicate + ") is not true"};
+    default: return {"select " + key + " from " + a.from() + " where " + predicate + " and " + other};
+  }
+}
+
+Statement loose_index_scan(Random& r) {
+  const auto a = any_item(r, "a");
+  const auto c = any_column(r, a);
+  const auto from = r.pick({a.from(), a.table->name});
+  const auto x = from == a.table->name ? r.pick({c.name, a.table->name + "." + c.name}) : r.pick({a.column(c), c.name});
+  const auto tail = maybe(r, 8, " where ", r.chance(50) ? x + " is not null" : "true");
+  switch (r.below(6)) {
+    case 0: case 1: case 2: {
+      const bool ordered = r.chance(60);
+      return {"select distinct " + x + maybe(r, 30, " as ", "z") + (ordered ? "" : maybe(r, 8, ", ", a.table->columns.front().name)) + " from " + from + tail + (ordered ? " order by " + r.pick({std::string("1"), x}) + r.pick({"", " desc", " nulls first"}) : "") + (ordered && r.chance(40) ? " limit " + std::to_string(r.below(4)) : ""), ordered};
+    }
+    case 3: return {"select s.z, b.name from customers b join (select distinct " + x + " as z from " + from + tail + ") s on s.z" + r.pick({" = b.id", " is not null"})};
+    default: return {"select count(distinct " + x + ")" + r.pick({"", " as n", " filter (where " + x + " is not null)"}) + maybe(r, 5, ", ", "count(*)") + " from " + from + tail};
+  }
+}
+
 }  // namespace
 
 std::vector<Generator> join_generators() {
-  return {{"except_to_anti_join", except_to_anti_join},   {"limit_before_left_join", limit_before_left_join},
+  return {{"limit_before_foreign_key_join", limit_before_foreign_key_join}, {"foreign_key_in", foreign_key_in}, {"loose_index_scan", loose_index_scan},
+          {"except_to_anti_join", except_to_anti_join},   {"limit_before_left_join", limit_before_left_join},
           {"limit_into_union_all", limit_into_union_all}, {"lateral_union", lateral_union},
           {"lateral_window", lateral_window},             {"scalar_lookup_to_join", scalar_lookup_to_join},
           {"scalar_aggregate_to_join", scalar_aggregate_to_join}};

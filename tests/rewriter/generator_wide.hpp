@@ -43,5 +43,6 @@ std::string maybe(Random& r, int percent, const std::string& lead, const std::st
 
 std::vector<Generator> wide_generators();
 std::vector<Generator> join_generators();  ///< likewise; their rules have no others
+std::vector<Generator> guard_generators();  ///< what a rule's guards must refuse: one way in for each of guards.txt
 
 }  // namespace pgsteer::test

@@ -21,6 +21,8 @@ const std::vector<AnyTable>& all_tables() {
       {"odd_nn", {{"id", 'i', true}, {"ci", 't', true}, {"cc", 't'}, {"n", 'n', true}, {"f", 'f'}, {"i2", 'i'}, {"i8", 'i'}, {"b", 'b'},
                   {"d", 'd'}, {"z", 'z'}, {"vc", 't'}, {"iv", 'v'}}},
       {"keys", {{"id", 'i'}, {"a", 'i'}, {"b", 'i'}, {"c", 'i'}, {"d", 'i'}, {"w", 't'}}},
+      {"clash", {{"w", 't'}, {"v", 'i'}, {"k", 'i'}}},
+      {"refs", {{"id", 'i'}, {"c", 'i'}}},
       {"pairs", {{"x", 'i'}, {"y", 'i'}, {"k", 'i'}, {"m", 't'}}},
       {"kids", {{"id", 'i', true}, {"x", 'i'}, {"y", 'i'}, {"c", 'i'}, {"o", 'i'}, {"late", 'i'}, {"own", 'i'}}},
   };

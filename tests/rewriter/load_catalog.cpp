@@ -14,8 +14,9 @@ std::vector<std::int16_t> numbers(const std::string& text) {
 }
 
 void load_columns(pqxx::work& tx, std::map<sql::Oid, sql::Relation>& relations) {
-  for (const auto& row : tx.exec("SELECT attrelid, attname, attnum, atttypid, atttypmod, attcollation, attnotnull "
-                                 "FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped ORDER BY attrelid, attnum")) {
+  for (const auto& row : tx.exec("SELECT attrelid, attname, attnum, atttypid, atttypmod, attcollation, attnotnull, coalesce(stadistinct, 0) "
+                                 "FROM pg_attribute LEFT JOIN pg_statistic ON starelid = attrelid AND staattnum = attnum AND NOT stainherit "
+                                 "WHERE attnum > 0 AND NOT attisdropped ORDER BY attrelid, attnum")) {
     const auto found = relations.find(row[0].as<sql::Oid>());
     if (found == relations.end()) continue;
     sql::Column column;
@@ -25,14 +26,18 @@ void load_columns(pqxx::work& tx, std::map<sql::Oid, sql::Relation>& relations) 
     column.type_modifier = row[4].as<int>();
     column.collation = row[5].as<sql::Oid>();
     column.not_null = row[6].as<bool>();
+    column.n_distinct = row[7].as<double>();
     found->second.columns.push_back(std::move(column));
   }
 }
 
 void load_indexes(pqxx::work& tx, std::map<sql::Oid, sql::Relation>& relations) {
   for (const auto& row : tx.exec("SELECT indrelid, indkey::text, indnkeyatts, indisunique, indisprimary, indisvalid, "
-                                 "indimmediate, indpred IS NOT NULL, indexprs IS NOT NULL, indnullsnotdistinct "
-                                 "FROM pg_index")) {
+                                 "indimmediate, indpred IS NOT NULL, indexprs IS NOT NULL, indnullsnotdistinct, amname = 'btree' AND NOT EXISTS "
+                                 "(SELECT 1 FROM generate_series(0, indnkeyatts - 1) k JOIN pg_opclass o ON o.oid = indclass[k] "
+                                 "LEFT JOIN pg_attribute a ON attrelid = indrelid AND attnum = indkey[k] "
+                                 "WHERE NOT opcdefault OR attcollation <> indcollation[k]) "
+                                 "FROM pg_index JOIN pg_class c ON c.oid = indexrelid JOIN pg_am m ON m.oid = relam")) {
     const auto found = relations.find(row[0].as<sql::Oid>());
     if (found == relations.end()) continue;
     sql::Index index;
@@ -45,6 +50,7 @@ void load_indexes(pqxx::work& tx, std::map<sql::Oid, sql::Relation>& relations) 
     index.partial = row[7].as<bool>();
     index.has_expressions = row[8].as<bool>();
     index.nulls_not_distinct = row[9].as<bool>();
+    index.usual_order = row[10].as<bool>();
     found->second.indexes.push_back(std::move(index));
   }
 }
@@ -67,13 +73,13 @@ void load_foreign_keys(pqxx::work& tx, std::map<sql::Oid, sql::Relation>& relati
 
 }  // namespace
 
-sql::Catalog load_catalog(const std::string& url) {
+sql::Catalog load_catalog(const std::string& url, bool pretend_large) {
   pqxx::connection connection(url);
   pqxx::work tx(connection);
   std::map<sql::Oid, sql::Relation> relations;
   for (const auto& row :
        tx.exec("SELECT c.oid, nspname, relname, relkind, relpersistence, relhassubclass, relrowsecurity, "
-               "relkind <> 'v' AND relhasrules FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace "
+               "relkind <> 'v' AND relhasrules, reltuples FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace "
                "WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND nspname NOT LIKE 'pg_%'")) {
     sql::Relation relation;
     relation.oid = row[0].as<sql::Oid>();
@@ -84,6 +90,7 @@ sql::Catalog load_catalog(const std::string& url) {
     relation.has_children = row[5].as<bool>();
     relation.row_security = row[6].as<bool>();
     relation.has_rules = row[7].as<bool>();
+    relation.rows = row[8].as<double>();
     relations[relation.oid] = std::move(relation);
   }
   load_columns(tx, relations);
@@ -93,7 +100,13 @@ sql::Catalog load_catalog(const std::string& url) {
   sql::Catalog catalog;
   catalog.database = "postgres";
   catalog.version = 1;
-  for (auto& [oid, relation] : relations) catalog.add(std::move(relation));
+  for (auto& [oid, relation] : relations) {
+    if (pretend_large) {
+      relation.rows = 1e6;
+      for (auto& column : relation.columns) column.n_distinct = 5;
+    }
+    catalog.add(std::move(relation));
+  }
   for (const auto& row : tx.exec("SELECT nspname, proname, provolatile, proretset, prokind = 'a', p.oid >= 16384 "
                                  "FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace")) {
     sql::FunctionGroup group;

@@ -22,10 +22,35 @@ CREATE UNIQUE INDEX keys_partial ON keys (c) WHERE d > 0;
 CREATE UNIQUE INDEX keys_expression ON keys (d, lower(w));
 CREATE UNIQUE INDEX keys_nullable ON keys (a);
 CREATE UNIQUE INDEX keys_one_null ON keys (b) NULLS NOT DISTINCT;
+CREATE TABLE clash (w text COLLATE blind NOT NULL, v int, k int NOT NULL);
+CREATE UNIQUE INDEX clash_w ON clash (w COLLATE "C");
+CREATE TABLE refs (id int PRIMARY KEY, c int NOT NULL REFERENCES customers);
+CREATE TABLE refs_more () INHERITS (refs);
+ALTER TABLE dogs ALTER legs DROP NOT NULL;
 CREATE TABLE pairs (x int NOT NULL, y int NOT NULL, k int, m text, PRIMARY KEY (x, y));
 CREATE TABLE kids (id int PRIMARY KEY, x int, y int, c int NOT NULL, o int NOT NULL, late int NOT NULL, own int REFERENCES kids,
                    FOREIGN KEY (x, y) REFERENCES pairs, FOREIGN KEY (late) REFERENCES customers DEFERRABLE);
 ALTER TABLE kids ADD FOREIGN KEY (c) REFERENCES customers NOT VALID;
+CREATE INDEX ON orders (parent_id DESC, note);
+CREATE INDEX ON orders (shipped) WHERE flag;
+CREATE INDEX ON customers (name COLLATE "C");
+CREATE INDEX ON customers USING hash (region);
+CREATE INDEX ON items (price);
+CREATE INDEX ON products (category);
+CREATE INDEX ON bare (a);
+CREATE INDEX ON parts (v);
+CREATE INDEX ON animals (legs);
+CREATE INDEX ON odd (ci);
+CREATE INDEX ON odd (cc, id);
+CREATE INDEX ON odd (ch);
+CREATE INDEX ON odd (n2);
+CREATE INDEX ON odd (d);
+CREATE INDEX ON odd_nn (i2);
+CREATE INDEX ON odd_nn (vc);
+CREATE INDEX ON odd_nn (z);
+CREATE INDEX ON odd_nn (f);
+CREATE INDEX ON odd_nn (iv);
+CREATE INDEX ON odd_nn (b);
 )sql";
 }
 
@@ -47,7 +72,7 @@ std::string odd_rows(std::uint64_t seed) {
       moments{"'2021-11-07 00:30:00-04'", "'2021-11-07 00:30:00-05'", "'2021-11-06 23:30:00-04'", "'2020-12-31 23:59:59.999999+00'", "'infinity'",
               "'-infinity'", "'2021-01-01 00:00:00+00'", "'0044-03-15 12:00:00+00 BC'"},
       integers{"0", "1", "2", "3", "5", "-1"};
-  std::string sql = "TRUNCATE odd, odd_nn, keys, pairs, kids;\n";
+  std::string sql = "TRUNCATE odd, odd_nn, keys, clash, refs, pairs, kids;\n";
   const auto insert = [&](const std::string& table, const std::vector<std::string>& values) {
     sql += "INSERT INTO " + table + " VALUES (";
     for (std::size_t i = 0; i < values.size(); ++i) sql += (i ? ", " : "") + values[i];
@@ -63,9 +88,12 @@ std::string odd_rows(std::uint64_t seed) {
   for (int i = rows(8); i > 0; --i)
     insert("keys", {std::to_string(below(4)), one_of(integers), one_of(integers), one_of(integers, false), one_of(integers, false),
                     one_of({"'a'", "'A'", "'b'"}, false)});
+  for (int i = rows(9); i > 0; --i) insert("clash", {one_of({"'a'", "'A'", "'b'", "'B'", "'é'"}, false), one_of(integers), one_of(integers, false)});
+  for (int i = rows(3); i > 0; --i) sql += "INSERT INTO dogs VALUES (" + std::to_string(i) + ", " + one_of({"NULL", "4"}) + ");\n";
   for (int i = rows(9); i > 0; --i) insert("pairs", {one_of({"0", "1", "2"}, false), one_of({"0", "1", "2"}, false), one_of(integers), one_of(words)});
   // What a deferrable constraint allows until commit, and a NOT VALID one for ever: checks off, and rows without a parent.
   sql += "SET LOCAL session_replication_role = replica;\n";
+  for (int i = rows(5); i > 0; --i) insert("refs_more", {std::to_string(i), one_of({"0", "1", "77"}, false)});
   for (int i = rows(9); i > 0; --i)
     insert("kids", {std::to_string(i), one_of({"(SELECT max(x) FROM pairs)"}), one_of({"(SELECT max(y) FROM pairs WHERE x = (SELECT max(x) FROM pairs))"}),
                     one_of(integers, false), one_of(integers, false), one_of(integers, false), "NULL"});

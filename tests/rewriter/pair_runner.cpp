@@ -83,7 +83,7 @@ std::string list(const std::vector<std::string>& lines) {
 
 }  // namespace
 
-PairRunner::PairRunner(const std::string& url) : catalog_(load_catalog(url)) {
+PairRunner::PairRunner(const std::string& url) : catalog_(load_catalog(url, true)) {
   session_.user = "postgres";
   {
     PGconn* maker = open(url);

@@ -24,6 +24,9 @@ CREATE TABLE animals (id int PRIMARY KEY, legs int NOT NULL);
 CREATE TABLE dogs (bark text) INHERITS (animals);
 CREATE TABLE late (id int NOT NULL, k int NOT NULL, UNIQUE (id) DEFERRABLE INITIALLY DEFERRED);
 CREATE TABLE weak (id int PRIMARY KEY, customer_id int REFERENCES customers DEFERRABLE);
+CREATE INDEX orders_status ON orders (status);
+CREATE INDEX orders_parent ON orders (parent_id);
+CREATE INDEX items_qty ON items (qty);
 CREATE VIEW cheap AS SELECT * FROM items WHERE price < 10;
 )sql";
 }
@@ -52,10 +55,23 @@ class Builder {
   Builder& unique(std::vector<std::int16_t> columns, bool primary = false, bool immediate = true) {
     sql::Index index;
     index.columns = std::move(columns);
-    index.unique = index.valid = true;
+    index.unique = index.valid = index.usual_order = true;
     index.primary = primary;
     index.immediate = immediate;
     relation_.indexes.push_back(std::move(index));
+    return *this;
+  }
+  Builder& index(std::int16_t column) {
+    sql::Index index;
+    index.columns = {column};
+    index.valid = index.immediate = index.usual_order = true;
+    relation_.indexes.push_back(std::move(index));
+    return *this;
+  }
+  /// A million rows, and in every column so many values.
+  Builder& large(double values) {
+    relation_.rows = 1e6;
+    for (auto& column : relation_.columns) column.n_distinct = values;
     return *this;
   }
   Builder& references(std::int16_t column, sql::Oid table, bool deferrable = false) {
@@ -111,10 +127,10 @@ sql::Catalog shop_catalog() {
   catalog.add(Builder(1002, "orders").column("id", i8, true).column("customer_id", i4, true).column("status", txt, true)
                   .column("total", num, false, (10 << 16 | 2) + 4).column("note", txt).column("created_at", tz)
                   .column("placed", ts).column("shipped", dt).column("parent_id", i8).column("flag", 16)
-                  .unique({1}, true).references(2, 1001));
+                  .unique({1}, true).references(2, 1001).index(3).index(9).large(5));
   catalog.add(Builder(1003, "items").column("id", i4, true).column("order_id", i8, true).column("product_id", i4)
                   .column("qty", i2, true).column("price", num).column("weight", f8)
-                  .unique({1}, true).unique({2, 4}).references(2, 1002));
+                  .unique({1}, true).unique({2, 4}).references(2, 1002).index(4).large(-0.1));
   catalog.add(Builder(1004, "products").column("id", i4, true).column("code", txt, true).column("category", i4)
                   .column("tag", 1042, false, 8).unique({1}, true).unique({2}));
   catalog.add(Builder(1005, "empty_table").column("id", i4, true).column("ref", i4, true).column("word", txt)

@@ -15,7 +15,8 @@ std::string shop_ddl();
 sql::Catalog shop_catalog();
 
 /// A Catalog read from a real server (the tests' own small loader; the product's lives in proxy/learner).
-sql::Catalog load_catalog(const std::string& url);
+/// `pretend_large`: statistics of a million rows with five values a column, for rules that ask for that.
+sql::Catalog load_catalog(const std::string& url, bool pretend_large = false);
 
 /// INSERTs of a few random rows per table: NULLs, duplicates, empty tables, odd values. Same seed, same rows.
 std::string random_rows(std::uint64_t seed);
