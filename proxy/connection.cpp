@@ -46,7 +46,9 @@ asio::awaitable<bool> handshake(Worker& worker, Stream& client, bool direct, con
   ssl_st* const ssl = contexts ? contexts->for_client() : nullptr;
   if (!ssl) co_return false;
   const auto ec = co_await client.handshake(ssl, true);
-  if (!ec && (!direct || negotiated_postgresql(ssl))) co_return true;
+  const bool done = !ec && (!direct || negotiated_postgresql(ssl));
+  ++(done ? tls_handshakes().with_clients : tls_handshakes().with_clients_failed);
+  if (done) co_return true;
   spdlog::info("event=tls_refused address={} reason=\"{}\"", address, ec ? tls_failure(ssl) : "direct TLS without ALPN postgresql");
   co_return false;
 }

@@ -6,6 +6,7 @@
 
 #include "proxy/lanes.hpp"
 #include "proxy/reload.hpp"
+#include "proxy/stats_period.hpp"
 
 namespace pgsteer::proxy {
 namespace {
@@ -24,7 +25,8 @@ struct Hub::Impl {
   Counter feedback_dropped;
   std::set<std::string> catalog_requests;
 
-  std::array<Counters, kMaxThreads> counters;
+  mutable std::mutex counters_mutex;  // of the map; the counters themselves have one writer each
+  std::map<std::string, std::map<int, Counters>> counters;  // by database
   mutable std::mutex meters_mutex;
   std::array<std::unique_ptr<Meters>, kMaxThreads> meters;
   mutable std::mutex reload_mutex;
@@ -45,6 +47,7 @@ Hub::Hub(std::shared_ptr<const Config> config, std::shared_ptr<const policies::P
       lanes(std::make_unique<Lanes>()),
       rates(std::make_unique<Rates>()),
       limit_counts(std::make_unique<LimitCounts>()),
+      stats_period(std::make_unique<StatsPeriod>(unix_us())),
       started_unix_us(unix_us()),
       impl_(std::make_unique<Impl>()) {
   auto first = std::make_shared<Snapshot>();
@@ -120,7 +123,11 @@ std::vector<std::string> Hub::take_catalog_requests() {
   return requests;
 }
 
-Counters& Hub::thread_counters(int thread) { return impl_->counters[static_cast<std::size_t>(thread) % kMaxThreads]; }
+Counters& Hub::counters(int thread, const std::string& database) {
+  const std::lock_guard lock(impl_->counters_mutex);
+  const bool room = impl_->counters.contains(database) || impl_->counters.size() < kMaxDatabases;
+  return impl_->counters[room ? database : "other"][thread];
+}
 
 Meters& Hub::thread_meters(int thread) {
   const std::lock_guard lock(impl_->meters_mutex);
@@ -137,33 +144,28 @@ std::vector<const Meters*> Hub::meters() const {
   return list;
 }
 
+Totals& Totals::operator+=(const Counters& counters) {
+#define PGSTEER_MEMBER(name) name += counters.name.value();
+  PGSTEER_COUNTED(PGSTEER_MEMBER)
+#undef PGSTEER_MEMBER
+  return *this;
+}
+
 Totals Hub::totals() const {
-  Totals t;
-  t.feedback_dropped = impl_->feedback_dropped.value();
-  const auto get = [](const Counter& counter) { return counter.value(); };
-  for (const auto& c : impl_->counters) {
-    t.client_connections += get(c.client_connections);
-    t.client_disconnects += get(c.client_disconnects);
-    t.transactions += get(c.transactions);
-    t.queries += get(c.queries);
-    t.bytes_in += get(c.bytes_in);
-    t.bytes_out += get(c.bytes_out);
-    t.errors += get(c.errors);
-    t.server_ns += get(c.server_ns);
-    t.proxy_ns += get(c.proxy_ns);
-    t.wait_ns += get(c.wait_ns);
-    t.not_analysed += get(c.not_analysed);
-    t.rewritten += get(c.rewritten);
-    t.steered += get(c.steered);
-    t.cache_hits += get(c.cache_hits);
-    t.cache_misses += get(c.cache_misses);
-    t.cache_stores += get(c.cache_stores);
-    t.fallbacks += get(c.fallbacks);
-    t.tracking_lost += get(c.tracking_lost);
-    t.protocol_errors += get(c.protocol_errors);
-    t.model_failures += get(c.model_failures);
-  }
-  return t;
+  Totals sum;
+  sum.feedback_dropped = impl_->feedback_dropped.value();
+  const std::lock_guard lock(impl_->counters_mutex);
+  for (const auto& [database, by_thread] : impl_->counters)
+    for (const auto& [thread, counters] : by_thread) sum += counters;
+  return sum;
+}
+
+std::map<std::string, Totals> Hub::totals_by_database() const {
+  std::map<std::string, Totals> sums;
+  const std::lock_guard lock(impl_->counters_mutex);
+  for (const auto& [database, by_thread] : impl_->counters)
+    for (const auto& [thread, counters] : by_thread) sums[database] += counters;
+  return sums;
 }
 
 void Hub::set_client(const ClientInfo& info) {

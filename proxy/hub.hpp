@@ -2,10 +2,12 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cache/cache.hpp"
@@ -32,20 +34,30 @@ struct ClientInfo {
   std::shared_ptr<std::atomic<const char*>> live_state;  ///< set by the session as it goes; clients() copies it to `state`
 };
 
-;
+/// What is counted, once for each event loop and database; `transaction_ns` is the time of whole transactions, idle time in them included.
+#define PGSTEER_COUNTED(X)                                                                                                        \
+  X(client_connections) X(client_disconnects) X(transactions) X(queries) X(bytes_in) X(bytes_out) X(errors) X(server_ns)          \
+  X(transaction_ns) X(proxy_ns) X(wait_ns) X(not_analysed) X(rewritten) X(steered) X(cache_hits) X(cache_misses) X(cache_stores)  \
+  X(fallbacks) X(tracking_lost) X(protocol_errors) X(model_failures)
 
-/// Counters of one thread; summed by readers.
+/// Of one event loop and one database; summed by readers.
 struct alignas(64) Counters {
-  Counter client_connections, client_disconnects, transactions, queries, bytes_in,
-      bytes_out, errors, server_ns, proxy_ns, wait_ns, not_analysed, rewritten, steered,
-      cache_hits, cache_misses, cache_stores, fallbacks, tracking_lost, protocol_errors,
-      model_failures;
+#define PGSTEER_MEMBER(name) Counter name;
+  PGSTEER_COUNTED(PGSTEER_MEMBER)
+#undef PGSTEER_MEMBER
 };
 struct Totals {
-  std::uint64_t client_connections = 0, client_disconnects = 0, transactions = 0, queries = 0, bytes_in = 0,
-                bytes_out = 0, errors = 0, server_ns = 0, proxy_ns = 0, wait_ns = 0, not_analysed = 0, rewritten = 0,
-                steered = 0, cache_hits = 0, cache_misses = 0, cache_stores = 0, fallbacks = 0, tracking_lost = 0,
-                feedback_dropped = 0, protocol_errors = 0, model_failures = 0;
+#define PGSTEER_MEMBER(name) std::uint64_t name = 0;
+  PGSTEER_COUNTED(PGSTEER_MEMBER)
+#undef PGSTEER_MEMBER
+  std::uint64_t feedback_dropped = 0;  ///< of the process
+  Totals& operator+=(const Counters& counters);
+};
+/// Every counted member by name.
+inline constexpr std::pair<const char*, std::uint64_t Totals::*> totals_members[] = {
+#define PGSTEER_MEMBER(name) {#name, &Totals::name},
+    PGSTEER_COUNTED(PGSTEER_MEMBER)
+#undef PGSTEER_MEMBER
 };
 
 /// The process: owns the current Snapshot, the cache words and memory store, the counters, and the doors between the
@@ -93,8 +105,10 @@ class Hub {
   void server_started(const std::string& when);
 
   // --- counters and clients --------------------------------------------------------------------------------------
-  Counters& thread_counters(int thread);
+  static constexpr std::size_t kMaxDatabases = 200;  ///< with counters of their own; those after them share "other"
+  Counters& counters(int thread, const std::string& database);  ///< made at the first call; lives as long as the hub
   Totals totals() const;
+  std::map<std::string, Totals> totals_by_database() const;
   Meters& thread_meters(int thread);            ///< made at the first call; lives as long as the hub
   std::vector<const Meters*> meters() const;    ///< of every thread that has some
   void set_client(const ClientInfo& info);
@@ -121,6 +135,7 @@ class Hub {
   const std::unique_ptr<LimitCounts> limit_counts;
   /// A CancelRequest: a statement that waits here is not known to the server. Set by the server.
   std::function<void(int server_pid, std::uint32_t key)> on_cancel;
+  const std::unique_ptr<class StatsPeriod> stats_period;
   std::shared_ptr<EventRing> events;  ///< the newest lines of the log; null in tests
   std::int64_t started_unix_us = 0;
 

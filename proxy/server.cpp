@@ -26,6 +26,7 @@
 #include "proxy/redis_url.hpp"
 #include "proxy/reload.hpp"
 #include "proxy/session/session.hpp"
+#include "proxy/stats_period.hpp"
 #include "proxy/systemd.hpp"
 #include "proxy/worker.hpp"
 
@@ -114,12 +115,15 @@ asio::awaitable<void> cancel_session(std::shared_ptr<Session> session, std::func
   done();
 }
 
-/// Time-outs: of sessions by their own worker, of the pools by the first one.
+/// Time-outs: of sessions by their own worker, of the pools by the first one, which looks at the minute of SHOW STATS too.
 void tick(asio::steady_timer& timer, Worker& worker, Pools* pools) {
   timer.expires_after(std::chrono::milliseconds(50));
   timer.async_wait([&timer, &worker, pools](boost::system::error_code ec) {
     if (ec) return;
-    if (pools) pools->tick();
+    if (pools) {
+      pools->tick();
+      worker.hub.stats_period->tick(unix_us(), [&worker] { return worker.hub.totals_by_database(); });
+    }
     const auto& limits = worker.snapshot().config->pool;
     if ((limits.query_timeout + limits.transaction_timeout + limits.idle_transaction_timeout).count() > 0) {
       std::vector<std::shared_ptr<Session>> live;

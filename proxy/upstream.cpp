@@ -87,7 +87,9 @@ Awaitable<Encryption> encrypt(Worker& worker, Endpoint endpoint, Stream& stream,
                                                                                 : "received invalid response to SSL negotiation";
     co_return !lost && answer == 'N' ? Encryption::refused : Encryption::failed;
   }
-  if (!co_await stream.handshake(ssl, false)) co_return Encryption::done;
+  const bool done = !co_await stream.handshake(ssl, false);
+  ++(done ? tls_handshakes().with_servers : tls_handshakes().with_servers_failed);
+  if (done) co_return Encryption::done;
   *error = "SSL error: " + tls_failure(ssl);
   co_return Encryption::failed;
 }

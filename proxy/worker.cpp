@@ -8,7 +8,6 @@ namespace pgsteer::proxy {
 Worker::Worker(Hub& the_hub, int the_index)
     : hub(the_hub),
       index(the_index),
-      counters(the_hub.thread_counters(the_index)),
       meters(the_hub.thread_meters(the_index)),
       pipeline(*the_hub.snapshot()->config),
       snapshot_(the_hub.snapshot()),

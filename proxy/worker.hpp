@@ -28,7 +28,6 @@ class Worker {
   Hub& hub;
   const int index;
   boost::asio::io_context loop{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO};  ///< its sockets and timers: this thread only; posting: any
-  Counters& counters;
   Meters& meters;
   Pipeline pipeline;
   std::shared_ptr<cache::RedisStore> redis;  ///< null without redis_url

@@ -1,10 +1,11 @@
-// SHOW STATS, STATS_TOTALS, STATS_AVERAGES, TOTALS: pgbouncer's columns over this process's counters.
-// Two things differ from pgbouncer and are said in the README: the counters are of the process, so there is one row ("*"), and
-// the averages are since start, not over the last minute.
+// SHOW STATS, STATS_TOTALS, STATS_AVERAGES: pgbouncer's columns, a row for each database; TOTALS: every counter of the process. Averages are over
+// the last whole minute, as pgbouncer's are.
 #include <algorithm>
 
+#include "proxy/clock.hpp"
 #include "proxy/console/command.hpp"
 #include "proxy/console/result.hpp"
+#include "proxy/stats_period.hpp"
 
 namespace pgsteer::proxy::console {
 namespace {
@@ -14,65 +15,73 @@ struct Averages {
   std::int64_t transaction_us = 0, query_us = 0, wait_us = 0;          ///< per transaction, per query, per transaction
 };
 
-std::int64_t per(std::uint64_t amount, std::uint64_t parts) { return parts ? static_cast<std::int64_t>(amount / parts) : 0; }
+std::int64_t per(std::uint64_t amount, double parts) { return parts > 0 ? static_cast<std::int64_t>(static_cast<double>(amount) / parts) : 0; }
 
-Averages averages(const Hub& hub, const Totals& totals) {
-  const auto seconds = static_cast<std::uint64_t>(std::max<std::int64_t>(1, (unix_us() - hub.started_unix_us) / 1000000));
-  return {per(totals.transactions, seconds),
-          per(totals.queries, seconds),
-          per(totals.bytes_in, seconds),
-          per(totals.bytes_out, seconds),
-          per(totals.server_ns / 1000, totals.transactions),
-          per(totals.server_ns / 1000, totals.queries),
-          per(totals.wait_ns / 1000, totals.transactions)};
+Averages averages(const StatsPeriod::Span& span) {
+  const Totals& t = span.totals;
+  const auto transactions = static_cast<double>(t.transactions), queries = static_cast<double>(t.queries);
+  return {per(t.transactions, span.seconds), per(t.queries, span.seconds), per(t.bytes_in, span.seconds), per(t.bytes_out, span.seconds),
+          per(t.transaction_ns / 1000, transactions), per(t.server_ns / 1000, queries), per(t.wait_ns / 1000, transactions)};
 }
 
-constexpr const char* everything = "*";
+/// Calls `row` with each database's name, totals and averages.
+template <class Row>
+void each_database(const Hub& hub, Row row) {
+  for (const auto& [database, totals] : hub.totals_by_database())
+    if (!database.empty()) row(database, totals, averages(hub.stats_period->last(database, totals, unix_us())));
+}
 
 }  // namespace
 
 ConsoleResult show_stats(const Request& request) {
-  const Totals totals = request.hub.totals();
-  const Averages average = averages(request.hub, totals);
   Table table({{"database", Type::text},           {"total_xact_count", Type::numeric}, {"total_query_count", Type::numeric},
                {"total_received", Type::numeric},  {"total_sent", Type::numeric},       {"total_xact_time", Type::numeric},
                {"total_query_time", Type::numeric}, {"total_wait_time", Type::numeric},  {"avg_xact_count", Type::numeric},
                {"avg_query_count", Type::numeric}, {"avg_recv", Type::numeric},         {"avg_sent", Type::numeric},
                {"avg_xact_time", Type::numeric},   {"avg_query_time", Type::numeric},   {"avg_wait_time", Type::numeric},
                {"total_requests", Type::numeric}});  // the name before 1.8, which Debian's exporter still reads
-  table.row(everything, totals.transactions, totals.queries, totals.bytes_in, totals.bytes_out, totals.server_ns / 1000,
-            totals.server_ns / 1000, totals.wait_ns / 1000, average.transactions, average.queries, average.received, average.sent,
-            average.transaction_us, average.query_us, average.wait_us, totals.queries);
+  each_database(request.hub, [&](const std::string& database, const Totals& t, const Averages& average) {
+    table.row(database, t.transactions, t.queries, t.bytes_in, t.bytes_out, t.transaction_ns / 1000, t.server_ns / 1000, t.wait_ns / 1000,
+              average.transactions, average.queries, average.received, average.sent, average.transaction_us, average.query_us,
+              average.wait_us, t.queries);
+  });
   return table;
 }
 
 ConsoleResult show_stats_totals(const Request& request) {
-  const Totals totals = request.hub.totals();
   Table table({{"database", Type::text}, {"xact_count", Type::numeric}, {"query_count", Type::numeric}, {"bytes_received", Type::numeric},
                {"bytes_sent", Type::numeric}, {"xact_time", Type::numeric}, {"query_time", Type::numeric}, {"wait_time", Type::numeric}});
-  table.row(everything, totals.transactions, totals.queries, totals.bytes_in, totals.bytes_out, totals.server_ns / 1000,
-            totals.server_ns / 1000, totals.wait_ns / 1000);
+  each_database(request.hub, [&](const std::string& database, const Totals& t, const Averages&) {
+    table.row(database, t.transactions, t.queries, t.bytes_in, t.bytes_out, t.transaction_ns / 1000, t.server_ns / 1000, t.wait_ns / 1000);
+  });
   return table;
 }
 
 ConsoleResult show_stats_averages(const Request& request) {
-  const Averages average = averages(request.hub, request.hub.totals());
   Table table({{"database", Type::text}, {"xact_count", Type::numeric}, {"query_count", Type::numeric}, {"bytes_received", Type::numeric},
                {"bytes_sent", Type::numeric}, {"xact_time", Type::numeric}, {"query_time", Type::numeric}, {"wait_time", Type::numeric}});
-  table.row(everything, average.transactions, average.queries, average.received, average.sent, average.transaction_us, average.query_us,
-            average.wait_us);
+  each_database(request.hub, [&](const std::string& database, const Totals&, const Averages& average) {
+    table.row(database, average.transactions, average.queries, average.received, average.sent, average.transaction_us, average.query_us,
+              average.wait_us);
+  });
   return table;
 }
 
 ConsoleResult show_totals(const Request& request) {
   const Totals totals = request.hub.totals();
-  const Averages average = averages(request.hub, totals);
+  StatsPeriod::Span span;
+  for (const auto& [database, counted] : request.hub.totals_by_database()) {
+    const auto one = request.hub.stats_period->last(database, counted, unix_us());
+    for (const auto& [name, member] : totals_members) span.totals.*member += one.totals.*member;
+    span.seconds = one.seconds;
+  }
+  const Averages average = averages(span);
   Table table({{"name", Type::text}, {"value", Type::numeric}});
   table.row("total_xact_count", totals.transactions);
   table.row("total_query_count", totals.queries);
   table.row("total_client_bytes", totals.bytes_in);
   table.row("total_server_bytes", totals.bytes_out);
-  table.row("total_xact_time", totals.server_ns / 1000);
+  table.row("total_xact_time", totals.transaction_ns / 1000);
   table.row("total_query_time", totals.server_ns / 1000);
   table.row("total_wait_time", totals.wait_ns / 1000);
   table.row("avg_xact_count", average.transactions);

@@ -14,6 +14,8 @@
 #include "proxy/http/api.hpp"
 #include "proxy/lanes.hpp"
 #include "proxy/learner/learner.hpp"
+#include "proxy/pool/pools.hpp"
+#include "proxy/tls/tls.hpp"
 
 namespace pgsteer::proxy::http {
 namespace {
@@ -135,6 +137,31 @@ void connections(Writer& w, Hub& hub) {
   w.family("pgsteer_bytes_total", "counter", "Bytes relayed, from and to clients.");
   w.sample({{"direction", "in"}}, static_cast<double>(t.bytes_in));
   w.sample({{"direction", "out"}}, static_cast<double>(t.bytes_out));
+}
+
+void tls(Writer& w, const Snapshot& snapshot) {
+  const auto& counts = tls_handshakes();
+  w.family("pgsteer_tls_handshakes_total", "counter", "TLS handshakes, by the other side and by how they ended.");
+  w.sample({{"peer", "client"}, {"result", "done"}}, static_cast<double>(counts.with_clients));
+  w.sample({{"peer", "client"}, {"result", "failed"}}, static_cast<double>(counts.with_clients_failed));
+  w.sample({{"peer", "server"}, {"result", "done"}}, static_cast<double>(counts.with_servers));
+  w.sample({{"peer", "server"}, {"result", "failed"}}, static_cast<double>(counts.with_servers_failed));
+  const auto& contexts = snapshot.config->tls_contexts;
+  w.family("pgsteer_tls_certificate_expiry_timestamp_seconds", "gauge", "When the certificate shown to clients ends.");
+  if (const auto ends = contexts ? contexts->certificate_ends() : 0; ends != 0) w.sample({}, static_cast<double>(ends));
+}
+
+void pools(Writer& w, Hub& hub) {
+  if (!hub.pools) return;
+  const auto all = hub.pools->numbers();
+  const auto family = [&](const char* name, const char* help, auto value) {
+    w.family(name, "gauge", help);
+    for (std::size_t i = 0; i < std::min(all.size(), kMaxPeople); ++i) w.sample({{"database", all[i].database}, {"user", all[i].user}}, static_cast<double>(value(all[i])));
+  };
+  family("pgsteer_pool_connections", "Server connections of a pool, idle ones included.", [](const auto& p) { return p.open; });
+  family("pgsteer_pool_idle", "Server connections of a pool that nobody uses.", [](const auto& p) { return p.idle; });
+  family("pgsteer_pool_waiting", "Clients that wait for a server connection.", [](const auto& p) { return p.waiting; });
+  family("pgsteer_pool_longest_wait_seconds", "How long the first of them has been waiting.", [](const auto& p) { return static_cast<double>(p.longest_wait_us) / 1e6; });
 }
 
 void statements(Writer& w, Hub& hub) {
@@ -290,6 +317,8 @@ std::string exposition(Hub& hub, bool open_metrics) {
   Writer w(open_metrics);
   about(w, hub, *snapshot);
   connections(w, hub);
+  pools(w, hub);
+  tls(w, *snapshot);
   statements(w, hub);
   lanes(w, hub, *snapshot);
   cache_metrics(w, hub, *snapshot);

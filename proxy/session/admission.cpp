@@ -138,7 +138,7 @@ Awaitable<bool> Session::stand_in_line(std::shared_ptr<const Plan> plan, std::sh
     line_timer_ = nullptr;
     const auto waited = static_cast<std::uint64_t>(std::chrono::nanoseconds(Clock::now() - begin).count());
     queued_ns_ += waited;
-    worker_.counters.wait_ns.add(waited);
+    counters_->wait_ns.add(waited);
     info_.request_unix_us = 0;
     worker_.hub.set_client(info_);
     publish("active");
@@ -261,9 +261,9 @@ void Session::refuse_query() {
   protocol::append_error(to_client_, refusal->error);
   protocol::append_ready(to_client_, 'I');
   publish("idle");
-  worker_.counters.errors.add();
-  worker_.counters.queries.add();
-  worker_.counters.transactions.add();
+  counters_->errors.add();
+  counters_->queries.add();
+  counters_->transactions.add();
   worker_.meters.error(refusal->error.sqlstate);
   worker_.meters.count(refusal->plan->analysis->kind, Meters::Action::refused, Meters::Ending::error);
   Outcome outcome;

@@ -87,7 +87,7 @@ Awaitable<Session::Lookup> Session::look_up(std::shared_ptr<const Plan> plan, st
       }
     }
   }
-  worker_.counters.cache_misses.add();
+  counters_->cache_misses.add();
   if (!permit) co_return result;
   // Doorkeeper: cheap statements are kept from their second sight on, dear ones at once.
   if (sights < 2 && estimate_ms < 5) co_return result;
@@ -116,7 +116,7 @@ void Session::store(Exec& exec) {
   entry->expires_unix_us = entry->created_unix_us - static_cast<std::int64_t>(exec.execution.last_byte_ns / 1000) +
                            std::chrono::microseconds(lifetime).count();
   worker_.hub.memory.put(fill.key, entry);
-  worker_.counters.cache_stores.add();
+  counters_->cache_stores.add();
   const auto config = worker_.snapshot().config;
   if (worker_.redis && entry->cost_ms * 1000 >= static_cast<double>(config->cache.redis_min_cost.count())) {
     worker_.redis->set(redis_key(fill.key), cache::serialize(*entry), lifetime);
@@ -125,9 +125,9 @@ void Session::store(Exec& exec) {
 
 void Session::report_hit(std::shared_ptr<const Plan> plan, std::string_view text, const cache::Entry& entry,
                          Source source, Clock::time_point arrival) {
-  worker_.counters.cache_hits.add();
-  worker_.counters.queries.add();
-  worker_.counters.transactions.add();
+  counters_->cache_hits.add();
+  counters_->queries.add();
+  counters_->transactions.add();
   Outcome outcome;
   outcome.plan = std::move(plan);
   outcome.execution.arrival = arrival;

@@ -33,7 +33,7 @@ Awaitable<void> Session::on_client_bytes() {
     }
     if (protocol::violates_protocol(*header)) {
       // The server ends the connection at the sight of it, in its own words; nothing behind it will be read.
-      worker_.counters.protocol_errors.add();
+      counters_->protocol_errors.add();
       if (pooled()) {
         // In the server's words, for the next client will want its connection: it closes without one over a wrong length.
         if (!protocol::known_client_type(header->type)) fatal("08P01", "invalid frontend message type " + std::to_string(static_cast<unsigned char>(header->type)));
@@ -188,7 +188,7 @@ std::string Session::on_large_client_message(char type, std::string_view beginni
       writes_.before_opaque(*unit_);
       note_residue(nullptr);
       doubt_settings();
-      worker_.counters.not_analysed.add();
+      counters_->not_analysed.add();
       forget_unnamed();
       unnamed_stale_ = false;
       if (expect(Request::query, {make_exec(opaque_plan(), {}), unit_, nullptr})) unit_ = nullptr;
@@ -200,7 +200,7 @@ std::string Session::on_large_client_message(char type, std::string_view beginni
       prepared->plan = opaque_plan();
       prepared->unkept = true;
       if (prepared->name.empty() && server_) server_->unnamed = prepared;
-      worker_.counters.not_analysed.add();
+      counters_->not_analysed.add();
       if (expect(Request::parse, {nullptr, nullptr, prepared})) parsing_[prepared->name] = prepared;
       if (prepared->name.empty()) unnamed_stale_ = false;
       group_open_ = true;

@@ -290,7 +290,7 @@ void Session::send_held_changed(std::shared_ptr<Exec> exec, std::string_view syn
       if (request != Request::parse) exec->original_requests.push_back(request);
     }
     exec->original_requests.push_back(Request::sync);
-    (chosen.kind == rewriter::CandidateKind::rewritten ? worker_.counters.rewritten : worker_.counters.steered).add();
+    (chosen.kind == rewriter::CandidateKind::rewritten ? counters_->rewritten : counters_->steered).add();
     if (chosen.kind == rewriter::CandidateKind::settings) {
       // Planner settings for this Sync group only: set_config(…, true) in front of Bind, where planning happens. A custom
       // plan keeps the statement's cached generic plan as it was.

@@ -82,7 +82,7 @@ std::shared_ptr<const Plan> Session::make_plan(std::string_view text, std::span<
                                                bool extended) {
   if (worker_.snapshot().panic) return opaque_plan();
   if (!standard_strings()) {
-    worker_.counters.not_analysed.add();
+    counters_->not_analysed.add();
     return opaque_plan(sql::WhyNot::nonstandard_strings);
   }
   const bool uncertain = std::exchange(facts_.catalog_uncertain, facts_.catalog_uncertain || catalog_moving());
@@ -94,7 +94,7 @@ std::shared_ptr<const Plan> Session::make_plan(std::string_view text, std::span<
   query.session = &facts_;
   auto plan = worker_.pipeline.plan(query, worker_.snapshot(), worker_.circumstances(session_mode_));
   facts_.catalog_uncertain = uncertain;
-  if (plan->analysis->why_not != sql::WhyNot::none) worker_.counters.not_analysed.add();
+  if (plan->analysis->why_not != sql::WhyNot::none) counters_->not_analysed.add();
   return plan;
 }
 
@@ -141,7 +141,7 @@ std::shared_ptr<Exec> Session::make_exec(std::shared_ptr<const Plan> plan, std::
   if (place_) exec->place = std::move(place_);
   exec->execution.queued_ns = std::exchange(queued_ns_, 0);
   if (!touched_ && exec->plan) touched_ = exec->plan->analysis->kind != sql::StatementKind::begin && exec->plan->analysis->kind != sql::StatementKind::set;
-  worker_.counters.queries.add();
+  counters_->queries.add();
   return exec;
 }
 

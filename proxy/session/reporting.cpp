@@ -30,8 +30,9 @@ void Session::report(Exec& exec) {
   exec.place.give_back();
   if (exec.execution.last_byte_ns == 0) exec.execution.last_byte_ns = since(exec.execution.arrival);
   const auto server_ns = exec.execution.last_byte_ns - exec.execution.sent_ns;
-  worker_.counters.server_ns.add(server_ns);
-  worker_.counters.proxy_ns.add(exec.execution.proxy_ns);
+  counters_->server_ns.add(server_ns);
+  if (block_start_ == Clock::time_point()) counters_->transaction_ns.add(server_ns);  // it is the transaction; a block is timed as a whole
+  counters_->proxy_ns.add(exec.execution.proxy_ns);
   worker_.observe_latency(static_cast<double>(server_ns) / 1e6);
   meter(exec, server_ns);
   log_slow(exec, server_ns);

@@ -116,6 +116,7 @@ Session::Fate Session::on_login_message(char type, std::string_view message) {
     notify();
   } else if (type == 'Z') {
     ready_ = true;
+    counters_ = &worker_.hub.counters(worker_.index, info_.database);  // the server knows the database: not a name anybody may invent
     login_deadline_.cancel();
     notify();
     status_ = body.empty() ? 'I' : body[0];
@@ -232,7 +233,7 @@ Session::Fate Session::on_reply(char type, std::string_view message, bool whole,
       exec->distrusted = exec->fallback_due = true;
       exec->held_back.clear();
       fallback_ = exec;
-      worker_.counters.fallbacks.add();
+      counters_->fallbacks.add();
       return Fate::swallow;
     }
     to_client_ += std::exchange(exec->held_back, {});
@@ -244,7 +245,7 @@ Session::Fate Session::on_reply(char type, std::string_view message, bool whole,
 Session::Fate Session::on_error(std::string_view message, bool whole, const Tracker::Result& result) {
   const auto body = body_of(message);
   const auto sqlstate = protocol::error_field(body, 'C');
-  worker_.counters.errors.add();
+  counters_->errors.add();
   if (result.context.purpose == Purpose::replay) replay_error_ = message;
   if (result.context.purpose == Purpose::residue) residue_.row({});  // unreadable: nobody else gets this server
   worker_.meters.error(sqlstate);
@@ -296,7 +297,7 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
     fallback_ = exec;
     spdlog::warn("session={} event=fallback fingerprint={} candidate={} sqlstate={}", info_.id,
                  exec->plan->analysis->fingerprint_hex, exec->plan->chosen().label(), sqlstate);
-    worker_.counters.fallbacks.add();
+    counters_->fallbacks.add();
     return Fate::swallow;
   }
   exec->fallback_armed = false;
@@ -326,7 +327,7 @@ Session::Fate Session::on_ready(char status, const Tracker::Result& result) {
     }
   }
   if (status == 'I') {
-    if (!result.hidden) worker_.counters.transactions.add();
+    if (!result.hidden) counters_->transactions.add();
     if (std::exchange(settings_changed_in_block_, false)) {
       doubt_settings();  // SET LOCAL has ended, or SET was rolled back
     }
@@ -346,12 +347,23 @@ Session::Fate Session::on_ready(char status, const Tracker::Result& result) {
     fallback_ = nullptr;
     return Fate::swallow;
   }
+  time_block(status);
   if (result.context.purpose == Purpose::residue) on_residue();
   if (tracker_.empty()) {
     publish(status == 'I' ? "idle" : "idle in transaction");
     notify();
   }
   return result.hidden ? Fate::swallow : Fate::relay;
+}
+
+/// The clock is read only where a transaction block begins and ends.
+void Session::time_block(char status) {
+  if (status == 'I' && block_start_ != Clock::time_point()) {
+    counters_->transaction_ns.add(since(block_start_));
+    block_start_ = {};
+  } else if (status != 'I' && block_start_ == Clock::time_point()) {
+    block_start_ = Clock::now();
+  }
 }
 
 /// A rewrite rests on constraints as they were when it was planned. Its first row shows that the server has taken the statement's

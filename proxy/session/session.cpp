@@ -36,6 +36,7 @@ Session::Session(Worker& worker, Stream client, std::unique_ptr<ServerConnection
       startup_(std::move(startup)),
       startup_packet_(std::move(startup_packet)),
       writes_(worker.hub, startup_.database),
+      counters_(&worker.hub.counters(worker.index, "")),
       event_(worker.loop),
       login_deadline_(worker.loop) {
   event_.expires_at(Clock::time_point::max());
@@ -63,6 +64,7 @@ Session::Session(Worker& worker, Stream client, std::unique_ptr<ServerConnection
   info_.pinned = pooled() ? "" : "one server connection per client";
   if (lending_.pool) {
     ready_ = true;
+    counters_ = &worker_.hub.counters(worker_.index, info_.database);
     const std::string random = protocol::random_bytes(4);
     cancel_key_ = (info_.id & 0x7fffffff) << 32;
     for (const unsigned char byte : random) cancel_key_ = (cancel_key_ & 0xffffffff00000000) | ((cancel_key_ << 8 | byte) & 0xffffffff);
@@ -88,7 +90,7 @@ void Session::publish(const char* state) {
 Awaitable<void> Session::run() {
   auto self = shared_from_this();
   worker_.sessions[info_.id] = self;
-  worker_.counters.client_connections.add();
+  counters_->client_connections.add();
   info_.live_state = std::make_shared<std::atomic<const char*>>("login");
   worker_.hub.set_client(info_);
   worker_.hub.catalog_wanted(facts_.database);
@@ -163,7 +165,7 @@ void Session::finish() {
   worker_.sessions.erase(info_.id);
   if (cancel_key_) worker_.cancel_keys.erase(cancel_key_);
   worker_.hub.drop_client(info_.id);
-  worker_.counters.client_disconnects.add();
+  counters_->client_disconnects.add();
 }
 
 void Session::close(bool with_fatal_error) {
@@ -182,7 +184,7 @@ void Session::fatal(const char* sqlstate, const std::string& message) {
 void Session::lose_tracking(const char* why) {
   if (!tracking_) return;
   spdlog::warn("session={} event=tracking_lost reason=\"{}\"", info_.id, why);
-  worker_.counters.tracking_lost.add();
+  counters_->tracking_lost.add();
   release_held();
   tracking_ = false;
   for (const auto& expected : tracker_.queue()) {
@@ -233,7 +235,7 @@ bool Session::write_to_client() {
   while (sent < to_client_.size() && !ec) {
     sent += client_.write_some(asio::buffer(to_client_.data() + sent, to_client_.size() - sent), ec);
   }
-  worker_.counters.bytes_out.add(sent);
+  counters_->bytes_out.add(sent);
   to_client_.erase(0, sent);
   if (ec && ec != asio::error::would_block && ec != asio::error::try_again) {
     to_client_.clear();
@@ -263,7 +265,7 @@ bool Session::write_to_server() {
   while (sent < to_server_.size() && !ec) {
     sent += server_->stream.write_some(asio::buffer(to_server_.data() + sent, to_server_.size() - sent), ec);
   }
-  worker_.counters.bytes_in.add(sent);
+  counters_->bytes_in.add(sent);
   to_server_.erase(0, sent);
   // The server is gone. What it still had to say (a FATAL error) is read by the server loop, which then ends us.
   if (ec && ec != asio::error::would_block && ec != asio::error::try_again) to_server_.clear();

@@ -334,6 +334,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Fate on_reply(char type, std::string_view message, bool whole, const Tracker::Result& result);
   Fate on_error(std::string_view message, bool whole, const Tracker::Result& result);
   Fate on_ready(char status, const Tracker::Result& result);
+  void time_block(char status);
   void on_hidden(char type, std::string_view message, const Context& context);
   void on_finished(Exec& exec);
   void apply_settings(const Plan& plan);
@@ -409,6 +410,8 @@ class Session : public std::enable_shared_from_this<Session> {
   int cancels_ = 0;                      ///< cancel requests under way: until they are over nobody else gets this server
   std::uint64_t cancel_key_ = 0;
   Clock::time_point last_activity_, transaction_start_, query_start_;
+  Clock::time_point block_start_;        ///< of the transaction block under way, for the counters
+  Counters* counters_;                   ///< of no database until the client has logged in
 
   std::unique_ptr<char[]> client_buffer_, server_buffer_;
   std::size_t client_size_ = 0, server_size_ = 0;

@@ -156,7 +156,7 @@ void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
   exec->catalog_epoch = worker_.snapshot().catalog_epoch;
   exec->original = message;
   exec->original_requests = {Request::query};
-  (chosen.kind == rewriter::CandidateKind::rewritten ? worker_.counters.rewritten : worker_.counters.steered).add();
+  (chosen.kind == rewriter::CandidateKind::rewritten ? counters_->rewritten : counters_->steered).add();
   protocol::append_query(to_server_, changed);
 }
 

@@ -7,6 +7,7 @@
 #include <openssl/x509v3.h>
 
 #include <array>
+#include <ctime>
 
 namespace pgsteer::proxy {
 namespace {
@@ -133,6 +134,17 @@ ssl_st* TlsContexts::for_server(const Endpoint& endpoint) const {
     ::SSL_set1_host(ssl, endpoint.host.c_str());
   }
   return ssl;
+}
+
+std::int64_t TlsContexts::certificate_ends() const {
+  X509* const certificate = clients_ ? ::SSL_CTX_get0_certificate(clients_.get()) : nullptr;
+  std::tm moment{};
+  return certificate && ::ASN1_TIME_to_tm(::X509_get0_notAfter(certificate), &moment) == 1 ? static_cast<std::int64_t>(::timegm(&moment)) : 0;
+}
+
+TlsHandshakes& tls_handshakes() {
+  static TlsHandshakes counts;
+  return counts;
 }
 
 std::string peer_common_name(ssl_st* ssl) {

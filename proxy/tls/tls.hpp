@@ -1,4 +1,6 @@
 #pragma once
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -19,6 +21,8 @@ class TlsContexts {
   ssl_st* for_client() const;  ///< a new handle for Stream::handshake() as the server; null: clients get no TLS
   /// The same as a client of upstream.url; null: sslmode does not ask for TLS.
   ssl_st* for_server(const Endpoint& endpoint) const;
+  /// When the certificate shown to clients ends, unix seconds; 0: they get no TLS.
+  std::int64_t certificate_ends() const;
 
  private:
   struct Free {
@@ -30,6 +34,12 @@ class TlsContexts {
 
   Context clients_, servers_;
 };
+
+/// Handshakes of this process, by which side they were with and how they ended.
+struct TlsHandshakes {
+  std::atomic<std::uint64_t> with_clients{0}, with_clients_failed{0}, with_servers{0}, with_servers_failed{0};
+};
+TlsHandshakes& tls_handshakes();
 
 /// Common name of the certificate that the other side has shown and that was verified; "" without one.
 std::string peer_common_name(ssl_st* ssl);

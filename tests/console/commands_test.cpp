@@ -3,6 +3,7 @@
 #include <set>
 
 #include "proxy/console/command.hpp"
+#include "proxy/stats_period.hpp"
 #include "tests/console/fixture.hpp"
 
 using namespace pgsteer;
@@ -165,16 +166,51 @@ TEST_CASE("clients, pools and servers say the same of a session") {
   CHECK(lookup(console.reader("SHOW LISTS"), "list", "used_servers", "items") == "1");
 }
 
-TEST_CASE("counters of all threads arrive in STATS and TOTALS") {
+TEST_CASE("counters of all threads arrive in STATS and TOTALS, by database") {
   ConsoleFixture console;
-  console.hub->started_unix_us = 0;
-  console.hub->thread_counters(0).queries.add(5);
-  console.hub->thread_counters(1).queries.add(7);
-  console.hub->thread_counters(1).server_ns.add(24'000'000);
+  console.hub->counters(0, "shop").queries.add(5);
+  console.hub->counters(1, "shop").queries.add(7);
+  console.hub->counters(1, "shop").server_ns.add(24'000'000);
+  console.hub->counters(1, "other_shop").queries.add(1);
+  console.hub->counters(1, "").queries.add(1);  // before a login: of no database
   const auto stats = console.reader("SHOW STATS");
-  REQUIRE(stats.rows.size() == 1);
-  CHECK(lookup(stats, "database", "*", "total_query_count") == "12");
-  CHECK(lookup(stats, "database", "*", "total_query_time") == "24000");
-  CHECK(lookup(stats, "database", "*", "avg_query_time") == "2000");
-  CHECK(lookup(console.reader("SHOW TOTALS"), "name", "total_query_count", "value") == "12");
+  REQUIRE(stats.rows.size() == 2);
+  CHECK(lookup(stats, "database", "shop", "total_query_count") == "12");
+  CHECK(lookup(stats, "database", "shop", "total_query_time") == "24000");
+  CHECK(lookup(stats, "database", "shop", "avg_query_time") == "2000");
+  CHECK(lookup(stats, "database", "other_shop", "total_query_count") == "1");
+  CHECK(lookup(console.reader("SHOW TOTALS"), "name", "total_query_count", "value") == "14");
+}
+
+TEST_CASE("names of databases without end share counters") {
+  ConsoleFixture console;
+  for (std::size_t i = 0; i < proxy::Hub::kMaxDatabases + 50; ++i) console.hub->counters(0, "db" + std::to_string(i)).queries.add();
+  const auto stats = console.reader("SHOW STATS");
+  CHECK(stats.rows.size() == proxy::Hub::kMaxDatabases + 1);
+  CHECK(lookup(stats, "database", "other", "total_query_count") == "50");
+}
+
+TEST_CASE("averages are of the last whole minute; before there is one, since the start") {
+  const std::int64_t start = 1'000'000'000;
+  proxy::StatsPeriod period(start);
+  proxy::Totals counted;
+  const auto tick = [&](std::int64_t seconds) {
+    period.tick(start + seconds * 1'000'000, [&] { return proxy::StatsPeriod::ByDatabase{{"shop", counted}}; });
+  };
+  const auto last = [&](std::int64_t seconds) { return period.last("shop", counted, start + seconds * 1'000'000); };
+  counted.queries = 100;
+  tick(10);
+  CHECK(last(10).totals.queries == 100);
+  CHECK(last(10).seconds == doctest::Approx(10));
+  counted.queries = 600;
+  tick(60);
+  counted.queries = 700;
+  tick(90);
+  CHECK(last(90).totals.queries == 600);
+  CHECK(last(90).seconds == doctest::Approx(60));
+  counted.queries = 780;
+  tick(120);
+  CHECK(last(121).totals.queries == 180);
+  CHECK(last(121).seconds == doctest::Approx(60));
+  CHECK(period.last("unknown", {}, start).totals.queries == 0);
 }

@@ -161,9 +161,16 @@ equal 'and the old pair stays' 1 "$(with "sslmode=verify-full sslrootcert=$WORK/
 certificate front ours localhost 'subjectAltName=DNS:localhost,IP:127.0.0.1'
 stop_pgsteer
 
-start_pgsteer "${front[@]}" --set tls.mode=require
+HTTP_PORT=$(free_port)
+start_pgsteer "${front[@]}" --set tls.mode=require --set http.port="$HTTP_PORT"
 contains 'require: a plain client' 'TLS is required' "$(with sslmode=disable -c 'select 1')"
 equal 'require: an encrypted one' 1 "$(with sslmode=prefer -c 'select 1')"
+with "sslmode=verify-ca sslrootcert=$WORK/theirs.crt" -c 'select 1' >/dev/null
+metrics=$(curl -s "http://127.0.0.1:$HTTP_PORT/metrics")
+contains 'handshakes that were done are counted' 'pgsteer_tls_handshakes_total{peer="client",result="done"} 1' "$metrics"
+contains 'and those that failed' 'pgsteer_tls_handshakes_total{peer="client",result="failed"} 1' "$metrics"
+equal 'and the end of the certificate is told' "$(date -d "$(openssl x509 -in "$WORK/front.crt" -noout -enddate | cut -d= -f2)" +%s)" \
+  "$(awk '/^pgsteer_tls_certificate_expiry_timestamp_seconds/ { printf "%.0f", $2 }' <<<"$metrics")"
 stop_pgsteer
 start_pgsteer "${front[@]}" --set tls.mode=verify-full --set "tls.client_ca_file=$WORK/ours.crt"
 pair() { echo "sslmode=require sslcert=$WORK/$1.crt sslkey=$WORK/$1.key"; }
@@ -213,4 +220,4 @@ sed -i 's/^ssl = on/ssl = off/' "$PG_DATA/postgresql.conf"
 server_start
 upstream "$at?sslmode=require"; contains 'require where the server has no TLS' 'server does not support SSL, but SSL was required' "$(own_server sslmode=disable)"
 upstream "$at?sslmode=prefer";  equal 'prefer where the server has no TLS' 'f|' "$(own_server sslmode=disable)"
-finish 43
+finish 46
