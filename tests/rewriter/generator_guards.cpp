@@ -143,6 +143,11 @@ Statement limit_before_left_join(Random& r) {
   }
 }
 
+/// The second key starts from a table that the first one found: a NULL there cannot be asked for before the join.
+Statement limit_before_foreign_key_join(Random& r) {
+  return {"select a.id, b.id as y, c.id as z from kids a join kids b on b.id = a.own join kids c on c.id = b.own" + maybe(r, 30, " where ", "a.x > 0") + " order by a.id" + r.pick({"", " desc"}) + " limit " + std::to_string(1 + r.below(3)), true};
+}
+
 Statement limit_into_union_all(Random& r) {
   const auto arm = [&] {
     const std::string plain = "select o.id, o.parent_id from orders o" + where_maybe(r, on_orders(r));
@@ -237,6 +242,7 @@ std::vector<Generator> all() {
           {"lateral_window", lateral_window},
           {"left_join_null_test", left_join_null_test},
           {"limit_before_left_join", limit_before_left_join},
+          {"limit_before_foreign_key_join", limit_before_foreign_key_join},
           {"limit_into_union_all", limit_into_union_all},
           {"literal_cast", literal_cast},
           {"long_list_to_array", long_list_to_array},

@@ -100,7 +100,7 @@ std::string odd_rows(std::uint64_t seed) {
   for (int i = rows(4); i > 0; --i)
     sql += "INSERT INTO weak SELECT " + std::to_string(100 + i) + ", " + std::to_string(below(40)) + ";\nINSERT INTO late VALUES (1, " +
            std::to_string(below(3)) + ");\n";
-  sql += "UPDATE kids SET own = (SELECT min(id) FROM kids) WHERE id % 2 = 0;\n";
+  sql += "UPDATE kids SET own = (SELECT max(id) FROM kids k WHERE k.id < kids.id) WHERE id % 3 > 0;\n";
   return sql;
 }
 
