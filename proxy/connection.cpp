@@ -165,6 +165,18 @@ asio::awaitable<std::optional<Lending>> admit(Worker& worker, Stream& client, co
   co_return lending;
 }
 
+/// PAUSE holds logins back as well: the server may be away. False: the client is gone.
+asio::awaitable<bool> wait_for_resume(Worker& worker, Stream& client) {
+  asio::steady_timer look(worker.loop);
+  while (worker.hub.paused.load()) {
+    char byte;
+    if (::recv(client.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) co_return false;
+    look.expires_after(std::chrono::milliseconds(100));
+    co_await look.async_wait(as_result);
+  }
+  co_return true;
+}
+
 /// What [tls] demands of a client that wants a session; "" when it is met.
 std::string tls_missing(const Config& config, Stream& client, const std::string& user, const std::string& address) {
   const std::string& mode = config.tls.mode;
@@ -222,6 +234,7 @@ asio::awaitable<void> serve_connection(Worker& worker, Socket socket, std::strin
     if (admitted.index() == 1 || !std::get<0>(admitted)) co_return;
     lending = std::move(*std::get<0>(admitted));
   } else {
+    if (!co_await wait_for_resume(worker, client)) co_return;
     std::string error;
     auto upstream = co_await connect_with_deadline(worker, &error);
     if (!upstream) {

@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "proxy/lanes.hpp"
+#include "proxy/pool/pools.hpp"
 #include "proxy/reload.hpp"
 #include "proxy/stats_period.hpp"
 
@@ -210,8 +211,19 @@ std::string Hub::reload_error() const {
 
 void Hub::server_started(const std::string& when) {
   const std::lock_guard lock(impl_->server_mutex);
-  if (!impl_->server_start.empty() && impl_->server_start != when) words.flush();
-  impl_->server_start = when;
+  if (when.empty() || (!impl_->server_start.empty() && impl_->server_start != when)) words.flush();
+  if (!when.empty()) impl_->server_start = when;
+}
+
+void Hub::pause() {
+  paused = true;
+  if (pools) pools->close_idle();
+}
+
+void Hub::resume() {
+  paused = false;
+  if (pools) pools->resume();
+  if (on_resume) on_resume();
 }
 
 std::optional<std::string> Hub::reload() {

@@ -101,7 +101,7 @@ class Hub {
   std::optional<cache::Words::Mark> take_prepared_mark(const std::string& gid);
 
   /// The server's start time as a session just heard it; another one than before voids the cache: a restart or a failover
-  /// may have lost what was committed asynchronously.
+  /// may have lost what was committed asynchronously. So does "": it did not tell.
   void server_started(const std::string& when);
 
   // --- counters and clients --------------------------------------------------------------------------------------
@@ -141,17 +141,29 @@ class Hub {
 
   class Learner* learner = nullptr;  ///< set by main; null when learning is off
 
- private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
-  std::atomic<std::uint64_t> client_ids_{0};
-
- public:
   // --- pooling (auth.mode = terminate) ------------------------------------------------------------------------
   class Pools* pools = nullptr;  ///< set by the server; always there while sessions are
   /// Set by the server: cancels what the session with this key of ours does; `done` is called from some thread when no late
   /// cancellation can follow any more.
   std::function<void(std::uint64_t key, std::function<void()> done)> on_cancel_here;
+
+  // --- PAUSE --------------------------------------------------------------------------------------------------
+  /// What the event loops say of their sessions, one after the other.
+  struct Rest {
+    std::atomic<std::size_t> loops_left{0};
+    std::atomic<int> busy{0};  ///< sessions in the middle of something
+    std::atomic<int> held{0};  ///< server connections of pools that sessions keep beyond their transactions
+    bool known() const { return loops_left == 0; }
+  };
+  std::function<std::shared_ptr<const Rest>()> look_for_rest;  ///< set by the server
+  void pause();   ///< no transaction begins from now on; `paused` is set
+  void resume();
+  std::function<void()> on_resume;  ///< set by the server: wakes whoever waits for it
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+  std::atomic<std::uint64_t> client_ids_{0};
 };
 
 }  // namespace pgsteer::proxy

@@ -229,6 +229,31 @@ int run_server(const RunOptions& options) {
       });
     }
   };
+  hub.look_for_rest = [&workers] {
+    auto rest = std::make_shared<Hub::Rest>();
+    rest->loops_left = workers.size();
+    for (auto& worker : workers) {
+      asio::post(worker->loop, [w = worker.get(), rest] {
+        for (const auto& [id, weak] : w->sessions) {
+          const auto session = weak.lock();
+          if (!session) continue;
+          if (!session->resting()) ++rest->busy;
+          else if (session->holds_pooled_server()) ++rest->held;
+        }
+        --rest->loops_left;
+      });
+    }
+    return rest;
+  };
+  hub.on_resume = [&workers] {
+    for (auto& worker : workers) {
+      asio::post(worker->loop, [w = worker.get()] {
+        for (const auto& [id, weak] : w->sessions) {
+          if (const auto session = weak.lock()) session->look_again();
+        }
+      });
+    }
+  };
   std::vector<std::unique_ptr<asio::steady_timer>> timers;
   for (auto& worker : workers) {
     timers.push_back(std::make_unique<asio::steady_timer>(worker->loop));

@@ -32,6 +32,7 @@ class Worker {
   Pipeline pipeline;
   std::shared_ptr<cache::RedisStore> redis;  ///< null without redis_url
   std::unordered_map<std::uint64_t, std::weak_ptr<Session>> sessions;
+  std::unordered_map<std::uint64_t, std::weak_ptr<Session>> cancel_keys;  ///< of sessions that were given a key of ours
   int in_flight = 0;                         ///< statements at the server now
   double recent_p95_ms = 0;                  ///< running estimate over all statements of this thread
 
@@ -51,9 +52,6 @@ class Worker {
   double hour_of_day_ = 0;
   int day_of_week_ = 0;
   std::mt19937_64 random_;
-
- public:
-  std::unordered_map<std::uint64_t, std::weak_ptr<Session>> cancel_keys;  ///< of sessions that were given a key of ours
 };
 
 constexpr std::size_t kBufferBytes = 64 * 1024;

@@ -268,7 +268,7 @@ void add_options(CLI::App& app, Arguments& a) {
   app.add_option("--upstream", a.upstream, "connection string of a server; a database of its own is made there and dropped again. Without it: a throwaway PostgreSQL on this machine");
   app.add_option("--workload", a.workloads, "one or more, by comma:\n" + workload_list())->delimiter(',')->capture_default_str();
   app.add_option("--system", a.systems, "what is compared, by comma, the first being what the others are measured against: direct, pgbouncer, pgpool,\n"
-                                        "pgsteer:off|observe|suggest|auto[+cache], LABEL=host:port")->delimiter(',')->capture_default_str();
+                                        "pgsteer:off|observe|suggest|auto[+cache][+pool], LABEL=host:port")->delimiter(',')->capture_default_str();
   app.add_option("--scale", a.workload.scale, "1 = about 3 million rows")->check(CLI::Range(0.01, 20.0))->capture_default_str();
   app.add_option("--seed", a.workload.seed, "same seed, same data and statements")->capture_default_str();
   app.add_option("--rounds", a.rounds, "of asking each statement of each system in turn; 0 = do not")->check(CLI::Range(0, 1000))->capture_default_str();

@@ -126,15 +126,35 @@ double resident_mb(pid_t pid) {
 
 Systems::Systems(Upstream upstream, std::string pgsteer, int clients) : upstream_(std::move(upstream)), pgsteer_(std::move(pgsteer)), clients_(clients) {}
 
+namespace {
+
+/// "pgsteer:auto+cache+pool" taken apart; mode "" when it is no such name.
+struct Steered {
+  std::string mode;
+  bool cache = false, pool = false;
+};
+Steered read_steered(const std::string& spec) {
+  const std::string prefix = "pgsteer:";
+  if (!spec.starts_with(prefix)) return {};
+  Steered steered{spec.substr(prefix.size())};
+  const auto take = [&](const std::string& suffix, bool& flag) {
+    if (!flag && steered.mode.ends_with(suffix)) steered.mode.resize(steered.mode.size() - suffix.size()), flag = true;
+  };
+  for (int i = 0; i < 2; ++i) {
+    take("+cache", steered.cache);
+    take("+pool", steered.pool);
+  }
+  return steered;
+}
+
+}  // namespace
+
 void check_system(const std::string& spec) {
   static const std::set<std::string> names = {"direct", "pgbouncer", "pgpool"}, modes = {"off", "observe", "suggest", "auto"};
-  const std::string steered = "pgsteer:";
-  std::string mode = spec.starts_with(steered) ? spec.substr(steered.size()) : "";
-  if (mode.ends_with("+cache")) mode.resize(mode.size() - std::string("+cache").size());
   const auto equals = spec.find('=');
   const bool labelled = equals != std::string::npos && equals > 0 && spec.substr(0, equals).find_first_of(":/ ") == std::string::npos;
-  if (!names.contains(spec) && !modes.contains(mode) && !labelled)
-    throw std::invalid_argument(fmt::format("unknown system '{}': there are direct, pgbouncer, pgpool, pgsteer:off|observe|suggest|auto[+cache] and LABEL=host:port", spec));
+  if (!names.contains(spec) && !modes.contains(read_steered(spec).mode) && !labelled)
+    throw std::invalid_argument(fmt::format("unknown system '{}': there are direct, pgbouncer, pgpool, pgsteer:off|observe|suggest|auto[+cache][+pool] and LABEL=host:port", spec));
 }
 
 System Systems::start(const std::string& spec) {
@@ -198,17 +218,22 @@ System Systems::start_pgpool() {
 }
 
 System Systems::start_pgsteer(const std::string& spec) {
-  std::string mode = spec.substr(std::string("pgsteer:").size());
-  const bool cached = mode.ends_with("+cache");
-  if (cached) mode.resize(mode.size() - std::string("+cache").size());
+  const auto [mode, cached, pooled] = read_steered(spec);
+  if (pooled && !upstream_.password.empty()) throw std::runtime_error("pooling is compared on servers without a password only");
   const std::string directory = fmt::format("{}/{}.d", directory_.path(), spec);
   fs::create_directories(directory + "/policies");
   write(directory + "/policies/bench.toml", fmt::format("[default]\nmode = \"{}\"\nrewrite = [\"all\"]\nsteer = {{ explore = \"offline\", budget = \"100%\" }}\ncache = \"{}\"\n", mode,
                                                         cached ? "strict" : "off"));
   const std::uint16_t port = test::free_port();
-  System system = finish(spec, {pgsteer_, "run", "--upstream", fmt::format("postgresql://{}:{}", upstream_.host, upstream_.port), "--listen", fmt::format("127.0.0.1:{}", port),
-                                "--mode", mode, "--state-dir", directory + "/state", "--policies", directory + "/policies", "--set", "http.port=0", "--set",
-                                "upstream.probe_url=" + upstream_.url(), "--set", "learning.retrain_interval=0s"}, port, false);
+  std::vector<std::string> command = {pgsteer_, "run", "--upstream", fmt::format("postgresql://{}:{}", upstream_.host, upstream_.port), "--listen", fmt::format("127.0.0.1:{}", port),
+                                      "--mode", mode, "--state-dir", directory + "/state", "--policies", directory + "/policies"};
+  for (const std::string& setting : {std::string("http.port=0"), "upstream.probe_url=" + upstream_.url(), std::string("learning.retrain_interval=0s")})
+    command.insert(command.end(), {"--set", setting});
+  if (pooled)
+    for (const std::string& setting : {std::string("auth.mode=terminate"), std::string("auth.method=trust"), std::string("pool.mode=transaction"),
+                                       fmt::format("pool.default_pool_size={}", clients_ + 4)})
+      command.insert(command.end(), {"--set", setting});
+  System system = finish(spec, std::move(command), port, false);
   system.console = upstream_.url_at(port, "pgsteer");
   return system;
 }

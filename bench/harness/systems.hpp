@@ -36,7 +36,7 @@ void check_system(const std::string& spec);
 
 /// Starts what is compared, each on a free port of 127.0.0.1 with everything it writes in a directory of its own, and ends it.
 /// Known: direct; pgbouncer (session pooling: Debian's knows no prepared statements in transactions); pgpool (with its memory cache); pgsteer:MODE with MODE one of off, observe, suggest,
-/// auto, `+cache` for a strict result cache; LABEL=host:port or LABEL=URL for whatever runs already.
+/// auto, `+cache` for a strict result cache, `+pool` for transaction pooling; LABEL=host:port or LABEL=URL for whatever runs already.
 class Systems {
  public:
   /// `pgsteer`: the program to start; `clients`: connections to make room for.

@@ -51,8 +51,8 @@ std::string startup_packet(const Pool& pool) {
 /// One login exchange: takes the server's messages, says what to answer.
 class Login {
  public:
-  Login(Worker& worker, ServerConnection& server, const Pool& pool, std::optional<protocol::ScramKeys> keys)
-      : server_(server), pool_(pool), keys_(std::move(keys)) {
+  Login(Worker& worker, ServerConnection& server, const Pool& pool, std::optional<protocol::ScramKeys> keys, bool ask_identity)
+      : server_(server), pool_(pool), keys_(std::move(keys)), ask_identity_(ask_identity) {
     const auto& config = *worker.snapshot().config;
     if (const auto* known = config.users ? config.users->secret(pool.user) : nullptr) secret_ = *known;
   }
@@ -72,20 +72,31 @@ class Login {
         server_.key = r.int32();
         return {};
       case 'E':
-        protocol::Message(failure_, 'E').bytes(body);
+        if (!asked_) protocol::Message(failure_, 'E').bytes(body);
         return {};
-      case 'Z': done_ = true; return {};
-      case 'N': case 'v': return {};
+      case 'Z': return ready();
+      case 'D':
+        if (const auto row = protocol::read_data_row(body); row && row->size() == 1) identity_ = row->front().value_or("");
+        return {};
+      case 'N': case 'v': case 'T': case 'C': return {};
       default: return fail("08P01", "invalid message from server during login");
     }
   }
   bool done() const { return done_; }
   const std::string& failure() const { return failure_; }
+  const std::string& identity() const { return identity_; }  ///< "" when the server did not tell
 
  private:
   std::string fail(std::string sqlstate, std::string text) {
     failure_ = error_message(std::move(sqlstate), std::move(text));
     return {};
+  }
+  std::string ready() {
+    done_ = !ask_identity_ || asked_;
+    std::string out;
+    if (!done_) protocol::append_query(out, "SELECT " + std::string(kServerIdentity));
+    asked_ = true;
+    return out;
   }
   std::string password_message(std::string_view text) const {
     std::string out;
@@ -145,7 +156,9 @@ class Login {
   std::string secret_, failure_;
   std::optional<protocol::ScramKeys> keys_;
   std::optional<protocol::ScramClient> scram_;
-  bool verified_ = true, done_ = false;
+  std::string identity_;
+  const bool ask_identity_;
+  bool verified_ = true, asked_ = false, done_ = false;
 };
 
 Awaitable<bool> exchange(ServerConnection& server, Login& login, std::string startup, std::string* failure) {
@@ -187,7 +200,7 @@ Awaitable<bool> exchange(ServerConnection& server, Login& login, std::string sta
 
 }  // namespace
 
-Awaitable<std::unique_ptr<ServerConnection>> open_server(Worker& worker, std::shared_ptr<Pool> pool, Slot slot,
+Awaitable<std::unique_ptr<ServerConnection>> open_server(Worker& worker, std::shared_ptr<Pool> pool, Slot slot, bool shared,
                                                          ServerRefusal* refusal) {
   std::string error;
   auto socket = co_await connect_with_deadline(worker, &error);
@@ -198,7 +211,7 @@ Awaitable<std::unique_ptr<ServerConnection>> open_server(Worker& worker, std::sh
   auto server = std::make_unique<ServerConnection>(worker, std::move(*socket));
   server->slot = std::move(slot);
   server->pool = pool;
-  Login login(worker, *server, *pool, worker.hub.pools->keys(*pool));
+  Login login(worker, *server, *pool, worker.hub.pools->keys(*pool), shared);
   asio::steady_timer deadline(worker.loop, worker.snapshot().config->upstream.connect_timeout);
   auto outcome = co_await (exchange(*server, login, startup_packet(*pool), &refusal->message) || deadline.async_wait(as_result));
   if (outcome.index() == 1) {
@@ -211,6 +224,7 @@ Awaitable<std::unique_ptr<ServerConnection>> open_server(Worker& worker, std::sh
                  protocol::error_field(std::string_view(refusal->message).substr(protocol::kHeaderBytes), 'M'));
     co_return nullptr;
   }
+  if (shared) worker.hub.server_started(login.identity());
   static const auto fresh = std::make_shared<const SessionState>();
   server->state = fresh;
   server->connected = server->idle_since = ServerConnection::Clock::now();

@@ -1,6 +1,7 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "proxy/pool/pools.hpp"
 #include "proxy/worker.hpp"
@@ -12,9 +13,16 @@ struct ServerRefusal {
   std::string message;
 };
 
+/// An expression: another value than before tells that the server was restarted (the first part) or has recovered from a crash, which
+/// the postmaster outlives (the second).
+inline constexpr std::string_view kServerIdentity =
+    "pg_catalog.concat(extract(epoch from pg_catalog.pg_postmaster_start_time()), ' ', "
+    "extract(epoch from pg_catalog.pg_stat_get_bgwriter_stat_reset_time()))";
+
 /// Connects and logs in as the pool's user with what auth.file or a client's proof gives; up to ReadyForQuery, within
-/// upstream.connect_timeout. The slot is inside the connection from then on. nullptr with a refusal otherwise.
-Awaitable<std::unique_ptr<ServerConnection>> open_server(Worker& worker, std::shared_ptr<Pool> pool, Slot slot,
+/// upstream.connect_timeout. The slot is inside the connection from then on. nullptr with a refusal otherwise. `shared`: nobody waits
+/// for its end while it is idle, so the server is asked who it is, and the cache is void should it not be the one of before.
+Awaitable<std::unique_ptr<ServerConnection>> open_server(Worker& worker, std::shared_ptr<Pool> pool, Slot slot, bool shared,
                                                          ServerRefusal* refusal);
 
 /// A cancel request for one server connection; returns when the server has closed its side, so that the signal was sent by then.

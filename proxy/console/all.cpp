@@ -66,7 +66,7 @@ constexpr Command commands[] = {
     {"PIN MODEL", "<version>", "use this model version, whatever training makes", admin, pin_model},
     {"UNPIN MODEL", "", "let training and its watch choose the model again", admin, unpin_model},
     {"KILL", "<id>", "close a client connection", admin, kill_client},
-    {"PAUSE", "", "hold new statements", admin, pause},
+    {"PAUSE", "", "let those under way end, hold new transactions and logins", admin, pause},
     {"RESUME", "", "go on after PAUSE", admin, resume},
     {"RECONNECT", "", "close every pooled server connection as soon as nobody holds it", admin, reconnect},
     {"SHUTDOWN", "", "stop this process", admin, shutdown},

@@ -21,6 +21,7 @@ struct ConsoleResult {
   std::string sqlstate;  ///< not empty: an error
   std::string message, hint;
   bool close = false;    ///< SHUTDOWN etc.: close this session after the answer
+  std::function<bool()> until;  ///< PAUSE: the answer waits for this, asked again and again on one thread
 };
 
 /// Who is asking.

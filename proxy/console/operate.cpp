@@ -69,13 +69,26 @@ ConsoleResult kill_client(const Request& request) {
   return done("KILL");
 }
 
+/// The answer comes when nothing is under way any more and no pooled server connection is left but those of pinned sessions.
 ConsoleResult pause(const Request& request) {
-  if (request.hub.paused.exchange(true)) return failure("55000", "already paused", "RESUME ends it.");
-  return done("PAUSE");
+  Hub& hub = request.hub;
+  if (hub.paused.load()) return failure("55000", "already paused", "RESUME ends it.");
+  hub.pause();
+  auto result = done("PAUSE");
+  if (!hub.look_for_rest) return result;
+  result.until = [&hub, rest = hub.look_for_rest()]() mutable {
+    if (!hub.paused.load()) return true;
+    if (!rest->known()) return false;
+    const bool over = rest->busy == 0 && (!hub.pools || hub.pools->open() <= rest->held);
+    if (!over) rest = hub.look_for_rest();
+    return over;
+  };
+  return result;
 }
 
 ConsoleResult resume(const Request& request) {
-  if (!request.hub.paused.exchange(false)) return failure("55000", "not paused");
+  if (!request.hub.paused.load()) return failure("55000", "not paused");
+  request.hub.resume();
   return done("RESUME");
 }
 

@@ -1,6 +1,9 @@
 // The console's end of the wire protocol: simple and extended queries, as drivers send them.
 #include <spdlog/spdlog.h>
+#include <sys/socket.h>
 
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <algorithm>
 #include <map>
@@ -98,13 +101,23 @@ class ConsoleProtocol {
     }
   }
 
+  /// Whether what was answered may be sent.
+  bool due() {
+    if (until_ && until_()) until_ = nullptr;
+    return !until_;
+  }
+
  private:
   struct ConsolePortal {
     std::string text;
     std::optional<ConsoleResult> result;
   };
 
-  ConsoleResult run(std::string_view text) { return run_console_command(hub_, user_, text); }
+  ConsoleResult run(std::string_view text) {
+    auto result = run_console_command(hub_, user_, text);
+    if (result.until) until_ = std::move(result.until);
+    return result;
+  }
 
   bool fail(std::string& out, const char* sqlstate, const char* message) {
     protocol::append_error(out, {.severity = "ERROR", .sqlstate = sqlstate, .message = message, .detail = {}, .hint = {}});
@@ -157,7 +170,13 @@ class ConsoleProtocol {
   std::map<std::string, std::string> statements_;
   std::map<std::string, ConsolePortal> portals_;
   bool skipping_ = false;
+  std::function<bool()> until_;
 };
+
+bool hung_up(Socket& socket) {
+  char byte;
+  return ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
 
 }  // namespace
 
@@ -192,6 +211,11 @@ asio::awaitable<void> serve_console(Worker& worker, Stream client, std::string u
   std::string header(protocol::kHeaderBytes, '\0');
   std::string body;
   for (bool go_on = true;;) {
+    while (!protocol_state.due()) {
+      if (hung_up(client.socket())) co_return;
+      asio::steady_timer look(worker.loop, std::chrono::milliseconds(20));
+      co_await look.async_wait(asio::as_tuple(asio::use_awaitable));
+    }
     if (!out.empty()) co_await client.write_all(std::exchange(out, {}));
     if (!go_on) co_return;
     // No deadline: an idle console may stay.

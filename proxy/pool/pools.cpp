@@ -74,6 +74,9 @@ bool ServerConnection::alive() {
   return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
+/// Read under the lock: close_idle() comes after the flag is set, so nothing is idle while it is.
+bool Pools::paused() const { return hub_.paused.load(); }
+
 std::shared_ptr<const Config> Pools::config() const { return hub_.snapshot()->config; }
 
 std::shared_ptr<Pool> Pools::pool(const std::string& database, const std::string& user) {
@@ -163,7 +166,7 @@ void Pools::acquire(const std::shared_ptr<Waiter>& waiter) {
   const auto settings = waiter->worker.snapshot().config;
   const Lock lock(mutex_);
   Pool& pool = *waiter->pool;
-  if (pool.waiters.empty()) {
+  if (pool.waiters.empty() && !paused()) {
     const bool room = may_open(pool, *settings, false);
     if (take_idle(pool, waiter, room)) return;
     if (room) {
@@ -173,12 +176,12 @@ void Pools::acquire(const std::shared_ptr<Waiter>& waiter) {
     }
   }
   pool.waiters.push_back(waiter);
-  if (pool.idle.empty()) make_room(pool, *settings);
+  if (pool.idle.empty() && !paused()) make_room(pool, *settings);
 }
 
 std::unique_ptr<ServerConnection> Pools::take_near(Worker& worker, Pool& pool) {
   const Lock lock(mutex_);
-  if (!pool.waiters.empty()) return nullptr;
+  if (!pool.waiters.empty() || paused()) return nullptr;
   const auto best = std::find_if(pool.idle.rbegin(), pool.idle.rend(), [&](const auto& s) { return s->worker == &worker; });
   if (best == pool.idle.rend()) return nullptr;
   auto server = std::move(*best);
@@ -205,6 +208,7 @@ void Pools::give_back(std::unique_ptr<ServerConnection> server) {
   }
   const auto pool = server->pool;
   const Lock lock(mutex_);
+  if (paused()) return close_on_its_worker(std::move(server));
   auto& waiters = pool->waiters;
   if (waiters.empty()) {
     pool->idle.push_back(std::move(server));
@@ -228,7 +232,7 @@ void Pools::slot_free(const std::shared_ptr<Pool>& pool) {
 
 /// Gives free slots to those who have waited longest.
 void Pools::serve_waiters(const Config& config) {
-  for (;;) {
+  while (!paused()) {
     Pool* first = nullptr;
     for (const auto& [name, pool] : pools_) {
       if (pool->waiters.empty() || !may_open(*pool, config, false)) continue;
@@ -248,6 +252,12 @@ void Pools::tick() {
   const auto now = Clock::now();
   const bool look = ++ticks_ % 20 == 0;  // once a second
   const Lock lock(mutex_);
+  if (look) {  // whose client is gone is noticed by its session
+    for (const auto& [name, pool] : pools_) {
+      for (const auto& waiter : pool->waiters) asio::post(waiter->worker.loop, [waiter] { waiter->wake(); });
+    }
+  }
+  if (paused()) return;
   for (const auto& [name, pool] : pools_) {
     const auto wait_limit = settings->pool.query_wait_timeout;
     while (!pool->waiters.empty() && wait_limit.count() > 0 && now - pool->waiters.front()->since > wait_limit) {
@@ -270,8 +280,11 @@ void Pools::tick() {
       ServerConnection& server = **it;
       const bool spare = pool->open > settings->pool.min_pool_size;
       const bool surplus = pool->open > settings->pool.default_pool_size + settings->pool.reserve_pool;
-      const bool close = surplus || server.connected < not_before_.load() || hub_.paused.load(std::memory_order_relaxed) || expired(server, now, settings->pool.server_lifetime, server.connected) ||
-                         (spare && expired(server, now, settings->pool.server_idle_timeout, server.idle_since)) || (look && !server.alive());
+      const bool dead = look && !server.alive();
+      if (dead) hub_.words.flush();  // its end may be a crash
+      const bool close = dead || surplus || server.connected < not_before_.load() ||
+                         expired(server, now, settings->pool.server_lifetime, server.connected) ||
+                         (spare && expired(server, now, settings->pool.server_idle_timeout, server.idle_since));
       if (!close) {
         ++it;
         continue;
@@ -284,6 +297,26 @@ void Pools::tick() {
 
 void Pools::reconnect() {
   not_before_ = Clock::now();
+  close_idle();
+}
+
+void Pools::resume() {
+  const auto settings = config();
+  const Lock lock(mutex_);
+  for (const auto& [name, pool] : pools_) {
+    for (const auto& waiter : pool->waiters) waiter->since = Clock::now();
+  }
+  serve_waiters(*settings);
+}
+
+int Pools::open() {
+  const Lock lock(mutex_);
+  int all = 0;
+  for (const auto& [name, pool] : pools_) all += pool->open;
+  return all;
+}
+
+void Pools::close_idle() {
   std::vector<std::unique_ptr<ServerConnection>> closing;
   {
     const Lock lock(mutex_);

@@ -50,7 +50,7 @@ struct Waiter {
   Worker& worker;
   const std::shared_ptr<Pool> pool;
   const std::function<void()> wake;  ///< called on the worker's thread
-  const std::chrono::steady_clock::time_point since = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point since = std::chrono::steady_clock::now();  ///< guarded by the mutex of Pools
   // Touched on the worker's thread only:
   std::unique_ptr<ServerConnection> server;  ///< served with a connection,
   Slot slot;                                 ///< or with the right to make one,
@@ -80,6 +80,10 @@ class Pools {
   /// Every 50 ms or so, from one thread: time-outs, reserve, what is idle for too long or too old.
   void tick();
   void reconnect();   ///< whatever is open now is closed as soon as nobody holds it
+  // PAUSE: nothing is lent, and what comes back is closed; who waits goes on waiting and is not timed out.
+  void close_idle();
+  void resume();
+  int open();  ///< slots given, over all pools
   void shut_down();   ///< when the loops have ended, before they are destroyed: their sockets go first
 
   std::optional<Welcome> welcome(Pool& pool, const std::string& startup_settings);
@@ -97,6 +101,7 @@ class Pools {
 
  private:
   using Lock = std::unique_lock<std::mutex>;
+  bool paused() const;
   bool may_open(const Pool& pool, const Config& config, bool reserve) const;
   bool take_idle(Pool& pool, const std::shared_ptr<Waiter>& waiter, bool may_open);
   void serve_waiters(const Config& config);

@@ -1,4 +1,5 @@
 // Sessions whose server is lent for a transaction: taking one, setting it up, finding out what was left on it, handing it back.
+#include <poll.h>
 #include <spdlog/spdlog.h>
 
 #include <array>
@@ -38,6 +39,12 @@ std::string as_fatal(std::string_view message) {
                                .detail = std::string(protocol::error_field(body, 'D')),
                                .hint = std::string(protocol::error_field(body, 'H'))});
   return out;
+}
+
+/// The client has closed its side, whatever of it is still unread. Who waits for a server and cannot wait for its answer gets none.
+bool hung_up(Socket& socket) {
+  pollfd look{socket.native_handle(), POLLRDHUP, 0};
+  return ::poll(&look, 1, 0) == 1 && (look.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
 /// Built-in functions that may be called without a catalog at hand: they leave nothing behind.
@@ -93,7 +100,10 @@ Awaitable<bool> Session::greet() {
 }
 
 bool Session::take(std::unique_ptr<ServerConnection> server) {
-  if (Clock::now() - server->idle_since > kTrusted && !server->alive()) return false;
+  if (Clock::now() - server->idle_since > kTrusted && !server->alive()) {
+    worker_.hub.words.flush();  // its end may be a crash
+    return false;
+  }
   server_ = std::move(server);
   adopted_ = false;
   status_ = 'I';
@@ -125,8 +135,11 @@ Awaitable<bool> Session::attach() {
     pools.acquire(waiter_);
     if (!waiter_->served()) {
       publish("waiting");
-      // No deadline here: query_wait_timeout is the pool's, and wakes us.
-      while (!waiter_->served() && !closing_ && !waiting_cancelled_) co_await event_.async_wait(as_result);
+      // No deadline here: query_wait_timeout is the pool's, and wakes us; so does the pool once a second.
+      while (!waiter_->served() && !closing_ && !waiting_cancelled_) {
+        co_await event_.async_wait(as_result);
+        if (!closing_ && !waiter_->served() && hung_up(client_.socket())) client_lost();
+      }
     }
     if (closing_) co_return false;  // finish() has withdrawn the waiter
     if (std::exchange(waiting_cancelled_, false) && !waiter_->served()) {
@@ -142,7 +155,7 @@ Awaitable<bool> Session::attach() {
     } else if (waiter->server) {
       if (!take(std::move(waiter->server))) continue;
     } else {
-      auto made = co_await open_server(worker_, lending_.pool, std::move(waiter->slot), &refusal);
+      auto made = co_await open_server(worker_, lending_.pool, std::move(waiter->slot), pooled(), &refusal);
       if (closing_ && made) pools.give_back(std::move(made));
       if (closing_) co_return false;
       if (made) take(std::move(made));
@@ -247,6 +260,8 @@ bool Session::lendable() const {
 
 void Session::settle() {
   if (closing_ || client_busy_) return;
+  // COPY FROM STDIN began only after its client had gone: the server would wait for the data for ever.
+  if (leaving_ && !client_gone_ && tracker_.in_copy()) return client_lost();
   if (leaving_ && !client_gone_ && tracker_.empty() && to_server_.empty() && writing_to_server_ == 0) return finish();
   if (!pooled() || !lendable()) return;
   if (residue_unknown_) return ask_residue();

@@ -305,10 +305,9 @@ Awaitable<void> Session::client_loop([[maybe_unused]] std::shared_ptr<Session> s
     if (ec == asio::error::would_block || ec == asio::error::try_again) continue;
     if (ec) break;
     client_size_ += n;
-    while (worker_.hub.paused.load(std::memory_order_relaxed) && ready_ && !closing_ && undisturbed()) {
-      asio::steady_timer pause(worker_.loop, std::chrono::milliseconds(20));
-      co_await pause.async_wait(as_result);
-    }
+    // No deadline: RESUME wakes us.
+    while (worker_.hub.paused.load(std::memory_order_relaxed) && ready_ && !closing_ && undisturbed()) co_await event_.async_wait(as_result);
+    if (closing_) break;
     client_busy_ = true;
     co_await on_client_bytes();
     client_busy_ = false;

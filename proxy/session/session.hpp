@@ -131,6 +131,10 @@ class Session : public std::enable_shared_from_this<Session> {
   Awaitable<void> cancel();              ///< of what is under way, by the client's key
   void check_timeouts(Clock::time_point now);  ///< every 50 ms or so, from the worker's thread
   bool idle() const { return ready_ && tracker_.empty() && status_ == 'I'; }
+  /// Nothing is under way at a server, and nothing can begin while PAUSE holds.
+  bool resting() const { return pooled() && !server_ ? true : idle() && !client_busy_ && (!pooled() || !pin_.empty()); }
+  bool holds_pooled_server() const { return server_ && lending_.pool; }
+  void look_again() { notify(); }  ///< PAUSE is over
   std::uint64_t id() const { return info_.id; }
   void cancel_in_line(int server_pid, std::uint32_t key);  ///< a CancelRequest: only what waits here is ours to end
 

@@ -1,7 +1,10 @@
 // The simple query protocol; EXPLAIN (PGSTEER); asking the server for the session's settings.
+#include <fmt/format.h>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "proxy/auth/server_login.hpp"
 #include "proxy/console/console.hpp"
 #include "proxy/session/session.hpp"
 
@@ -161,14 +164,12 @@ void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
 }
 
 Awaitable<void> Session::refresh_settings() {
-  std::string sql = "SELECT current_user, session_user, current_setting('search_path'), "
-      "pg_catalog.pg_my_temp_schema(), ";
-  // The first tells a restart, the second a recovery after a crash, which the postmaster outlives. Only the cache needs to
-  // know, and it does not answer inside a block, where asking would take the statistics snapshot of the client's transaction.
-  const bool ask_identity = !in_block();
-  sql += ask_identity ? "pg_catalog.concat(extract(epoch from pg_catalog.pg_postmaster_start_time()), ' ', "
-                        "extract(epoch from pg_catalog.pg_stat_get_bgwriter_stat_reset_time()))"
-                      : "NULL";
+  // Only the cache needs to know who the server is, and it does not answer inside a block, where asking would take the statistics
+  // snapshot of the client's transaction. Servers of pools are asked when they are connected to.
+  server_known_ |= pooled();
+  const bool ask_identity = !in_block() && !pooled();
+  std::string sql = fmt::format("SELECT current_user, session_user, current_setting('search_path'), pg_catalog.pg_my_temp_schema(), {}",
+                                ask_identity ? kServerIdentity : "NULL");
   for (const auto name : cache::key_settings()) {
     sql += ", current_setting('" + std::string(name) + "', true)";
   }

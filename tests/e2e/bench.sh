@@ -8,14 +8,14 @@ start_postgres
 url="postgresql://postgres@127.0.0.1:$DIRECT_PORT/postgres"
 small="--scale 0.01 --rounds 2 --seconds 0.5 --load-rounds 2 --clients 2 --learn 0"
 
-table=$(bench --upstream "$url" --workload oltp,orm --system direct,pgsteer:observe,again=127.0.0.1:"$DIRECT_PORT" $small --json one.json --html one.html)
+table=$(bench --upstream "$url" --workload oltp,orm --system direct,pgsteer:observe,pgsteer:auto+pool+cache,again=127.0.0.1:"$DIRECT_PORT" $small --json one.json --html one.html)
 equal 'its status' 0 $?
 contains 'a class and its gain' 'select_prepared' "$table"
 contains 'a system of the user' 'again' "$table"
 check 'the figures are JSON: every answer was compared, none differed, every system was under load' python3 - "$WORK/one.json" <<'PY'
 import json, sys
 run = json.load(open(sys.argv[1]))
-assert run["systems"] == ["direct", "pgsteer:observe", "again"], run["systems"]
+assert run["systems"] == ["direct", "pgsteer:observe", "pgsteer:auto+pool+cache", "again"], run["systems"]
 for w in run["workloads"]:
     assert sum(c["compared"] for c in w["comparison"]["classes"]) > 20 and not any(c["unequal"] for c in w["comparison"]["classes"])
     assert [l["system"] for l in w["load"]] == run["systems"] and all(l["statements"] > 20 and l["errors"] == 0 for l in w["load"]), w["load"]

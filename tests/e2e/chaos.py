@@ -1,4 +1,4 @@
-"""Chaos: chaos.py DIRECT PROXY PGSTEER_PID SECONDS SEED REPORT. See chaos.sh."""
+"""Chaos: chaos.py DIRECT PROXY PGSTEER_PID SECONDS SEED REPORT [POOL_SIZE]. See chaos.sh."""
 import os
 import random
 import struct
@@ -11,6 +11,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from wire import Closed, Failed, Wire, fields, rows  # noqa: E402
 
 direct, proxy, pid, seconds, seed, report = *map(int, sys.argv[1:6]), sys.argv[6]
+pool = int(sys.argv[7]) if len(sys.argv) > 7 else 0
 GONE = (Closed, ConnectionError, BrokenPipeError, OSError, Failed)
 stop = time.time() + seconds
 faults, counts, lock = [], {}, threading.Lock()
@@ -263,10 +264,10 @@ early, late = series[len(series) // 2], series[-1]  # arenas and the learner's t
 watch, left = Wire(direct).login(), None
 for _ in range(100):
     left = rows(watch.query("select count(*) from pg_stat_activity where application_name = 'chaos'"))[0][0]
-    if left == "0":
+    if int(left) <= pool:
         break
     time.sleep(0.1)
-if left != "0":
+if int(left) > pool:
     fault(f"{left} connections left at the server")
 total = rows(watch.query("select sum(balance) from accounts"))
 if total != [["50000"]]:

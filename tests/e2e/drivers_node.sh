@@ -10,4 +10,8 @@ cp "$E2E/node_driver.js" .
 program() { timeout 55 node node_driver.js; }
 same 'node-postgres' program
 contains 'node-postgres: it came to its end' 'done: true' "$(PGPORT=$PROXY_PORT program 2>&1)"
-finish 2
+stop_pgsteer
+start_pgsteer --set auth.mode=terminate --set auth.method=trust --set pool.mode=transaction --set pool.default_pool_size=4
+POOLED=1 same 'node-postgres, transaction pooling' program
+contains 'node-postgres, transaction pooling: it came to its end' 'done: true' "$(POOLED=1 PGPORT=$PROXY_PORT program 2>&1)"
+finish 4

@@ -1,5 +1,7 @@
 // One program of node-postgres (npm `pg`), run direct and through: its output must be the same.
 const { Client, Pool } = require('pg');
+// Transaction pooling: what is left out, direct too, with the reason where it is (proxy/pool/README.md).
+const pooled = !!process.env.POOLED;
 const settings = { host: '127.0.0.1', port: +process.env.PGPORT, user: 'postgres', database: 'postgres' };
 const show = (name, value) => console.log(name + ': ' + JSON.stringify(value, (k, v) => (typeof v === 'bigint' ? String(v) : v)));
 const error = (e) => [e.code, e.severity, e.message, e.detail, e.hint, e.position, e.constraint, e.table, e.routine];
@@ -46,13 +48,15 @@ async function main() {
   const listener = new Client(settings);
   await listener.connect();
   await listener.query('listen js_news');
-  const heard = new Promise((resolve) => listener.on('notification', (n) => resolve([n.channel, n.payload, n.processId === client.processID])));
+  const heard = new Promise((resolve) => listener.on('notification', (n) => resolve([n.channel, n.payload, pooled || n.processId === client.processID])));  // pooled: the process id is no server's
   await client.query("notify js_news, 'node'");
   show('notify', await heard);
 
-  const slow = client.query('select pg_sleep(20)');
-  setTimeout(() => listener.query('select pg_cancel_backend($1)', [client.processID]), 500);
-  try { await slow; } catch (e) { show('cancelled', error(e)); }
+  if (!pooled) {  // by process id, which is no server's
+    const slow = client.query('select pg_sleep(20)');
+    setTimeout(() => listener.query('select pg_cancel_backend($1)', [client.processID]), 500);
+    try { await slow; } catch (e) { show('cancelled', error(e)); }
+  }
 
   const pool = new Pool({ ...settings, max: 10 });
   const answers = await Promise.all([...Array(100).keys()].map((i) => pool.query('select $1::int * 2 as d', [i])));

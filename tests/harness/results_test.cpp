@@ -75,8 +75,8 @@ TEST_CASE("an answer that differs, or errors that the first system has not, fail
 }
 
 TEST_CASE("systems and connection strings") {
-  for (const char* good : {"direct", "pgbouncer", "pgpool", "pgsteer:off", "pgsteer:auto+cache", "old=127.0.0.1:6432"}) CHECK_NOTHROW(check_system(good));
-  for (const char* bad : {"", "pgstear:auto", "pgsteer:fast", "pgsteer", "=x"}) CHECK_THROWS(check_system(bad));
+  for (const char* good : {"direct", "pgbouncer", "pgpool", "pgsteer:off", "pgsteer:auto+cache", "pgsteer:observe+pool", "pgsteer:auto+pool+cache", "old=127.0.0.1:6432"}) CHECK_NOTHROW(check_system(good));
+  for (const char* bad : {"", "pgstear:auto", "pgsteer:fast", "pgsteer:+pool", "pgsteer:auto+cache+cache", "pgsteer", "=x"}) CHECK_THROWS(check_system(bad));
   const auto upstream = parse_upstream("postgresql://me:it's@db.example:6000/shop");
   CHECK(upstream.host == "db.example");
   CHECK(upstream.url() == "host='db.example' port=6000 user='me' password='it\\'s' dbname='shop'");
