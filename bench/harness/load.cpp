@@ -45,7 +45,7 @@ void one_round(const Workload& workload, const System& system, const LoadOptions
     figures.errors += c.errors;
     if (figures.first_error.empty() && c.errors > 0) figures.first_error = name + ": " + c.first_error;
   }
-  if (round < 0 || statements == 0) return;
+  if (statements == 0) return;
   const double count = static_cast<double>(statements);
   figures.statements += statements;
   rounds.tps.push_back(static_cast<double>(result.latencies.size()) / result.seconds);

@@ -11,12 +11,6 @@
 namespace pgsteer::proxy::console {
 namespace {
 
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return result;
-}
-
 constexpr Needs nothing = Needs::nothing, admin = Needs::admin;
 
 constexpr Command commands[] = {

@@ -24,11 +24,6 @@ const std::map<std::string, std::string>& settings() {
   return values;
 }
 
-std::string lower_name(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
-}
-
 bool is_number(const std::string& text) { return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos; }
 
 bool strip_alias(std::vector<Word>& words, std::string& name) {
@@ -61,7 +56,7 @@ ConsoleResult show_setting(const Request& request) {
   if (name == "TIME_ZONE") name = "TIMEZONE";
   if (const auto found = settings().find(name); found != settings().end()) {
     ConsoleResult result;
-    result.columns.push_back({lower_name(found->first), 25});
+    result.columns.push_back({lower(found->first), 25});
     result.rows.push_back({found->second});
     return result;
   }
@@ -91,7 +86,7 @@ ConsoleResult select_constant(const Request& request) {
     if (word.kind == Word::Kind::quoted) return answer("?column?", Type::text, word.text);
     if (word.is("VERSION") || word.is("PG_CATALOG.VERSION")) return answer("version", Type::text, version_text());
     if (word.is("CURRENT_DATABASE")) return answer("current_database", Type::text, config ? config->console.database : "pgsteer");
-    if (word.is("CURRENT_USER") || word.is("SESSION_USER")) return answer(lower_name(word.text).c_str(), Type::text, request.user.name);
+    if (word.is("CURRENT_USER") || word.is("SESSION_USER")) return answer(lower(word.text).c_str(), Type::text, request.user.name);
     if (word.is("CURRENT_SCHEMA")) return answer("current_schema", Type::text, "public");
   }
   return failure("0A000", fmt::format("the console has no SQL: SELECT {}", join_words(request.arguments)),

@@ -11,11 +11,6 @@
 namespace pgsteer::proxy::console {
 namespace {
 
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
-
 /// "SET MODE auto", "SET MODE = auto", "SET MODE TO 'auto'".
 std::vector<Word> without_assignment(std::vector<Word> words) {
   if (!words.empty() && (words[0].text == "=" || words[0].is("TO"))) words.erase(words.begin());

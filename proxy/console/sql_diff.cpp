@@ -5,6 +5,7 @@
 #include <cctype>
 #include <optional>
 
+#include "proxy/console/words.hpp"
 #include "rewriter/sql/tree.hpp"
 
 namespace pgsteer::proxy::console {
@@ -41,12 +42,6 @@ std::size_t end_of_quoted(std::string_view sql, std::size_t at) {
 constexpr std::array<std::string_view, 24> clause_words = {
     "select", "from",  "where",  "group",  "having", "order",  "limit", "offset",    "union", "intersect", "except", "join",
     "left",   "right", "full",   "inner",  "cross",  "window", "set",   "returning", "values", "with",     "and",    "or"};
-
-std::string lower(std::string_view word) {
-  std::string result(word);
-  std::transform(result.begin(), result.end(), result.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return result;
-}
 
 /// "join" goes on the line of the word before it ("left join"), and so does a "left" or "right" that is a function.
 bool starts_line(const std::string& word, const std::string& previous, char next) {

@@ -12,17 +12,11 @@ namespace {
 
 constexpr auto kNoOid = "1";  // of the only database; the console has no role or table space to number
 
-std::string lower_case(std::string_view text) {
-  std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return result;
-}
-
 /// psql's pattern is the beginning of a name and a percent sign.
 std::string wanted_prefix(const Request& request) {
   for (std::size_t i = request.arguments.size(); i-- > 0;)
     if (const Word& word = request.arguments[i]; word.kind == Word::Kind::quoted && word.text.ends_with('%'))
-      return lower_case(word.text.substr(0, word.text.size() - 1));
+      return lower(word.text.substr(0, word.text.size() - 1));
   return {};
 }
 
@@ -30,7 +24,7 @@ ConsoleResult names_after(const Request& request, std::string_view verb) {
   Table table({{"lower", Type::text}});
   for (const Command& command : all_commands()) {
     if (!command.listed || !command.name.starts_with(verb)) continue;
-    const std::string name = lower_case(command.name.substr(verb.size()));
+    const std::string name = lower(command.name.substr(verb.size()));
     if (name.starts_with(wanted_prefix(request))) table.row(name);
   }
   return table;

@@ -57,6 +57,12 @@ std::string upper(std::string_view text) {
   return result;
 }
 
+std::string lower(std::string_view text) {
+  std::string result(text);
+  for (char& c : result) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return result;
+}
+
 bool Word::is(std::string_view upper_case) const { return kind == Kind::bare && upper(text) == upper_case; }
 
 std::vector<Word> split_words(std::string_view text) {

@@ -17,6 +17,7 @@ struct Word {
 std::vector<Word> split_words(std::string_view text);
 
 std::string upper(std::string_view text);
+std::string lower(std::string_view text);
 
 /// The words with single blanks between them, for messages; at most `limit` bytes.
 std::string join_words(const std::vector<Word>& words, std::size_t limit = 60);

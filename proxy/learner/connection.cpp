@@ -385,22 +385,4 @@ std::vector<std::pair<std::string, std::string>> Links::health() const {
   return {state_.begin(), state_.end()};
 }
 
-std::string quote_literal(std::string_view text) {
-  std::string out = text.find('\\') == std::string_view::npos ? "'" : " E'";
-  for (const char c : text) {
-    if (c == '\'' || c == '\\') out += c;
-    out += c;
-  }
-  return out + "'";
-}
-
-std::string quote_identifier(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"') out += c;
-    out += c;
-  }
-  return out + "\"";
-}
-
 }  // namespace pgsteer::proxy::learning

@@ -134,8 +134,4 @@ class Links {
   std::map<std::string, std::string> state_;
 };
 
-/// A database, role or setting value as an SQL literal or identifier.
-std::string quote_literal(std::string_view text);
-std::string quote_identifier(std::string_view text);
-
 }  // namespace pgsteer::proxy::learning

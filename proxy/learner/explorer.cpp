@@ -8,6 +8,7 @@
 
 #include "proxy/learner/explore_feedback.hpp"
 #include "proxy/learner/prober.hpp"
+#include "proxy/quote.hpp"
 
 namespace pgsteer::proxy::learning {
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "proxy/learner/judge.hpp"
+#include "proxy/quote.hpp"
 
 namespace pgsteer::proxy::learning {
 

@@ -36,14 +36,6 @@ void grant(std::shared_ptr<Waiter> waiter, std::shared_ptr<Slot> slot) {
   });
 }
 
-void close_on_its_worker(std::unique_ptr<ServerConnection> server) {
-  Worker& worker = *server->worker;
-  asio::post(worker.loop, [s = std::shared_ptr<ServerConnection>(std::move(server))]() mutable {
-    s->say_goodbye();
-    s.reset();
-  });
-}
-
 }  // namespace
 
 PoolMode pool_mode(const Config& config, std::string_view database, std::string_view user) {
@@ -112,6 +104,18 @@ bool Pools::make_room(const Pool& wanting, const Config& config) {
   close_on_its_worker(std::move(from->idle.front()));
   from->idle.erase(from->idle.begin());
   return true;
+}
+
+/// Its slot is free only when its socket is closed; until then it is counted in `leaving` too.
+void Pools::close_on_its_worker(std::unique_ptr<ServerConnection> server) {
+  Worker& worker = *server->worker;
+  ++server->pool->leaving;
+  asio::post(worker.loop, [s = std::shared_ptr<ServerConnection>(std::move(server))]() mutable {
+    const auto pool = s->pool;
+    s->say_goodbye();
+    s.reset();
+    --pool->leaving;
+  });
 }
 
 /// Moves a connection into a waiter's hands, on the waiter's thread.
@@ -278,8 +282,8 @@ void Pools::tick() {
     }
     for (auto it = pool->idle.begin(); it != pool->idle.end();) {
       ServerConnection& server = **it;
-      const bool spare = pool->open > settings->pool.min_pool_size;
-      const bool surplus = pool->open > settings->pool.default_pool_size + settings->pool.reserve_pool;
+      const bool spare = pool->open - pool->leaving > settings->pool.min_pool_size;
+      const bool surplus = pool->open - pool->leaving > settings->pool.default_pool_size + settings->pool.reserve_pool;
       const bool dead = look && !server.alive();
       if (dead) hub_.words.flush();  // its end may be a crash
       const bool close = dead || surplus || server.connected < not_before_.load() ||

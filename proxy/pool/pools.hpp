@@ -39,6 +39,7 @@ class Pool {
   std::vector<std::unique_ptr<ServerConnection>> idle;  ///< longest idle first
   std::deque<std::shared_ptr<struct Waiter>> waiters;   ///< first come first
   int open = 0;                                         ///< slots given: connections that live, or are being made
+  std::atomic<int> leaving = 0;                         ///< of these, on their way to being closed by their workers; needs no lock
   std::optional<protocol::ScramKeys> keys;              ///< taken from a client's proof
   std::map<std::string, Welcome> welcomes;              ///< by startup settings
 };
@@ -106,6 +107,7 @@ class Pools {
   bool take_idle(Pool& pool, const std::shared_ptr<Waiter>& waiter, bool may_open);
   void serve_waiters(const Config& config);
   bool make_room(const Pool& wanting, const Config& config);
+  static void close_on_its_worker(std::unique_ptr<ServerConnection> server);
   void hand(std::unique_ptr<ServerConnection> server, std::shared_ptr<Waiter> waiter);
   std::shared_ptr<const Config> config() const;
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cctype>
 
+#include "proxy/quote.hpp"
+
 namespace pgsteer::proxy {
 namespace {
 
@@ -18,24 +20,6 @@ bool replayable(std::string_view text) {
 
 }  // namespace
 
-std::string sql_literal(std::string_view value) {
-  std::string out = value.find('\\') == value.npos ? "'" : " E'";
-  for (const char c : value) {
-    if (c == '\'' || c == '\\') out += c;
-    out += c;
-  }
-  return out + "'";
-}
-
-std::string sql_identifier(std::string_view name) {
-  std::string out = "\"";
-  for (const char c : name) {
-    if (c == '"') out += c;
-    out += c;
-  }
-  return out + "\"";
-}
-
 std::string residue_query(std::string_view user) {
   return "SELECT 's'::pg_catalog.text, name, setting FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) 'session'"
          " UNION ALL SELECT 'q', name, CASE WHEN from_sql THEN statement END FROM pg_catalog.pg_prepared_statements"
@@ -49,7 +33,7 @@ std::string residue_query(std::string_view user) {
          " UNION ALL SELECT 'p', 'cursor WITH HOLD', NULL WHERE EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE is_holdable)"
          " UNION ALL SELECT 'p', 'SET ROLE', NULL WHERE pg_catalog.current_setting('role') OPERATOR(pg_catalog.<>) 'none'"
          " UNION ALL SELECT 'p', 'SET SESSION AUTHORIZATION', NULL WHERE SESSION_USER OPERATOR(pg_catalog.<>) " +
-         sql_literal(user);
+         quote_literal(user);
 }
 
 void ResidueReader::row(const std::vector<std::optional<std::string_view>>& values) {
@@ -75,7 +59,7 @@ void ResidueReader::row(const std::vector<std::optional<std::string_view>>& valu
 std::vector<std::string> difference(const SessionState& from, const SessionState& to) {
   std::string before, calls, statements;
   const auto set = [&](const std::string& name, const std::string& value) {
-    const std::string call = "pg_catalog.set_config(" + sql_literal(name) + ", " + value + ", false)";
+    const std::string call = "pg_catalog.set_config(" + quote_literal(name) + ", " + value + ", false)";
     // The texts that follow are read in it.
     if (name == "client_encoding") before = "SELECT " + call;
     else calls += (calls.empty() ? "SELECT " : ", ") + call;
@@ -85,11 +69,11 @@ std::vector<std::string> difference(const SessionState& from, const SessionState
   }
   for (const auto& [name, value] : to.settings) {
     const auto found = from.settings.find(name);
-    if (found == from.settings.end() || found->second != value) set(name, sql_literal(value));
+    if (found == from.settings.end() || found->second != value) set(name, quote_literal(value));
   }
   for (const auto& [name, text] : from.prepared) {
     const auto found = to.prepared.find(name);
-    if (found == to.prepared.end() || found->second != text) statements += "; DEALLOCATE " + sql_identifier(name);
+    if (found == to.prepared.end() || found->second != text) statements += "; DEALLOCATE " + quote_identifier(name);
   }
   for (const auto& [name, text] : to.prepared) {
     const auto found = from.prepared.find(name);

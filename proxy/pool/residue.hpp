@@ -39,8 +39,4 @@ class ResidueReader {
 /// The texts (each one simple query, in this order) that bring a server from one state to another; empty when they are the same.
 std::vector<std::string> difference(const SessionState& from, const SessionState& to);
 
-/// 'it''s', with E'' where there are backslashes: right under every setting of standard_conforming_strings.
-std::string sql_literal(std::string_view value);
-std::string sql_identifier(std::string_view name);
-
 }  // namespace pgsteer::proxy

@@ -8,18 +8,11 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from cases import equal, finish  # noqa: E402
 from wire import CANCEL_REQUEST, Closed, Failed, Wire, rows  # noqa: E402
 
 direct, proxy, pid, size, seconds, seed = map(int, sys.argv[1:7])
 GONE = (Closed, Failed, OSError)
-faults = 0
-
-
-def equal(name, want, got):
-    global faults
-    if want != got:
-        faults += 1
-        print(f"FAILED {name}: want {want!r} got {got!r}")
 
 
 def message(kind, body=b""):
@@ -168,4 +161,4 @@ after = sockets()
 equal("sockets left in the process", True, after <= before + size)
 equal("every state was met", [], [name for name, n in counts.items() if n < 3])
 print(f"{sum(counts.values())} clients vanished, at most {most} servers, sockets {before} -> {after}")
-sys.exit(1 if faults else 0)
+finish()

@@ -5,17 +5,10 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from cases import equal, run_cases  # noqa: E402
 from wire import Wire, rows  # noqa: E402
 
 direct, proxy, config = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-faults = 0
-
-
-def equal(name, want, got):
-    global faults
-    if want != got:
-        faults += 1
-        print(f"FAILED {name}: want {want!r} got {got!r}")
 
 
 def console(text):
@@ -220,14 +213,4 @@ def waiting_too_long():
     end(held)
 
 
-for case in (pool_size, lifetime, idle_and_min, reserve, per_database, per_user, too_long, modes, statements, waiting_too_long):
-    if len(sys.argv) > 4 and case.__name__ not in sys.argv[4:]:
-        continue
-    start, before = time.time(), faults
-    try:
-        case()
-    except Exception as error:  # noqa: BLE001
-        faults += 1
-        print(f"FAILED {case.__name__}: {type(error).__name__} {error}")
-    print(f"{case.__name__}: {faults - before} faults, {time.time() - start:.1f} s")
-sys.exit(1 if faults else 0)
+run_cases((pool_size, lifetime, idle_and_min, reserve, per_database, per_user, too_long, modes, statements, waiting_too_long), sys.argv[4:])

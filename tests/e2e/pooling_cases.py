@@ -8,10 +8,10 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import psycopg2  # noqa: E402
+from cases import equal, run_cases  # noqa: E402
 from wire import CANCEL_REQUEST, Wire, fields, rows  # noqa: E402
 
 direct, proxy = int(sys.argv[1]), int(sys.argv[2])
-faults = 0
 
 
 def connect(port, **more):
@@ -26,13 +26,6 @@ def run(cursor, text, values=None):
         return cursor.fetchall() if cursor.description else cursor.statusmessage
     except psycopg2.Error as error:
         return error.pgcode
-
-
-def equal(name, want, got):
-    global faults
-    if want != got:
-        faults += 1
-        print(f"FAILED {name}: want {want!r} got {got!r}")
 
 
 def pins(want, within=5):
@@ -233,12 +226,4 @@ def dropped():
     equal("rows of somebody else", [], wrong[:3])
 
 
-for case in [c for c in (settings_never_leak, custom_settings, startup_settings, what_pins, statements, cancels, dropped) if len(sys.argv) < 4 or c.__name__ in sys.argv[3:]]:
-    start, before = time.time(), faults
-    try:
-        case()
-    except Exception as error:  # noqa: BLE001
-        faults += 1
-        print(f"FAILED {case.__name__}: {type(error).__name__} {error}")
-    print(f"{case.__name__}: {faults - before} faults, {time.time() - start:.1f} s")
-sys.exit(1 if faults else 0)
+run_cases((settings_never_leak, custom_settings, startup_settings, what_pins, statements, cancels, dropped), sys.argv[3:])
