@@ -145,17 +145,15 @@ std::string negotiation(const protocol::Startup& startup) {
 }
 
 /// auth.mode = terminate: the client proves itself here. nullopt: it did not.
-asio::awaitable<std::optional<Lending>> admit(Worker& worker, Stream& client, const protocol::Startup& startup) {
+asio::awaitable<std::optional<Lending>> admit(Worker& worker, Stream& client, const protocol::Startup& startup, std::string client_address) {
   const std::string version = negotiation(startup);
   if (!version.empty()) {
     if (co_await client.write_all(version)) co_return std::nullopt;
   }
   std::optional<protocol::ScramKeys> keys;
-  if (const bool good = co_await authenticate_client(worker, client, startup, &keys); !good) co_return std::nullopt;
-  const bool replication = !startup.replication.empty() && startup.replication != "false" && startup.replication != "off" &&
-                           startup.replication != "0" && startup.replication != "no";
-  if (replication || !startup.options_understood) {
-    co_await send_fatal(client, "0A000", replication ? "replication connections need auth.mode = relay"
+  if (const bool good = co_await authenticate_client(worker, client, startup, std::move(client_address), &keys); !good) co_return std::nullopt;
+  if (startup.replicates() || !startup.options_understood) {
+    co_await send_fatal(client, "0A000", startup.replicates() ? "replication connections need auth.mode = relay"
                                                      : "startup options other than -c name=value need auth.mode = relay");
     co_return std::nullopt;
   }
@@ -163,6 +161,11 @@ asio::awaitable<std::optional<Lending>> admit(Worker& worker, Stream& client, co
                   pool_mode(*worker.snapshot().config, startup.database, startup.user)};
   if (keys) worker.hub.pools->set_keys(*lending.pool, *keys);
   co_return lending;
+}
+
+asio::awaitable<bool> console_login(Worker& worker, Stream& client, const protocol::Startup& startup, std::string client_address) {
+  std::optional<protocol::ScramKeys> unused;
+  co_return co_await authenticate_client(worker, client, startup, std::move(client_address), &unused);
 }
 
 /// PAUSE holds logins back as well: the server may be away. False: the client is gone.
@@ -216,6 +219,10 @@ asio::awaitable<void> serve_connection(Worker& worker, Socket socket, std::strin
     co_return;
   }
   if (startup.database == config->console.database || startup.database == "pgbouncer") {
+    if (terminate && config->hba) {  // the rules speak of the console, too
+      auto let_in = co_await (console_login(worker, client, startup, client_address) || deadline.async_wait(as_result));
+      if (let_in.index() == 1 || !std::get<0>(let_in)) co_return;
+    }
     co_await serve_console(worker, std::move(client), startup.user, client_address);
     co_return;
   }
@@ -229,7 +236,7 @@ asio::awaitable<void> serve_connection(Worker& worker, Socket socket, std::strin
   Lending lending;
   std::unique_ptr<ServerConnection> server;
   if (terminate) {
-    auto admitted = co_await (admit(worker, client, startup) || deadline.async_wait(as_result));
+    auto admitted = co_await (admit(worker, client, startup, client_address) || deadline.async_wait(as_result));
     if (admitted.index() == 1) co_await send_fatal(client, "57014", "canceling authentication due to timeout");
     if (admitted.index() == 1 || !std::get<0>(admitted)) co_return;
     lending = std::move(*std::get<0>(admitted));

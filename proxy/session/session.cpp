@@ -50,8 +50,7 @@ Session::Session(Worker& worker, Stream client, std::unique_ptr<ServerConnection
     if (name == "search_path") facts_.search_path = value;
     if (name == "pgsteer.mode") session_mode_ = policies::parse_mode(value);
   }
-  if (!startup_.replication.empty() && startup_.replication != "false" && startup_.replication != "off" &&
-      startup_.replication != "0" && startup_.replication != "no") {
+  if (startup_.replicates()) {
     tracking_ = false;  // the replication protocol is relayed as bytes
   }
   info_.id = worker_.hub.next_client_id();
