@@ -45,7 +45,7 @@ stop_pgsteer; }
 [ -z "${ONLY_REUSE:-}" ] || finish 1
 everything_policy
 E2E_MODE=auto start_pgsteer --policies "$WORK/policies" --set learning.explore=false
-python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$PROXY_PORT" auto && pass 'mode auto' || fail 'mode auto'
+python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$PROXY_PORT" auto "${ONLY:-}" && pass 'mode auto' || fail 'mode auto'
 check 'it is the same process still' kill -0 "$PGSTEER_PID"
 equal 'no reply was without its request' '' "$(grep -h tracking_lost "$WORK/pgsteer.log" | grep -v 'a message no server accepts')"
 # Who does not get through the login in time, by his own or the server's fault, is sent away.
