@@ -213,6 +213,7 @@ const std::vector<Setting>& settings() {
       integer("listen.backlog", false, PGSTEER_AT(listen.backlog), 1, 65535),
       text("upstream.url", false, PGSTEER_AT(upstream.url), true),
       duration("upstream.connect_timeout", true, PGSTEER_AT(upstream.connect_timeout), 1ms, 1h),
+      duration("upstream.check_interval", true, PGSTEER_AT(upstream.check_interval), 50ms, 1h),
       text("upstream.probe_url", false, PGSTEER_AT(upstream.probe_url), true),
       text("upstream.probe_password_file", false, PGSTEER_AT(upstream.probe_password_file)),
       boolean("upstream.probe", false, PGSTEER_AT(upstream.probe)),

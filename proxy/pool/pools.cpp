@@ -8,6 +8,7 @@
 
 #include "policies/policy.hpp"
 #include "protocol/wire.hpp"
+#include "proxy/hosts/hosts.hpp"
 #include "proxy/hub.hpp"
 #include "proxy/worker.hpp"
 
@@ -65,6 +66,8 @@ bool ServerConnection::alive() {
   const auto n = ::recv(stream.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
+
+Pools::Pools(Hub& hub) : hub_(hub), not_before_(static_cast<std::size_t>(hub.hosts->count())) {}
 
 /// Read under the lock: close_idle() comes after the flag is set, so nothing is idle while it is.
 bool Pools::paused() const { return hub_.paused.load(); }
@@ -207,7 +210,7 @@ void Pools::give_back(std::unique_ptr<ServerConnection> server) {
   server->idle_since = Clock::now();
   // In a busy pool nothing is ever idle: what is too old goes here, and its slot to whoever waits.
   const auto lifetime = server->worker->snapshot().config->pool.server_lifetime;
-  if (server->connected < not_before_.load() || expired(*server, server->idle_since, lifetime, server->connected)) {
+  if (outdated(*server) || expired(*server, server->idle_since, lifetime, server->connected)) {
     return close_on_its_worker(std::move(server));
   }
   const auto pool = server->pool;
@@ -286,7 +289,7 @@ void Pools::tick() {
       const bool surplus = pool->open - pool->leaving > settings->pool.default_pool_size + settings->pool.reserve_pool;
       const bool dead = look && !server.alive();
       if (dead) hub_.words.flush();  // its end may be a crash
-      const bool close = dead || surplus || server.connected < not_before_.load() ||
+      const bool close = dead || surplus || outdated(server) ||
                          expired(server, now, settings->pool.server_lifetime, server.connected) ||
                          (spare && expired(server, now, settings->pool.server_idle_timeout, server.idle_since));
       if (!close) {
@@ -300,8 +303,13 @@ void Pools::tick() {
 }
 
 void Pools::reconnect() {
-  not_before_ = Clock::now();
+  for (auto& one : not_before_) one = Clock::now();
   close_idle();
+}
+
+void Pools::reconnect(int host) {
+  not_before_[static_cast<std::size_t>(host)] = Clock::now();
+  close_idle_of(host);
 }
 
 void Pools::resume() {
@@ -320,13 +328,17 @@ int Pools::open() {
   return all;
 }
 
-void Pools::close_idle() {
+void Pools::close_idle() { close_idle_of(std::nullopt); }
+
+void Pools::close_idle_of(std::optional<int> host) {
   std::vector<std::unique_ptr<ServerConnection>> closing;
   {
     const Lock lock(mutex_);
     for (const auto& [name, pool] : pools_) {
-      std::move(pool->idle.begin(), pool->idle.end(), std::back_inserter(closing));
-      pool->idle.clear();
+      const auto stays = [&](const auto& server) { return host && server->host != *host; };
+      const auto first = std::stable_partition(pool->idle.begin(), pool->idle.end(), stays);
+      std::move(first, pool->idle.end(), std::back_inserter(closing));
+      pool->idle.erase(first, pool->idle.end());
     }
   }
   for (auto& server : closing) close_on_its_worker(std::move(server));

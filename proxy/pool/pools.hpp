@@ -64,7 +64,7 @@ struct Waiter {
 /// is closed. Sessions of any thread share a pool; a connection moves to another worker's loop when it is handed over to one there.
 class Pools {
  public:
-  explicit Pools(Hub& hub) : hub_(hub) {}
+  explicit Pools(Hub& hub);
 
   std::shared_ptr<Pool> pool(const std::string& database, const std::string& user);
 
@@ -80,7 +80,8 @@ class Pools {
 
   /// Every 50 ms or so, from one thread: time-outs, reserve, what is idle for too long or too old.
   void tick();
-  void reconnect();   ///< whatever is open now is closed as soon as nobody holds it
+  void reconnect();          ///< whatever is open now is closed as soon as nobody holds it
+  void reconnect(int host);  ///< the same for the connections to one host
   // PAUSE: nothing is lent, and what comes back is closed; who waits goes on waiting and is not timed out.
   void close_idle();
   void resume();
@@ -108,12 +109,14 @@ class Pools {
   void serve_waiters(const Config& config);
   bool make_room(const Pool& wanting, const Config& config);
   static void close_on_its_worker(std::unique_ptr<ServerConnection> server);
+  void close_idle_of(std::optional<int> host);
+  bool outdated(const ServerConnection& server) const { return server.connected < not_before_[static_cast<std::size_t>(server.host)].load(); }
   void hand(std::unique_ptr<ServerConnection> server, std::shared_ptr<Waiter> waiter);
   std::shared_ptr<const Config> config() const;
 
   Hub& hub_;
   unsigned ticks_ = 0;
-  std::atomic<std::chrono::steady_clock::time_point> not_before_{};  ///< connections older than this are closed
+  std::vector<std::atomic<std::chrono::steady_clock::time_point>> not_before_;  ///< by host: connections older than this are closed
   std::mutex mutex_;
   std::map<std::pair<std::string, std::string>, std::shared_ptr<Pool>> pools_;
 };

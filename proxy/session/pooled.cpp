@@ -9,6 +9,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "proxy/auth/server_login.hpp"
+#include "proxy/hosts/hosts.hpp"
 #include "proxy/session/session.hpp"
 
 namespace pgsteer::proxy {
@@ -81,6 +82,7 @@ Awaitable<bool> Session::greet() {
     known = Welcome{server_->reported, state_};
     if (pooled() && pin_.empty()) pools.set_welcome(*lending_.pool, key, *known);
     info_.server_pid = static_cast<int>(server_->pid);
+    info_.server_host = server_->host;
   }
   state_ = known->state;
   view_ = known->reported;
@@ -128,6 +130,8 @@ Awaitable<bool> Session::attach() {
   if (server_) co_return co_await adopt();
   if (!lending_.pool || closing_) co_return false;
   Pools& pools = *worker_.hub.pools;
+  const auto begin = Clock::now();
+  const auto patience = worker_.snapshot().config->pool.query_wait_timeout;
   while (!server_) {
     waiter_ = std::make_shared<Waiter>(worker_, lending_.pool, [weak = weak_from_this()] {
       if (const auto session = weak.lock()) session->notify();
@@ -159,6 +163,13 @@ Awaitable<bool> Session::attach() {
       if (closing_ && made) pools.give_back(std::move(made));
       if (closing_) co_return false;
       if (made) take(std::move(made));
+      if (!made && !server_ && refusal.again && (patience.count() == 0 || Clock::now() - begin < patience)) {
+        co_await wait_for_host();
+        if (closing_) co_return false;
+        if (!std::exchange(waiting_cancelled_, false)) continue;
+        give_up_waiting();
+        co_return false;
+      }
     }
     if (!server_) {
       to_client_ += as_fatal(refusal.message);
@@ -170,8 +181,19 @@ Awaitable<bool> Session::attach() {
   co_return co_await adopt();
 }
 
+Awaitable<void> Session::wait_for_host() {
+  constexpr auto kLook = std::chrono::milliseconds(100);
+  publish("waiting");
+  worker_.hub.hosts->look_soon();
+  awaiting_host_ = true;
+  asio::steady_timer look(worker_.loop, kLook);
+  co_await look.async_wait(as_result);
+  awaiting_host_ = false;
+  if (!closing_ && hung_up(client_.socket())) client_lost();
+}
+
 void Session::give_up_waiting() {
-  worker_.hub.pools->withdraw(std::exchange(waiter_, nullptr));
+  if (waiter_) worker_.hub.pools->withdraw(std::exchange(waiter_, nullptr));
   const bool fatal_error = attaching_for_ == 0 || !greeted_;
   protocol::append_error(to_client_, {.severity = fatal_error ? "FATAL" : "ERROR", .sqlstate = "57014",
                                       .message = "canceling statement due to user request", .detail = {}, .hint = {}});
@@ -280,6 +302,7 @@ void Session::pin(const std::string& reason) {
   if (reason == info_.pinned) return;
   pin_ = info_.pinned = reason;
   info_.server_pid = reason.empty() || !server_ ? 0 : static_cast<int>(server_->pid);
+  if (server_) info_.server_host = server_->host;
   worker_.hub.set_client(info_);
   if (!reason.empty()) spdlog::info("session={} event=pinned reason=\"{}\"", info_.id, reason);
 }
@@ -388,7 +411,7 @@ Awaitable<void> Session::cancel() {
     line_cancelled_ = true;
     line_timer_->cancel();
   }
-  if (waiter_ && !waiter_->served()) {
+  if (awaiting_host_ || (waiter_ && !waiter_->served())) {
     waiting_cancelled_ = true;
     notify();
   }
@@ -396,7 +419,7 @@ Awaitable<void> Session::cancel() {
   // Until the server has closed the cancel connection it may still be about to send the signal.
   ++cancels_;
   const auto self = shared_from_this();
-  co_await cancel_server(worker_, server_->pid, server_->key);
+  co_await cancel_server(worker_, server_->host, server_->pid, server_->key);
   --cancels_;
   settle();
 }
@@ -419,7 +442,7 @@ void Session::check_timeouts(Clock::time_point now) {
   if (!why) return;
   spdlog::info("session={} event=timed_out reason=\"{}\"", info_.id, why);
   // What is under way at the server is stopped, so that it does not outlive its client there.
-  if (busy) asio::co_spawn(worker_.loop, cancel_server(worker_, server_->pid, server_->key), asio::detached);
+  if (busy) asio::co_spawn(worker_.loop, cancel_server(worker_, server_->host, server_->pid, server_->key), asio::detached);
   fatal(busy ? "57014" : "25P03", why);
   client_lost();
 }

@@ -135,6 +135,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool resting() const { return pooled() && !server_ ? true : idle() && !client_busy_ && (!pooled() || !pin_.empty()); }
   bool holds_pooled_server() const { return server_ && lending_.pool; }
   void look_again() { notify(); }  ///< PAUSE is over
+  void host_changed();  ///< a host is not any more what sessions want: who cannot change servers unseen ends as soon as nothing is under way
   std::uint64_t id() const { return info_.id; }
   void cancel_in_line(int server_pid, std::uint32_t key);  ///< a CancelRequest: only what waits here is ours to end
 
@@ -184,6 +185,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool pooled() const { return lending_.mode == PoolMode::transaction; }
   Awaitable<bool> greet();               ///< the login's end, as the server would say it
   Awaitable<bool> attach();              ///< false: no server is to be had; the client has been told, the message is done with
+  Awaitable<void> wait_for_host();       ///< that is what upstream.url asks for: until it is worth another try
   bool attach_at_once();                 ///< the same without waiting; false: it takes attach()
   bool take(std::unique_ptr<ServerConnection> server);  ///< false: it was dead
   void give_up_waiting();                ///< cancelled by the client: an error in the place of what it asked for
@@ -368,6 +370,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool unmarked_ = false;        ///< counted in hub.unmarked_sessions
   bool closing_ = false;
   bool leaving_ = false;         ///< Terminate was sent: the end of the connection is no news
+  bool outdated_ = false;        ///< its host is not what is wanted any more
   bool client_gone_ = false;     ///< only the fate of what is under way is still awaited
   char status_ = 'I';            ///< of the last ReadyForQuery
   bool server_known_ = false;    ///< asked for its start on this connection
@@ -410,6 +413,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool adopted_ = false;                 ///< the attached server is in this session's state
   char attaching_for_ = 0;               ///< type of the message that needs a server; 0: one of which a part is with us already
   bool waiting_cancelled_ = false, skip_to_sync_ = false;
+  bool awaiting_host_ = false;           ///< there is a place in the pool, but no host to connect to
   bool names_probed_ = false;            ///< the residue tells which of the client's statements are still there
   int cancels_ = 0;                      ///< cancel requests under way: until they are over nobody else gets this server
   std::uint64_t cancel_key_ = 0;

@@ -1,0 +1,211 @@
+#include "proxy/hosts/hosts.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "proxy/clock.hpp"
+
+namespace pgsteer::proxy {
+namespace {
+
+constexpr std::size_t kMostSamples = 600;  ///< ten minutes at one a second; whoever waits for older ones takes the oldest
+
+/// The end of the last record. Where it ends with a page, the position for the next one is behind that page's header, which is not a
+/// record and is never replayed.
+std::uint64_t end_of_record(std::uint64_t position) {
+  constexpr std::uint64_t kPage = 8192, kHeader = 24, kSegmentHeader = 40;
+  const auto in_page = position % kPage;
+  return in_page == kHeader || in_page == kSegmentHeader ? position - in_page : position;
+}
+
+bool is_current_primary(const HostState& host) { return host.role == Role::primary && !host.stale; }
+
+}  // namespace
+
+std::string_view to_string(Role role) {
+  switch (role) {
+    case Role::unknown: return "unknown";
+    case Role::primary: return "primary";
+    case Role::standby: return "standby";
+  }
+  return "?";
+}
+
+Hosts::Hosts(const std::string& url) {
+  if (auto all = parse_upstreams(url, nullptr)) {
+    endpoints_ = std::move(all->hosts);
+    wanted_ = all->wanted;
+  } else {
+    endpoints_.resize(1);
+  }
+  table_ = std::make_shared<const Table>(endpoints_.size());
+  asked_for_.resize(endpoints_.size());
+}
+
+std::shared_ptr<const Hosts::Table> Hosts::table() const {
+  const std::lock_guard lock(mutex_);
+  return table_;
+}
+
+bool Hosts::fits(bool in_recovery, bool read_only) const {
+  switch (wanted_) {
+    case SessionAttributes::read_write: return !in_recovery && !read_only;
+    case SessionAttributes::read_only: return in_recovery || read_only;
+    case SessionAttributes::primary: return !in_recovery;
+    case SessionAttributes::standby: return in_recovery;
+    case SessionAttributes::any: case SessionAttributes::prefer_standby: return true;
+  }
+  return true;
+}
+
+bool Hosts::fits(const HostState& host) const {
+  if (!particular() || host.role == Role::unknown) return true;
+  const bool for_writing = wanted_ == SessionAttributes::primary || wanted_ == SessionAttributes::read_write;
+  return fits(host.role == Role::standby, host.read_only) && !(for_writing && host.stale);
+}
+
+bool Hosts::fits(int host) const { return !particular() || fits((*table())[static_cast<std::size_t>(host)]); }
+
+bool Hosts::is_primary(int host) const { return !several() || is_current_primary((*table())[static_cast<std::size_t>(host)]); }
+
+std::vector<int> Hosts::candidates(bool verified) const {
+  if (!several()) return {0};
+  const auto table = this->table();
+  std::vector<std::pair<int, int>> ranked;  // how late, which
+  for (int i = 0; i < count(); ++i) {
+    const HostState& host = (*table)[static_cast<std::size_t>(i)];
+    const bool known = host.role != Role::unknown;
+    const bool down = host.seen && !host.up;
+    int rank = down ? 4 : 0;
+    if (particular()) {
+      if (known ? !fits(host) : !verified) continue;
+      rank += known ? 0 : 1;
+    } else if (wanted_ == SessionAttributes::prefer_standby) {
+      rank += host.role == Role::standby ? 0 : known ? 1 : 2;
+    }
+    ranked.emplace_back(rank, i);
+  }
+  std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<int> hosts;
+  for (const auto& [rank, host] : ranked) hosts.push_back(host);
+  return hosts;
+}
+
+std::string Hosts::why_none() const {
+  const auto table = this->table();
+  std::string text;
+  for (int i = 0; i < count(); ++i) {
+    const HostState& host = (*table)[static_cast<std::size_t>(i)];
+    const std::string state = !host.error.empty() ? host.error : !host.seen ? "not looked at yet" : host.stale ? "a primary of the past" : std::string(to_string(host.role));
+    text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", endpoint(i).address(), state);
+  }
+  return fmt::format("no host of upstream.url is {} ({})", to_string(wanted_), text);
+}
+
+/// Which primary is the real one, and how far the others are behind it.
+void Hosts::judge(Table& table) const {
+  std::uint32_t newest = 0;
+  for (const auto& host : table)
+    if (host.role == Role::primary) newest = std::max(newest, host.timeline);
+  std::uint64_t inserted = 0;
+  for (auto& host : table) {
+    host.stale = host.role == Role::primary && host.timeline < newest;
+    if (is_current_primary(host)) inserted = std::max(inserted, host.position);
+  }
+  for (auto& host : table) {
+    host.lag_bytes.reset();
+    if (host.role == Role::standby && inserted != 0) host.lag_bytes = inserted > host.position ? inserted - host.position : 0;
+    if (is_current_primary(host)) host.lag_bytes = 0;
+  }
+}
+
+/// How old the oldest WAL is that a standby has not replayed, by our own clock: it may not know of what it never received.
+double Hosts::sampled_lag(const HostLook& look) const {
+  for (const auto& sample : samples_) {
+    if (end_of_record(sample.position) <= look.position) continue;
+    return std::max(0.0, std::chrono::duration<double>(look.asked - sample.asked).count());
+  }
+  return 0;
+}
+
+void Hosts::saw(int host, const HostLook& look) {
+  Change change;
+  std::string news;
+  {
+    const std::lock_guard lock(mutex_);
+    auto next = std::make_shared<Table>(*table_);
+    HostState& state = (*next)[static_cast<std::size_t>(host)];
+    const HostState before = state;
+    state.seen = true;
+    state.up = look.error.empty();
+    state.error = look.error;
+    state.checked_unix_us = unix_us();
+    if (state.up) {
+      state.role = look.role;
+      state.read_only = look.read_only;
+      state.timeline = look.timeline;
+      state.position = look.position;
+      state.lag_seconds = look.lag_seconds;
+      if (look.role == Role::primary) state.lag_seconds = 0;
+      if (look.role == Role::standby && state.lag_seconds) state.lag_seconds = std::max(*state.lag_seconds, sampled_lag(look));
+    }
+    judge(*next);
+    if (is_current_primary(state) && state.up && state.position != 0) {
+      if (!samples_.empty() && state.position < samples_.back().position) samples_.clear();  // another history
+      samples_.push_back({look.asked, state.position});
+      if (samples_.size() > kMostSamples) samples_.pop_front();
+    }
+    change.roles = before.role != state.role || before.up != state.up || before.seen != state.seen;
+    if (change.roles) {
+      state.since_unix_us = state.checked_unix_us;
+      news = fmt::format("event=host host={} state={} role={} error=\"{}\"", endpoint(host).address(), state.up ? "up" : "down", to_string(state.role), state.error);
+    }
+    for (std::size_t i = 0; i < next->size(); ++i) {
+      if (fits((*table_)[i]) && !fits((*next)[i])) change.unfit.push_back(static_cast<int>(i));
+      change.primary = change.primary || is_current_primary((*table_)[i]) != is_current_primary((*next)[i]);
+    }
+    table_ = std::move(next);
+  }
+  if (!news.empty()) spdlog::info("{}", news);
+  if ((change.roles || change.primary || !change.unfit.empty()) && on_change) on_change(change);
+}
+
+bool Hosts::replayed(int host, Clock::time_point moment) const {
+  const std::lock_guard lock(mutex_);
+  const HostState& state = (*table_)[static_cast<std::size_t>(host)];
+  for (const auto& sample : samples_) {
+    if (sample.asked > moment) return state.role == Role::standby && state.position >= end_of_record(sample.position);
+  }
+  return false;  // nobody has asked the primary since
+}
+
+void Hosts::look_soon() {
+  if (!several()) return;
+  {
+    const std::lock_guard lock(waiting_mutex_);
+    asked_for_.assign(asked_for_.size(), true);
+  }
+  waiting_.notify_all();
+}
+
+bool Hosts::wait_to_look(int host, std::chrono::milliseconds delay) {
+  constexpr auto kLeast = std::chrono::milliseconds(50);  // however many ask
+  const auto me = static_cast<std::size_t>(host);
+  std::unique_lock lock(waiting_mutex_);
+  if (waiting_.wait_for(lock, kLeast, [&] { return stopped_; })) return false;
+  waiting_.wait_for(lock, delay, [&] { return stopped_ || asked_for_[me]; });
+  asked_for_[me] = false;
+  return !stopped_;
+}
+
+void Hosts::stop() {
+  {
+    const std::lock_guard lock(waiting_mutex_);
+    stopped_ = true;
+  }
+  waiting_.notify_all();
+}
+
+}  // namespace pgsteer::proxy

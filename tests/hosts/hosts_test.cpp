@@ -1,0 +1,159 @@
+// Which host sessions go to, by what was seen of each.
+#include <doctest/doctest.h>
+
+#include "proxy/hosts/hosts.hpp"
+
+namespace pgsteer::proxy {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = Hosts::Clock;
+const Clock::time_point t0 = Clock::now();
+
+HostLook primary(std::uint64_t position = 1000, std::uint32_t timeline = 1, std::chrono::seconds when = 0s) {
+  return {t0 + when, "", Role::primary, false, timeline, position, std::nullopt};
+}
+HostLook standby(std::uint64_t position = 1000, std::optional<double> lag = 0, std::chrono::seconds when = 0s) {
+  return {t0 + when, "", Role::standby, true, 0, position, lag};
+}
+HostLook down() { return {t0, "connection refused", Role::unknown, false, 0, 0, std::nullopt}; }
+std::string url(const char* attributes) { return std::string("postgresql://a,b,c?target_session_attrs=") + attributes; }
+
+using List = std::vector<int>;
+
+}  // namespace
+
+TEST_CASE("one host is never judged") {
+  const Hosts hosts("postgresql://a?target_session_attrs=primary");
+  CHECK_FALSE(hosts.several());
+  CHECK_FALSE(hosts.particular());
+  CHECK(hosts.candidates(false) == List{0});
+  CHECK(hosts.fits(0));
+  CHECK(hosts.is_primary(0));
+}
+
+TEST_CASE("candidates by target_session_attrs") {
+  // a: standby, b: primary, c: standby that does not answer
+  const struct {
+    const char* attributes;
+    List expected;
+    bool standby_fits, primary_fits;
+  } table[] = {
+      {"any", {0, 1, 2}, true, true},          {"primary", {1}, false, true},        {"read-write", {1}, false, true},
+      {"standby", {0, 2}, true, false},        {"read-only", {0, 2}, true, false},   {"prefer-standby", {0, 1, 2}, true, true},
+  };
+  for (const auto& one : table) {
+    CAPTURE(one.attributes);
+    Hosts hosts(url(one.attributes));
+    hosts.saw(0, standby());
+    hosts.saw(1, primary());
+    hosts.saw(2, standby());
+    hosts.saw(2, down());
+    CHECK(hosts.candidates(false) == one.expected);
+    CHECK(hosts.fits(0) == one.standby_fits);
+    CHECK(hosts.fits(1) == one.primary_fits);
+    CHECK(hosts.is_primary(1));
+    CHECK_FALSE(hosts.is_primary(0));
+  }
+}
+
+TEST_CASE("what nobody has looked at is tried only where the login tells what it is") {
+  Hosts hosts(url("primary"));
+  CHECK(hosts.candidates(false).empty());
+  CHECK(hosts.candidates(true) == List{0, 1, 2});
+  hosts.saw(1, primary());
+  hosts.saw(0, standby());
+  CHECK(hosts.candidates(false) == List{1});
+  CHECK(hosts.candidates(true) == List{1, 2});
+  CHECK(hosts.why_none() == "no host of upstream.url is primary (a:5432: standby; b:5432: primary; c:5432: not looked at yet)");
+}
+
+TEST_CASE("a primary that refuses writes is one, but not read-write") {
+  auto look = primary();
+  look.read_only = true;
+  Hosts any(url("primary")), writable(url("read-write")), readable(url("read-only"));
+  for (Hosts* hosts : {&any, &writable, &readable}) hosts->saw(0, look);
+  CHECK(any.candidates(false) == List{0});
+  CHECK(writable.candidates(false).empty());
+  CHECK(readable.candidates(false) == List{0});
+}
+
+TEST_CASE("a failover: what changes is told once, and a primary of the past is none") {
+  Hosts hosts(url("primary"));
+  std::vector<Hosts::Change> changes;
+  hosts.on_change = [&](const Hosts::Change& change) { changes.push_back(change); };
+  hosts.saw(0, primary());
+  hosts.saw(1, standby());
+  REQUIRE(changes.size() == 2);
+  CHECK(changes[0].primary);
+  CHECK(changes[0].unfit.empty());
+  CHECK(changes[1].unfit == List{1});  // what went there in doubt
+  changes.clear();
+  hosts.saw(0, primary(1100));
+  hosts.saw(1, standby(1100));
+  CHECK(changes.empty());
+  hosts.saw(0, down());
+  REQUIRE(changes.size() == 1);
+  CHECK(changes[0].unfit.empty());  // it may be back in a moment: connections to it are not closed
+  CHECK(hosts.candidates(false) == List{0});
+  changes.clear();
+  hosts.saw(1, primary(1200, 2));
+  REQUIRE(changes.size() == 1);
+  CHECK(changes[0].primary);
+  CHECK(changes[0].unfit == List{0});
+  CHECK(hosts.candidates(true) == List{1, 2});
+  hosts.saw(0, primary(1150));  // it is back, and knows nothing
+  CHECK((*hosts.table())[0].stale);
+  CHECK_FALSE(hosts.fits(0));
+  CHECK(hosts.candidates(true) == List{1, 2});
+  hosts.saw(0, standby(1200));
+  CHECK_FALSE((*hosts.table())[0].stale);
+}
+
+TEST_CASE("lag: in bytes by the primary's last position, in seconds by the worse of two reckonings") {
+  Hosts hosts(url("any"));
+  hosts.saw(0, primary(1000, 1, 0s));
+  hosts.saw(0, primary(2000, 1, 1s));
+  hosts.saw(0, primary(3000, 1, 2s));
+  hosts.saw(1, standby(3000, 0, 2s));
+  CHECK((*hosts.table())[1].lag_bytes == 0u);
+  CHECK(*(*hosts.table())[1].lag_seconds == doctest::Approx(0));
+  hosts.saw(1, standby(1500, 0, 5s));  // says that it has all it was sent; it was not sent what the primary had at 1 s
+  CHECK((*hosts.table())[1].lag_bytes == 1500u);
+  CHECK(*(*hosts.table())[1].lag_seconds == doctest::Approx(4));
+  hosts.saw(1, standby(1500, 9, 5s));
+  CHECK(*(*hosts.table())[1].lag_seconds == doctest::Approx(9));
+}
+
+TEST_CASE("a standby has replayed what was acknowledged at a moment when it has what the primary had after it") {
+  Hosts hosts(url("primary"));
+  hosts.saw(0, primary(1000, 1, 0s));
+  hosts.saw(1, standby(1000));
+  CHECK_FALSE(hosts.replayed(1, t0));  // the primary was asked no later than that
+  hosts.saw(0, primary(2000, 1, 2s));
+  CHECK_FALSE(hosts.replayed(1, t0 + 1s));
+  CHECK_FALSE(hosts.replayed(1, t0 + 2s));
+  hosts.saw(1, standby(1999));
+  CHECK_FALSE(hosts.replayed(1, t0 + 1s));
+  hosts.saw(1, standby(2000));
+  CHECK(hosts.replayed(1, t0 + 1s));
+  hosts.saw(0, primary(3000, 1, 4s));
+  CHECK(hosts.replayed(1, t0 + 1s));
+  CHECK_FALSE(hosts.replayed(1, t0 + 3s));
+  CHECK_FALSE(hosts.replayed(0, t0 + 1s));  // no standby
+  SUBCASE("the header of the next page is never replayed") {
+    hosts.saw(0, primary(8192 * 2 + 24, 1, 6s));
+    hosts.saw(1, standby(8192 * 2));
+    CHECK(hosts.replayed(1, t0 + 5s));
+    hosts.saw(1, standby(8192 * 2 - 1));
+    CHECK_FALSE(hosts.replayed(1, t0 + 5s));
+  }
+  SUBCASE("a new primary's history is another one") {
+    hosts.saw(1, primary(2500, 2, 6s));
+    hosts.saw(2, standby(2500));
+    CHECK_FALSE(hosts.replayed(2, t0 + 6s));
+    CHECK(hosts.replayed(2, t0 + 5s));
+  }
+}
+
+}  // namespace pgsteer::proxy
