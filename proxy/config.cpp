@@ -182,6 +182,7 @@ void Loader::check() {
   std::string error;
   const auto upstreams = parse_upstreams(config.upstream.url, &error);
   if (!upstreams) fault(place("upstream.url"), "upstream.url: " + error);
+  config.several_hosts = upstreams && upstreams->hosts.size() > 1;
   if (!config.upstream.probe_url.empty() && !parse_upstreams(config.upstream.probe_url, &error))
     fault(place("upstream.probe_url"), "upstream.probe_url: " + error);
   if (const std::string& path = config.upstream.probe_password_file; !path.empty()) {

@@ -78,6 +78,7 @@ struct Config {
   } log;
   std::string state_dir;                   ///< "" = $XDG_STATE_HOME/pgsteer or /var/lib/pgsteer
   std::string config_file;                 ///< where it came from; not a setting
+  bool several_hosts = false;              ///< upstream.url names more than one; not a setting
 
   /// Reads a file (or none: ""), then PGSTEER_SECTION__KEY from the environment, then `--set section.key=value`.
   /// All errors are collected, each as "file:line: what was expected, what came"; nullptr if any.
@@ -115,6 +116,10 @@ struct Config {
     std::chrono::milliseconds query_timeout{0};
     int max_prepared_statements = 1000;    ///< per server connection
   } pool;
+  struct Routing {
+    bool read_your_writes = true;          ///< what a session reads is no older than what it wrote
+    std::chrono::milliseconds max_lag{5000};  ///< standbys further behind are not read from; 0 = any
+  } routing;
   struct Tls {
     std::string mode = "disable";          ///< disable, allow, require, verify-ca, verify-full: of clients
     std::string certificate_file, key_file;

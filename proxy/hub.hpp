@@ -39,7 +39,7 @@ struct ClientInfo {
 #define PGSTEER_COUNTED(X)                                                                                                        \
   X(client_connections) X(client_disconnects) X(transactions) X(queries) X(bytes_in) X(bytes_out) X(errors) X(server_ns)          \
   X(transaction_ns) X(proxy_ns) X(wait_ns) X(not_analysed) X(rewritten) X(steered) X(cache_hits) X(cache_misses) X(cache_stores)  \
-  X(fallbacks) X(tracking_lost) X(protocol_errors) X(model_failures)
+  X(reads_on_standbys) X(reads_repeated) X(fallbacks) X(tracking_lost) X(protocol_errors) X(model_failures)
 
 /// Of one event loop and one database; summed by readers.
 struct alignas(64) Counters {

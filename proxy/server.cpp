@@ -263,7 +263,8 @@ int run_server(const RunOptions& options) {
     }
   };
   hub.hosts->on_change = [&hub, &pools, &workers](const Hosts::Change& change) {
-    for (const int host : change.unfit) pools.reconnect(host);
+    for (const auto* list : {&change.unfit, &change.moved})
+      for (const int host : *list) pools.reconnect(host);
     if (change.primary) primary_changed(hub);
     if (change.unfit.empty()) return;
     for (auto& worker : workers) {

@@ -224,7 +224,7 @@ Awaitable<std::unique_ptr<ServerConnection>> log_in(Worker& worker, std::shared_
   auto server = std::make_unique<ServerConnection>(worker, std::move(*socket));
   server->host = host;
   server->pool = pool;
-  Login login(worker, *server, *pool, worker.hub.pools->keys(*pool), shared);
+  Login login(worker, *server, *pool, worker.hub.pools->keys(*pool), shared && !pool->for_reading());
   asio::steady_timer deadline(worker.loop, worker.snapshot().config->upstream.connect_timeout);
   auto outcome = co_await (exchange(*server, login, startup_packet(*pool), refusal) || deadline.async_wait(as_result));
   if (outcome.index() == 1) {
@@ -236,6 +236,10 @@ Awaitable<std::unique_ptr<ServerConnection>> log_in(Worker& worker, std::shared_
                  protocol::error_field(std::string_view(*refusal).substr(protocol::kHeaderBytes), 'C'),
                  protocol::error_field(std::string_view(*refusal).substr(protocol::kHeaderBytes), 'M'));
     co_return nullptr;
+  }
+  if (pool->for_reading()) {
+    server->reported.set("in_hot_standby", "off");  // as the primary says it: no news for clients
+    co_return server;
   }
   Hosts& hosts = *worker.hub.hosts;
   if (!hosts.fits(is_on(server->reported, "in_hot_standby"), is_on(server->reported, "default_transaction_read_only")) || !hosts.fits(host)) {
@@ -255,8 +259,8 @@ Awaitable<std::unique_ptr<ServerConnection>> open_server(Worker& worker, std::sh
   const Hosts& hosts = *worker.hub.hosts;
   std::unique_ptr<ServerConnection> server;
   refusal->message = error_message("08006", hosts.several() ? hosts.why_none() : std::string());
-  refusal->again = hosts.particular();
-  const auto candidates = hosts.candidates(true);
+  refusal->again = hosts.particular() && !pool->for_reading();
+  const auto candidates = pool->for_reading() ? std::vector<int>{pool->host} : hosts.candidates(true);
   for (const int host : candidates) {
     server = co_await log_in(worker, pool, host, shared, &refusal->message);
     if (server) break;

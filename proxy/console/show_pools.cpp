@@ -111,10 +111,10 @@ ConsoleResult show_pools(const Request& request) {
     for (const auto& numbers : request.hub.pools->numbers()) {
       if (!numbers.transaction) continue;
       Pool& pool = pools[{numbers.database, numbers.user}];
-      pool.transaction = true;
-      pool.servers_idle = numbers.idle;
-      pool.servers_active = numbers.open - numbers.idle;
-      pool.longest_wait_us = numbers.longest_wait_us;
+      if (!std::exchange(pool.transaction, true)) pool.servers_idle = pool.servers_active = pool.longest_wait_us = 0;  // and those of other hosts
+      pool.servers_idle += numbers.idle;
+      pool.servers_active += numbers.open - numbers.idle;
+      pool.longest_wait_us = std::max(pool.longest_wait_us, numbers.longest_wait_us);
     }
   }
   Table table({{"database", Type::text},  {"user", Type::text},     {"cl_active", Type::int4},        {"cl_waiting", Type::int4},

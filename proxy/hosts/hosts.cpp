@@ -162,6 +162,7 @@ void Hosts::saw(int host, const HostLook& look) {
       state.since_unix_us = state.checked_unix_us;
       news = fmt::format("event=host host={} state={} role={} error=\"{}\"", endpoint(host).address(), state.up ? "up" : "down", to_string(state.role), state.error);
     }
+    if (before.role != Role::unknown && before.role != state.role) change.moved.push_back(host);
     for (std::size_t i = 0; i < next->size(); ++i) {
       if (fits((*table_)[i]) && !fits((*next)[i])) change.unfit.push_back(static_cast<int>(i));
       change.primary = change.primary || is_current_primary((*table_)[i]) != is_current_primary((*next)[i]);
@@ -174,11 +175,39 @@ void Hosts::saw(int host, const HostLook& look) {
 
 bool Hosts::replayed(int host, Clock::time_point moment) const {
   const std::lock_guard lock(mutex_);
-  const HostState& state = (*table_)[static_cast<std::size_t>(host)];
-  for (const auto& sample : samples_) {
-    if (sample.asked > moment) return state.role == Role::standby && state.position >= end_of_record(sample.position);
+  return replayed((*table_)[static_cast<std::size_t>(host)], moment);
+}
+
+std::string Hosts::why_not_read(const HostState& host, std::optional<Clock::time_point> after, std::chrono::milliseconds max_lag) const {
+  if (!host.up) return "down";
+  if (max_lag.count() > 0 && !host.lag_seconds) return "nobody knows how far behind";
+  if (max_lag.count() > 0 && *host.lag_seconds * 1000 > static_cast<double>(max_lag.count())) return fmt::format("{:.1f} s behind", *host.lag_seconds);
+  return after && !replayed(host, *after) ? "may not have this session's writes yet" : "";
+}
+
+Hosts::Reading Hosts::choose_for_reading(std::optional<Clock::time_point> after, std::chrono::milliseconds max_lag, bool or_primary) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<int> usable;
+  std::string others;
+  for (int i = 0; i < count(); ++i) {
+    const HostState& host = (*table_)[static_cast<std::size_t>(i)];
+    if (host.role != Role::standby) continue;
+    const auto why = why_not_read(host, after, max_lag);
+    if (why.empty()) usable.push_back(i);
+    else others += fmt::format("{}{} {}", others.empty() ? "" : ", ", endpoint(i).address(), why);
   }
-  return false;  // nobody has asked the primary since
+  if (usable.empty()) return {-1, others.empty() ? "primary: no standby is known" : "primary: " + others};
+  const std::size_t turn = turns_.fetch_add(1, std::memory_order_relaxed) % (usable.size() + (or_primary ? 1 : 0));
+  if (turn == usable.size()) return {-1, "primary: its turn"};
+  const int host = usable[turn];
+  const auto lag = (*table_)[static_cast<std::size_t>(host)].lag_seconds;
+  return {host, fmt::format("replica {}: read-only, {}", endpoint(host).address(), lag ? fmt::format("{:.0f} ms behind", *lag * 1000) : "nobody knows how far behind")};
+}
+
+bool Hosts::replayed(const HostState& state, Clock::time_point moment) const {
+  const auto after = std::upper_bound(samples_.begin(), samples_.end(), moment, [](Clock::time_point at, const Sample& sample) { return at < sample.asked; });
+  if (after == samples_.end()) return false;  // nobody has asked the primary since
+  return state.role == Role::standby && state.position >= end_of_record(after->position);
 }
 
 void Hosts::look_soon() {

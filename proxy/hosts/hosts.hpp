@@ -78,6 +78,7 @@ class Hosts {
   void stop();
 
   struct Change {
+    std::vector<int> moved;    ///< hosts with another role than before
     std::vector<int> unfit;    ///< sessions were right there before, and are not any more
     bool primary = false;      ///< another host is the primary, or there is none
     bool roles = false;
@@ -87,7 +88,17 @@ class Hosts {
   /// A standby has replayed whatever had been acknowledged at `moment`, as far as is known.
   bool replayed(int host, Clock::time_point moment) const;
 
+  /// Where to read: one standby after the other of those that are no further behind than `max_lag` (0 = any) and have replayed what was
+  /// acknowledged at `after`; with `or_primary` the primary has its turn too.
+  struct Reading {
+    int host = -1;    ///< -1: the primary
+    std::string why;  ///< in words
+  };
+  Reading choose_for_reading(std::optional<Clock::time_point> after, std::chrono::milliseconds max_lag, bool or_primary) const;
+
  private:
+  bool replayed(const HostState& state, Clock::time_point moment) const;  ///< under the lock
+  std::string why_not_read(const HostState& state, std::optional<Clock::time_point> after, std::chrono::milliseconds max_lag) const;
   bool fits(const HostState& state) const;
   void judge(Table& table) const;
   double sampled_lag(const HostLook& look) const;
@@ -95,6 +106,7 @@ class Hosts {
   std::vector<Endpoint> endpoints_;
   SessionAttributes wanted_ = SessionAttributes::any;
 
+  mutable std::atomic<unsigned> turns_{0};
   mutable std::mutex mutex_;
   std::shared_ptr<const Table> table_;
   struct Sample {

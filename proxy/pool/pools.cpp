@@ -74,10 +74,10 @@ bool Pools::paused() const { return hub_.paused.load(); }
 
 std::shared_ptr<const Config> Pools::config() const { return hub_.snapshot()->config; }
 
-std::shared_ptr<Pool> Pools::pool(const std::string& database, const std::string& user) {
+std::shared_ptr<Pool> Pools::pool(const std::string& database, const std::string& user, int host) {
   const std::lock_guard lock(mutex_);
-  auto& place = pools_[{database, user}];
-  if (!place) place = std::make_shared<Pool>(database, user);
+  auto& place = pools_[{database, user, host}];
+  if (!place) place = std::make_shared<Pool>(database, user, host);
   return place;
 }
 
@@ -86,6 +86,7 @@ bool Pools::may_open(const Pool& pool, const Config& config, bool reserve) const
   int of_database = 0, of_user = 0;
   if (config.pool.max_db_connections == 0 && config.pool.max_user_connections == 0) return true;
   for (const auto& [name, other] : pools_) {
+    if (other->host != pool.host) continue;  // each server has limits of its own
     if (other->database == pool.database) of_database += other->open;
     if (other->user == pool.user) of_user += other->open;
   }
@@ -100,7 +101,7 @@ bool Pools::make_room(const Pool& wanting, const Config& config) {
   for (const auto& [name, other] : pools_) {
     const bool related = (config.pool.max_db_connections > 0 && other->database == wanting.database) ||
                          (config.pool.max_user_connections > 0 && other->user == wanting.user);
-    if (other.get() == &wanting || !related || other->idle.empty()) continue;
+    if (other.get() == &wanting || !related || other->host != wanting.host || other->idle.empty()) continue;
     if (!from || other->idle.front()->idle_since < from->idle.front()->idle_since) from = other.get();
   }
   if (!from) return false;
@@ -288,7 +289,7 @@ void Pools::tick() {
       const bool spare = pool->open - pool->leaving > settings->pool.min_pool_size;
       const bool surplus = pool->open - pool->leaving > settings->pool.default_pool_size + settings->pool.reserve_pool;
       const bool dead = look && !server.alive();
-      if (dead) hub_.words.flush();  // its end may be a crash
+      if (dead && !pool->for_reading()) hub_.words.flush();  // its end may be a crash
       const bool close = dead || surplus || outdated(server) ||
                          expired(server, now, settings->pool.server_lifetime, server.connected) ||
                          (spare && expired(server, now, settings->pool.server_idle_timeout, server.idle_since));
@@ -370,7 +371,8 @@ void Pools::set_welcome(Pool& pool, const std::string& startup_settings, Welcome
 
 std::optional<protocol::ScramKeys> Pools::keys(Pool& pool) {
   const Lock lock(mutex_);
-  return pool.keys;
+  const auto main = pools_.find({pool.database, pool.user, Pool::kMain});  // one proof fits all hosts: they have the same secrets
+  return main == pools_.end() ? pool.keys : main->second->keys;
 }
 
 void Pools::set_keys(Pool& pool, const protocol::ScramKeys& keys) {
@@ -384,7 +386,7 @@ std::vector<Pools::Numbers> Pools::numbers() {
   const Lock lock(mutex_);
   std::vector<Numbers> all;
   for (const auto& [name, pool] : pools_) {
-    Numbers one{pool->database, pool->user, pool_mode(*settings, pool->database, pool->user) == PoolMode::transaction, pool->open, static_cast<int>(pool->idle.size()), static_cast<int>(pool->waiters.size()), 0};
+    Numbers one{pool->database, pool->user, pool->host, pool_mode(*settings, pool->database, pool->user) == PoolMode::transaction, pool->open, static_cast<int>(pool->idle.size()), static_cast<int>(pool->waiters.size()), 0};
     if (!pool->waiters.empty()) {
       one.longest_wait_us = std::chrono::duration_cast<std::chrono::microseconds>(now - pool->waiters.front()->since).count();
     }

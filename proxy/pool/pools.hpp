@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "protocol/scram.hpp"
@@ -28,11 +29,15 @@ struct Welcome {
   StatePtr state;
 };
 
-/// Server connections of one database and user. Everything but the constants is guarded by the mutex of Pools.
+/// Server connections of one database and user, to whichever host sessions go to or to one host for reading. Everything but the constants is guarded by the mutex of Pools.
 class Pool {
  public:
-  Pool(std::string the_database, std::string the_user) : database(std::move(the_database)), user(std::move(the_user)) {}
+  Pool(std::string the_database, std::string the_user, int the_host)
+      : database(std::move(the_database)), user(std::move(the_user)), host(the_host) {}
   const std::string database, user;
+  const int host;  ///< of Hosts; kMain: what upstream.url's target_session_attrs asks for
+  static constexpr int kMain = -1;
+  bool for_reading() const { return host != kMain; }
 
  private:
   friend class Pools;
@@ -66,7 +71,7 @@ class Pools {
  public:
   explicit Pools(Hub& hub);
 
-  std::shared_ptr<Pool> pool(const std::string& database, const std::string& user);
+  std::shared_ptr<Pool> pool(const std::string& database, const std::string& user, int host = Pool::kMain);
 
   /// Serves the waiter at once (it holds a server or a slot on return) or queues it.
   void acquire(const std::shared_ptr<Waiter>& waiter);
@@ -95,6 +100,7 @@ class Pools {
 
   struct Numbers {
     std::string database, user;
+    int host = Pool::kMain;
     bool transaction = false;
     int open = 0, idle = 0, waiting = 0;
     std::int64_t longest_wait_us = 0;
@@ -118,7 +124,7 @@ class Pools {
   unsigned ticks_ = 0;
   std::vector<std::atomic<std::chrono::steady_clock::time_point>> not_before_;  ///< by host: connections older than this are closed
   std::mutex mutex_;
-  std::map<std::pair<std::string, std::string>, std::shared_ptr<Pool>> pools_;
+  std::map<std::tuple<std::string, std::string, int>, std::shared_ptr<Pool>> pools_;
 };
 
 }  // namespace pgsteer::proxy

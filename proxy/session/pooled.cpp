@@ -103,7 +103,7 @@ Awaitable<bool> Session::greet() {
 
 bool Session::take(std::unique_ptr<ServerConnection> server) {
   if (Clock::now() - server->idle_since > kTrusted && !server->alive()) {
-    worker_.hub.words.flush();  // its end may be a crash
+    if (!server->pool->for_reading()) worker_.hub.words.flush();  // its end may be a crash
     return false;
   }
   server_ = std::move(server);
@@ -129,11 +129,31 @@ Awaitable<bool> Session::attach() {
   if (server_ && adopted_) co_return true;
   if (server_) co_return co_await adopt();
   if (!lending_.pool || closing_) co_return false;
-  Pools& pools = *worker_.hub.pools;
   const auto begin = Clock::now();
   const auto patience = worker_.snapshot().config->pool.query_wait_timeout;
+  ServerRefusal refusal;
+  for (;;) {
+    const Obtained obtained = co_await obtain(lending_.pool, &refusal);
+    if (closing_ || obtained == Obtained::over) co_return false;
+    if (obtained == Obtained::server) co_return co_await adopt();
+    if (!refusal.again || (patience.count() > 0 && Clock::now() - begin >= patience)) break;
+    co_await wait_for_host();
+    if (closing_) co_return false;
+    if (!std::exchange(waiting_cancelled_, false)) continue;
+    give_up_waiting();
+    co_return false;
+  }
+  to_client_ += as_fatal(refusal.message);
+  co_await drain_to_client();
+  finish();
+  co_return false;
+}
+
+/// A server of the pool, or why there is none. `over`: the client is gone, or has cancelled what it waited for and been told.
+Awaitable<Session::Obtained> Session::obtain(std::shared_ptr<Pool> pool, ServerRefusal* refusal) {
+  Pools& pools = *worker_.hub.pools;
   while (!server_) {
-    waiter_ = std::make_shared<Waiter>(worker_, lending_.pool, [weak = weak_from_this()] {
+    waiter_ = std::make_shared<Waiter>(worker_, pool, [weak = weak_from_this()] {
       if (const auto session = weak.lock()) session->notify();
     });
     pools.acquire(waiter_);
@@ -145,40 +165,30 @@ Awaitable<bool> Session::attach() {
         if (!closing_ && !waiter_->served() && hung_up(client_.socket())) client_lost();
       }
     }
-    if (closing_) co_return false;  // finish() has withdrawn the waiter
+    if (closing_) co_return Obtained::over;  // finish() has withdrawn the waiter
     if (std::exchange(waiting_cancelled_, false) && !waiter_->served()) {
       give_up_waiting();
-      co_return false;
+      co_return Obtained::over;
     }
     const auto waiter = std::exchange(waiter_, nullptr);
-    ServerRefusal refusal;
     if (waiter->timed_out) {
-      protocol::append_error(refusal.message, {.severity = "FATAL", .sqlstate = "53300",
-                                               .message = "no server connection became free within pool.query_wait_timeout",
-                                               .detail = {}, .hint = {}});
-    } else if (waiter->server) {
-      if (!take(std::move(waiter->server))) continue;
-    } else {
-      auto made = co_await open_server(worker_, lending_.pool, std::move(waiter->slot), pooled(), &refusal);
-      if (closing_ && made) pools.give_back(std::move(made));
-      if (closing_) co_return false;
-      if (made) take(std::move(made));
-      if (!made && !server_ && refusal.again && (patience.count() == 0 || Clock::now() - begin < patience)) {
-        co_await wait_for_host();
-        if (closing_) co_return false;
-        if (!std::exchange(waiting_cancelled_, false)) continue;
-        give_up_waiting();
-        co_return false;
-      }
+      *refusal = {};
+      protocol::append_error(refusal->message, {.severity = "FATAL", .sqlstate = "53300",
+                                                .message = "no server connection became free within pool.query_wait_timeout",
+                                                .detail = {}, .hint = {}});
+      co_return Obtained::refused;
     }
-    if (!server_) {
-      to_client_ += as_fatal(refusal.message);
-      co_await drain_to_client();
-      finish();
-      co_return false;
+    if (waiter->server) {
+      take(std::move(waiter->server));
+      continue;
     }
+    auto made = co_await open_server(worker_, pool, std::move(waiter->slot), pooled(), refusal);
+    if (closing_ && made) pools.give_back(std::move(made));
+    if (closing_) co_return Obtained::over;
+    if (!made) co_return Obtained::refused;
+    take(std::move(made));
   }
-  co_return co_await adopt();
+  co_return Obtained::server;
 }
 
 Awaitable<void> Session::wait_for_host() {
@@ -231,7 +241,8 @@ Awaitable<bool> Session::adopt() {
     server_->own_names.clear();
     co_await drain_to_server();
     co_await quiet();
-    if (closing_) co_return false;
+    if (closing_ || !server_) co_return false;
+    if (!replay_error_.empty() && on_standby_) co_return false;
     if (!replay_error_.empty()) {
       spdlog::warn("session={} event=state_not_restored sqlstate={}", info_.id,
                    protocol::error_field(std::string_view(replay_error_).substr(protocol::kHeaderBytes), 'C'));
@@ -244,6 +255,7 @@ Awaitable<bool> Session::adopt() {
   }
   server_->state = state_;
   adopted_ = true;
+  if (on_standby_) co_return server_->reported == view_;  // with other settings it would not answer alike
   report_parameters();
   co_return true;
 }
@@ -292,9 +304,13 @@ void Session::settle() {
   if (pin_.empty() && unkept) pin(kUnkept);
   else if (pin_ == kUnkept && !unkept) pin("");
   if (!pin_.empty()) return;
+  hand_back();
+  publish("idle");
+}
+
+void Session::hand_back() {
   leave_server();
   server_->stream.cancel();  // the server loop's wait, when it is not the server loop that brought us here
-  publish("idle");
   worker_.hub.pools->give_back(std::move(server_));
 }
 

@@ -39,6 +39,7 @@ Session::Session(Worker& worker, Stream client, std::unique_ptr<ServerConnection
       startup_packet_(std::move(startup_packet)),
       writes_(worker.hub, startup_.database),
       counters_(&worker.hub.counters(worker.index, "")),
+      several_hosts_(worker.hub.hosts->several()),
       event_(worker.loop),
       login_deadline_(worker.loop) {
   event_.expires_at(Clock::time_point::max());
@@ -366,6 +367,7 @@ Awaitable<void> Session::server_loop(std::shared_ptr<Session> self) {
       const auto [wait_error] = co_await server_->stream.async_wait(Socket::wait_read, as_result);
       if (closing_) break;
       if (server_.get() != mine || (lending_.pool && wait_error == asio::error::operation_aborted)) continue;
+      if (wait_error && lost_standby()) continue;
       if (wait_error) break;
     }
     if (!server_buffer_) server_buffer_ = worker_.take_buffer();
@@ -373,6 +375,7 @@ Awaitable<void> Session::server_loop(std::shared_ptr<Session> self) {
     const std::size_t n =
         server_->stream.read_some(asio::buffer(server_buffer_.get() + server_size_, kBufferBytes - server_size_), ec);
     if (ec == asio::error::would_block || ec == asio::error::try_again) continue;
+    if (ec && lost_standby()) continue;
     if (ec) break;
     server_size_ += n;
     on_server_bytes();

@@ -29,7 +29,7 @@ bool Session::query_at_once(std::string_view message) {
   auto plan = make_plan(query_text(message), {}, false);
   if (!tracker_.skipping()) forget_unnamed();
   const bool settings_wanted = facts_.settings_uncertain && could_act(*plan);
-  if (plan->analysis->flags.explain_pgsteer || settings_wanted || plan->decision.candidate != 0 ||
+  if (plan->analysis->flags.explain_pgsteer || settings_wanted || plan->decision.candidate != 0 || may_read_elsewhere(*plan) ||
       plan->decision.cache == policies::CacheDirective::look_up || restrained(*plan)) {
     begun_query_ = {std::move(plan), arrival};
     return false;
@@ -88,10 +88,18 @@ Awaitable<void> Session::on_query(std::string_view message) {
     }
     if (waited) plan = make_plan(text, {}, false);  // DDL, a ban or a new policy may have come meanwhile
   }
+  const bool routed = may_read_elsewhere(*plan);
+  if (routed && !fill) {  // an answer that the cache wants comes from the primary
+    const bool answered = co_await query_on_standby(plan, message, arrival);
+    if (answered || closing_) co_return;
+  } else if (routed) {
+    reading_ = {-1, "primary: its answer is for the cache"};
+  }
   if (!attached()) {
     if (!co_await attach()) co_return;
   }
   const auto exec = run_query(std::move(plan), message, arrival, std::move(fill));
+  if (routed) exec->execution.route = reading_.why;
   if (exec->fallback_armed || names_probed_) {
     co_await drain_to_server();
     co_await quiet();
@@ -212,7 +220,9 @@ Awaitable<void> Session::answer_locally(std::string_view text, bool simple) {
     if (closing_) co_return;
     plan = make_plan(inner, {}, !simple);
   }
-  const auto lines = explain_plan(*plan, worker_.snapshot(), inner);
+  auto shown = *plan;
+  if (may_read_elsewhere(*plan)) shown.decision.route = choose_host(*plan).why;
+  const auto lines = explain_plan(shown, worker_.snapshot(), inner);
   if (simple) protocol::append_row_description(to_client_, {{"QUERY PLAN", 25}});
   for (const auto& line : lines) protocol::append_data_row(to_client_, {line});
   protocol::append_command_complete(to_client_, "EXPLAIN");
