@@ -50,8 +50,8 @@ Hub::Hub(std::shared_ptr<const Config> config, std::shared_ptr<const policies::P
       rates(std::make_unique<Rates>()),
       limit_counts(std::make_unique<LimitCounts>()),
       stats_period(std::make_unique<StatsPeriod>(unix_us())),
-      hosts(std::make_unique<Hosts>(config->upstream.url)),
       started_unix_us(unix_us()),
+      hosts(std::make_unique<Hosts>(config->upstream.url)),
       impl_(std::make_unique<Impl>()) {
   auto first = std::make_shared<Snapshot>();
   first->config = std::move(config);

@@ -89,8 +89,8 @@ std::optional<Target> probe_target(const Config& config, const std::string& data
   const Endpoint& endpoint = upstreams->hosts.front();
   std::string password = endpoint.password, hosts = endpoint.host, ports = std::to_string(endpoint.port);
   for (std::size_t i = 1; i < upstreams->hosts.size(); ++i) {
-    hosts += "," + upstreams->hosts[i].host;
-    ports += "," + std::to_string(upstreams->hosts[i].port);
+    hosts.append(1, ',').append(upstreams->hosts[i].host);
+    ports += fmt::format(",{}", upstreams->hosts[i].port);
   }
   if (!config.upstream.probe_password_file.empty()) {
     std::ifstream file(config.upstream.probe_password_file);

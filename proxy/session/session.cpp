@@ -38,8 +38,8 @@ Session::Session(Worker& worker, Stream client, std::unique_ptr<ServerConnection
       startup_(std::move(startup)),
       startup_packet_(std::move(startup_packet)),
       writes_(worker.hub, startup_.database),
-      counters_(&worker.hub.counters(worker.index, "")),
       several_hosts_(worker.hub.hosts->several()),
+      counters_(&worker.hub.counters(worker.index, "")),
       event_(worker.loop),
       login_deadline_(worker.loop) {
   event_.expires_at(Clock::time_point::max());

@@ -99,9 +99,7 @@ for mode in relay pooled; do
     equal 'relay: and gets no sessions' "$rising" "$(where)"
     stop_pgsteer
     as_server "$BIN/pg_ctl" -D "$dying_data" -m immediate -w stop >/dev/null
-    rm -rf "$dying_data"
-    DIRECT_PORT=$rising REPLICA_DATA=
-    REPLICA_DATA=$dying_data
+    as_server find "$dying_data" -mindepth 1 -delete
     as_server "$BIN/pg_basebackup" -d "host=127.0.0.1 port=$rising user=postgres" -D "$dying_data" -R -X stream -c fast >"$WORK/basebackup.log" 2>&1 || cat "$WORK/basebackup.log"
     printf "port = %s\nunix_socket_directories = '%s'\n" "$dying" "$dying_data" >>"$dying_data/postgresql.conf"
     replica_start

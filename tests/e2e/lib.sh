@@ -87,6 +87,8 @@ start_postgres() { # [extra lines of postgresql.conf [pg_hba.conf]]
 start_replica() { # [extra lines of postgresql.conf]
   REPLICA_DATA=$WORK/replica
   REPLICA_PORT=$(free_port)
+  mkdir -m 700 "$REPLICA_DATA"
+  [ "$(id -u)" = 0 ] && chown nobody "$REPLICA_DATA"
   as_server "$BIN/pg_basebackup" -d "host=127.0.0.1 port=$DIRECT_PORT user=postgres" -D "$REPLICA_DATA" -R -X stream -c fast >"$WORK/basebackup.log" 2>&1 ||
     { cat "$WORK/basebackup.log"; exit 1; }
   printf "port = %s\nunix_socket_directories = '%s'\n%s\n" "$REPLICA_PORT" "$REPLICA_DATA" "${1:-}" >>"$REPLICA_DATA/postgresql.conf"

@@ -1,6 +1,8 @@
 // Which host sessions go to, by what was seen of each.
 #include <doctest/doctest.h>
 
+#include <set>
+
 #include "proxy/hosts/hosts.hpp"
 
 namespace pgsteer::proxy {
@@ -154,6 +156,37 @@ TEST_CASE("a standby has replayed what was acknowledged at a moment when it has 
     CHECK_FALSE(hosts.replayed(2, t0 + 6s));
     CHECK(hosts.replayed(2, t0 + 5s));
   }
+}
+
+TEST_CASE("where to read") {
+  Hosts hosts(url("primary"));
+  const auto read = [&](std::optional<Clock::time_point> after = std::nullopt, std::chrono::milliseconds max_lag = 5s, bool or_primary = false) {
+    return hosts.choose_for_reading(after, max_lag, or_primary);
+  };
+  CHECK(read().why == "primary: no standby is known");
+  hosts.saw(0, primary(1000, 1, 0s));
+  CHECK(read().host == -1);
+  hosts.saw(1, standby(1000, 0.012));
+  CHECK(read().host == 1);
+  CHECK(read().why == "replica b:5432: read-only, 12 ms behind");
+  hosts.saw(2, standby(1000, 7));
+  for (int i = 0; i < 4; ++i) CHECK(read().host == 1);
+  std::set<int> seen;
+  for (int i = 0; i < 4; ++i) seen.insert(read(std::nullopt, 0ms).host);
+  CHECK(seen == std::set<int>{1, 2});
+  seen.clear();
+  for (int i = 0; i < 6; ++i) seen.insert(read(std::nullopt, 0ms, true).host);
+  CHECK(seen == std::set<int>{-1, 1, 2});
+  hosts.saw(1, standby(1000, std::nullopt));
+  CHECK(read().why == "primary: b:5432 nobody knows how far behind, c:5432 7.0 s behind");
+  hosts.saw(1, down());
+  hosts.saw(2, standby(1000, 0));
+  CHECK(read().host == 2);
+  CHECK(read(t0).why == "primary: b:5432 down, c:5432 may not have this session's writes yet");
+  hosts.saw(0, primary(1000, 1, 1s));
+  CHECK(read(t0).host == 2);
+  hosts.saw(2, primary(2000, 2));
+  CHECK(read().host == -1);
 }
 
 }  // namespace pgsteer::proxy
