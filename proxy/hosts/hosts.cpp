@@ -121,13 +121,15 @@ void Hosts::judge(Table& table) const {
   }
 }
 
-/// How old the oldest WAL is that a standby has not replayed, by our own clock: it may not know of what it never received.
-double Hosts::sampled_lag(const HostLook& look) const {
-  for (const auto& sample : samples_) {
-    if (end_of_record(sample.position) <= look.position) continue;
-    return std::max(0.0, std::chrono::duration<double>(look.asked - sample.asked).count());
-  }
-  return 0;
+/// How old a standby's answers may be. By our own clock, whatever it has not replayed is no older than the newest position of the primary's
+/// that it has; the standby itself does not know of what it never received, and takes the age of its last transaction for its lag. But
+/// where it has all that the primary is known to have had, it knows better how little it may lack.
+std::optional<double> Hosts::lag_of(const HostLook& look, bool primary_up) const {
+  const auto has = [&](const Sample& sample) { return end_of_record(sample.position) <= look.position; };
+  const auto missing = std::find_if_not(samples_.begin(), samples_.end(), has);
+  if (missing == samples_.begin()) return look.lag_seconds;
+  const double at_most = std::max(0.0, std::chrono::duration<double>(look.asked - std::prev(missing)->asked).count());
+  return missing == samples_.end() && primary_up && look.lag_seconds ? std::min(at_most, *look.lag_seconds) : at_most;
 }
 
 void Hosts::saw(int host, const HostLook& look) {
@@ -147,9 +149,8 @@ void Hosts::saw(int host, const HostLook& look) {
       state.read_only = look.read_only;
       state.timeline = look.timeline;
       state.position = look.position;
-      state.lag_seconds = look.lag_seconds;
-      if (look.role == Role::primary) state.lag_seconds = 0;
-      if (look.role == Role::standby && state.lag_seconds) state.lag_seconds = std::max(*state.lag_seconds, sampled_lag(look));
+      const bool primary_up = std::any_of(next->begin(), next->end(), [](const auto& one) { return is_current_primary(one) && one.up; });
+      state.lag_seconds = look.role == Role::primary ? 0 : lag_of(look, primary_up);
     }
     judge(*next);
     if (is_current_primary(state) && state.up && state.position != 0) {

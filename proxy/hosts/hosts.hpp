@@ -101,7 +101,7 @@ class Hosts {
   std::string why_not_read(const HostState& state, std::optional<Clock::time_point> after, std::chrono::milliseconds max_lag) const;
   bool fits(const HostState& state) const;
   void judge(Table& table) const;
-  double sampled_lag(const HostLook& look) const;
+  std::optional<double> lag_of(const HostLook& look, bool primary_up) const;
 
   std::vector<Endpoint> endpoints_;
   SessionAttributes wanted_ = SessionAttributes::any;

@@ -112,19 +112,27 @@ TEST_CASE("a failover: what changes is told once, and a primary of the past is n
   CHECK_FALSE((*hosts.table())[0].stale);
 }
 
-TEST_CASE("lag: in bytes by the primary's last position, in seconds by the worse of two reckonings") {
+TEST_CASE("lag: in bytes by the primary's last position, in seconds by when it had what the standby has") {
   Hosts hosts(url("any"));
+  const auto seen = [&](const HostLook& look) {
+    hosts.saw(1, look);
+    return (*hosts.table())[1];
+  };
+  CHECK(*seen(standby(900, 0.5, 0s)).lag_seconds == doctest::Approx(0.5));  // nothing is known of the primary: as it says itself
+  CHECK_FALSE(seen(standby(900, std::nullopt, 0s)).lag_seconds);
   hosts.saw(0, primary(1000, 1, 0s));
   hosts.saw(0, primary(2000, 1, 1s));
   hosts.saw(0, primary(3000, 1, 2s));
-  hosts.saw(1, standby(3000, 0, 2s));
-  CHECK((*hosts.table())[1].lag_bytes == 0u);
-  CHECK(*(*hosts.table())[1].lag_seconds == doctest::Approx(0));
-  hosts.saw(1, standby(1500, 0, 5s));  // says that it has all it was sent; it was not sent what the primary had at 1 s
-  CHECK((*hosts.table())[1].lag_bytes == 1500u);
-  CHECK(*(*hosts.table())[1].lag_seconds == doctest::Approx(4));
-  hosts.saw(1, standby(1500, 9, 5s));
-  CHECK(*(*hosts.table())[1].lag_seconds == doctest::Approx(9));
+  CHECK(seen(standby(3000, 0, 3s)).lag_bytes == 0u);
+  CHECK(*seen(standby(3000, 0, 3s)).lag_seconds == doctest::Approx(0));
+  CHECK(*seen(standby(3000, 0.25, 3s)).lag_seconds == doctest::Approx(0.25));
+  CHECK(*seen(standby(3000, 77, 3s)).lag_seconds == doctest::Approx(1));  // nothing was committed for a minute
+  CHECK(seen(standby(1500, 0, 5s)).lag_bytes == 1500u);
+  CHECK(*seen(standby(1500, 0, 5s)).lag_seconds == doctest::Approx(5));  // says that it has all it was sent
+  CHECK(*seen(standby(2000, 77, 5s)).lag_seconds == doctest::Approx(4));
+  CHECK(*seen(standby(999, 9, 5s)).lag_seconds == doctest::Approx(9));
+  hosts.saw(0, down());
+  CHECK(*seen(standby(3000, 0, 9s)).lag_seconds == doctest::Approx(7));  // who knows what has been written meanwhile
 }
 
 TEST_CASE("a standby has replayed what was acknowledged at a moment when it has what the primary had after it") {
