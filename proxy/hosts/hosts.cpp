@@ -109,14 +109,15 @@ void Hosts::judge(Table& table) const {
   std::uint32_t newest = 0;
   for (const auto& host : table)
     if (host.role == Role::primary) newest = std::max(newest, host.timeline);
-  std::uint64_t inserted = 0;
+  std::uint64_t flushed = 0;
   for (auto& host : table) {
     host.stale = host.role == Role::primary && host.timeline < newest;
-    if (is_current_primary(host)) inserted = std::max(inserted, host.position);
+    if (is_current_primary(host)) flushed = std::max(flushed, host.position);
   }
   for (auto& host : table) {
     host.lag_bytes.reset();
-    if (host.role == Role::standby && inserted != 0) host.lag_bytes = inserted > host.position ? inserted - host.position : 0;
+    const auto position = std::max(host.position, host.caught_up);
+    if (host.role == Role::standby && flushed != 0) host.lag_bytes = flushed > position ? flushed - position : 0;
     if (is_current_primary(host)) host.lag_bytes = 0;
   }
 }
@@ -124,8 +125,8 @@ void Hosts::judge(Table& table) const {
 /// How old a standby's answers may be. By our own clock, whatever it has not replayed is no older than the newest position of the primary's
 /// that it has; the standby itself does not know of what it never received, and takes the age of its last transaction for its lag. But
 /// where it has all that the primary is known to have had, it knows better how little it may lack.
-std::optional<double> Hosts::lag_of(const HostLook& look, bool primary_up) const {
-  const auto has = [&](const Sample& sample) { return end_of_record(sample.position) <= look.position; };
+std::optional<double> Hosts::lag_of(const HostLook& look, std::uint64_t position, bool primary_up) const {
+  const auto has = [&](const Sample& sample) { return end_of_record(sample.flushed) <= position; };
   const auto missing = std::find_if_not(samples_.begin(), samples_.end(), has);
   if (missing == samples_.begin()) return look.lag_seconds;
   const double at_most = std::max(0.0, std::chrono::duration<double>(look.asked - std::prev(missing)->asked).count());
@@ -148,14 +149,18 @@ void Hosts::saw(int host, const HostLook& look) {
       state.role = look.role;
       state.read_only = look.read_only;
       state.timeline = look.timeline;
+      // What it had nothing left of once it has for good, unless it became another.
+      const bool same = look.role == before.role && look.position >= before.position;
+      state.caught_up = std::max(same ? before.caught_up : 0, look.caught_up);
       state.position = look.position;
       const bool primary_up = std::any_of(next->begin(), next->end(), [](const auto& one) { return is_current_primary(one) && one.up; });
-      state.lag_seconds = look.role == Role::primary ? 0 : lag_of(look, primary_up);
+      state.lag_seconds = look.role == Role::primary ? 0 : lag_of(look, std::max(look.position, state.caught_up), primary_up);
     }
     judge(*next);
     if (is_current_primary(state) && state.up && state.position != 0) {
-      if (!samples_.empty() && state.position < samples_.back().position) samples_.clear();  // another history
-      samples_.push_back({look.asked, state.position});
+      if (!samples_.empty() && state.position < samples_.back().flushed) samples_.clear();  // another history
+      samples_.push_back({look.asked, look.position, std::max(look.position, look.inserted)});
+      flushed_within_ = look.flushed_within;
       if (samples_.size() > kMostSamples) samples_.pop_front();
     }
     change.roles = before.role != state.role || before.up != state.up || before.seen != state.seen;
@@ -206,9 +211,14 @@ Hosts::Reading Hosts::choose_for_reading(std::optional<Clock::time_point> after,
 }
 
 bool Hosts::replayed(const HostState& state, Clock::time_point moment) const {
-  const auto after = std::upper_bound(samples_.begin(), samples_.end(), moment, [](Clock::time_point at, const Sample& sample) { return at < sample.asked; });
-  if (after == samples_.end()) return false;  // nobody has asked the primary since
-  return state.role == Role::standby && state.position >= end_of_record(after->position);
+  const auto first_after = [&](Clock::time_point when) {
+    return std::upper_bound(samples_.begin(), samples_.end(), when, [](Clock::time_point at, const Sample& sample) { return at < sample.asked; });
+  };
+  if (state.role != Role::standby) return false;
+  // All that was inserted then; but what no commit waits for (pruning, hints) may stay unflushed, and unsent, for as long as nothing happens.
+  const auto after = first_after(moment), settled = first_after(moment + flushed_within_);
+  return (after != samples_.end() && state.position >= end_of_record(after->inserted)) ||
+         (settled != samples_.end() && state.position >= end_of_record(settled->flushed));
 }
 
 void Hosts::look_soon() {

@@ -25,8 +25,11 @@ struct HostLook {
   Role role = Role::unknown;
   bool read_only = false;                       ///< refuses writes: a standby, or default_transaction_read_only
   std::uint32_t timeline = 0;                   ///< of a primary
-  std::uint64_t position = 0;                   ///< in the WAL, bytes: inserted by a primary, replayed by a standby
+  std::uint64_t position = 0;                   ///< in the WAL, bytes: flushed by a primary, replayed by a standby
   std::optional<double> lag_seconds;            ///< as the standby itself reckons; nullopt: it cannot tell
+  std::uint64_t caught_up = 0;                  ///< of a standby that has nothing left to replay: what it has received, an incomplete record included
+  std::uint64_t inserted = 0;                   ///< by a primary: ahead of what is flushed, for as long as nobody has to wait for it
+  std::chrono::milliseconds flushed_within{0};  ///< of an asynchronous commit: then it is
 };
 
 /// One host as it is known now.
@@ -36,7 +39,7 @@ struct HostState {
   bool read_only = false;
   bool stale = false;             ///< calls itself a primary, and another one is on a later timeline: a failover has passed it by
   std::uint32_t timeline = 0;
-  std::uint64_t position = 0;
+  std::uint64_t position = 0, caught_up = 0;
   std::optional<double> lag_seconds;
   std::optional<std::uint64_t> lag_bytes;
   std::string error;
@@ -101,7 +104,7 @@ class Hosts {
   std::string why_not_read(const HostState& state, std::optional<Clock::time_point> after, std::chrono::milliseconds max_lag) const;
   bool fits(const HostState& state) const;
   void judge(Table& table) const;
-  std::optional<double> lag_of(const HostLook& look, bool primary_up) const;
+  std::optional<double> lag_of(const HostLook& look, std::uint64_t position, bool primary_up) const;
 
   std::vector<Endpoint> endpoints_;
   SessionAttributes wanted_ = SessionAttributes::any;
@@ -111,8 +114,9 @@ class Hosts {
   std::shared_ptr<const Table> table_;
   struct Sample {
     Clock::time_point asked;
-    std::uint64_t position;
+    std::uint64_t flushed, inserted;
   };
+  std::chrono::milliseconds flushed_within_{0};
   std::deque<Sample> samples_;  ///< of the primary, oldest first
 
   std::mutex waiting_mutex_;

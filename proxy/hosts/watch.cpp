@@ -16,14 +16,20 @@ using learning::Connection;
 using learning::Rows;
 constexpr auto kLongestDelay = std::chrono::milliseconds(5000);  ///< of hosts that do not answer
 
-/// One row. The lag is nothing where all that was received is replayed, as long as something can be received.
+/// One row. A standby that waits for WAL to arrive has replayed all that it was sent, as far as that makes whole records: what nobody's commit
+/// waits for is sent up to the end of a page. Only pg_monitor and the like may see what it waits for.
 constexpr const char* kQuestion =
     "SELECT r, pg_catalog.current_setting('transaction_read_only') = 'on',"
-    " pg_catalog.pg_wal_lsn_diff(CASE WHEN r THEN replayed ELSE pg_catalog.pg_current_wal_insert_lsn() END, '0/0'),"
+    " pg_catalog.pg_wal_lsn_diff(CASE WHEN r THEN replayed ELSE pg_catalog.pg_current_wal_flush_lsn() END, '0/0'),"
     " CASE WHEN NOT r THEN pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()) END,"
-    " CASE WHEN NOT r THEN 0 WHEN replayed = pg_catalog.pg_last_wal_receive_lsn() AND EXISTS (SELECT FROM pg_catalog.pg_stat_wal_receiver) THEN 0"
-    " ELSE greatest(0, extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp())) END"
-    " FROM (SELECT pg_catalog.pg_is_in_recovery(), CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() END OFFSET 0) AS now (r, replayed)";
+    " CASE WHEN NOT r OR waits OR (replayed = received AND EXISTS (SELECT FROM pg_catalog.pg_stat_wal_receiver)) THEN 0"
+    " ELSE greatest(0, extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp())) END,"
+    " CASE WHEN NOT r THEN pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0') END,"
+    " (SELECT 3 * setting::int FROM pg_catalog.pg_settings WHERE name = 'wal_writer_delay'),"
+    " CASE WHEN waits THEN pg_catalog.pg_wal_lsn_diff(received, '0/0') END"
+    " FROM (SELECT i.*, r AND EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE backend_type = 'startup' AND wait_event = 'RecoveryWalStream' AND"
+    " received IS NOT NULL) FROM (SELECT pg_catalog.pg_is_in_recovery(), CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_receive_lsn() END,"
+    " CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() END OFFSET 0) AS i (r, received, replayed) OFFSET 0) AS now (r, received, replayed, waits)";
 
 std::uint64_t number(std::string_view text, int base = 10) {
   std::uint64_t value = 0;
@@ -32,7 +38,7 @@ std::uint64_t number(std::string_view text, int base = 10) {
 }
 
 HostLook read(const Rows& rows, HostLook look) {
-  if (!rows.ok() || rows.rows() != 1 || rows.columns() != 5) {
+  if (!rows.ok() || rows.rows() != 1 || rows.columns() != 8) {
     look.error = rows.ok() ? "an unexpected answer" : rows.message();
     if (look.error.empty()) look.error = "no answer";
     return look;
@@ -42,6 +48,9 @@ HostLook read(const Rows& rows, HostLook look) {
   look.position = number(rows.text(0, 2));
   look.timeline = static_cast<std::uint32_t>(number(rows.text(0, 3).substr(0, 8), 16));
   if (!rows.is_null(0, 4)) look.lag_seconds = std::strtod(std::string(rows.text(0, 4)).c_str(), nullptr);
+  look.inserted = number(rows.text(0, 5));
+  look.caught_up = number(rows.text(0, 7));
+  look.flushed_within = std::chrono::milliseconds(number(rows.text(0, 6)));
   return look;
 }
 

@@ -30,7 +30,7 @@ struct Welcome {
 };
 
 /// Server connections of one database and user, to whichever host sessions go to or to one host for reading. Everything but the constants is guarded by the mutex of Pools.
-class Pool {
+class Pool : public std::enable_shared_from_this<Pool> {
  public:
   Pool(std::string the_database, std::string the_user, int the_host)
       : database(std::move(the_database)), user(std::move(the_user)), host(the_host) {}

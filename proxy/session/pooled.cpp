@@ -132,16 +132,20 @@ Awaitable<bool> Session::attach() {
   const auto begin = Clock::now();
   const auto patience = worker_.snapshot().config->pool.query_wait_timeout;
   ServerRefusal refusal;
-  for (;;) {
-    const Obtained obtained = co_await obtain(lending_.pool, &refusal);
+  Obtained obtained = Obtained::refused;
+  for (bool again = true; again;) {
+    obtained = co_await obtain(lending_.pool.get(), &refusal);
+    again = obtained == Obtained::refused && refusal.again && (patience.count() == 0 || Clock::now() - begin < patience);
+    if (again) co_await wait_for_host();
     if (closing_ || obtained == Obtained::over) co_return false;
-    if (obtained == Obtained::server) co_return co_await adopt();
-    if (!refusal.again || (patience.count() > 0 && Clock::now() - begin >= patience)) break;
-    co_await wait_for_host();
-    if (closing_) co_return false;
-    if (!std::exchange(waiting_cancelled_, false)) continue;
-    give_up_waiting();
-    co_return false;
+    if (again && std::exchange(waiting_cancelled_, false)) {
+      give_up_waiting();
+      co_return false;
+    }
+  }
+  if (obtained == Obtained::server) {
+    const bool there = co_await adopt();
+    co_return there;
   }
   to_client_ += as_fatal(refusal.message);
   co_await drain_to_client();
@@ -150,8 +154,9 @@ Awaitable<bool> Session::attach() {
 }
 
 /// A server of the pool, or why there is none. `over`: the client is gone, or has cancelled what it waited for and been told.
-Awaitable<Session::Obtained> Session::obtain(std::shared_ptr<Pool> pool, ServerRefusal* refusal) {
+Awaitable<Session::Obtained> Session::obtain(Pool* from, ServerRefusal* refusal) {
   Pools& pools = *worker_.hub.pools;
+  const auto pool = from->shared_from_this();
   while (!server_) {
     waiter_ = std::make_shared<Waiter>(worker_, pool, [weak = weak_from_this()] {
       if (const auto session = weak.lock()) session->notify();

@@ -50,7 +50,7 @@ Awaitable<Session::Obtained> Session::attach_standby() {
   }
   on_standby_ = true;
   ServerRefusal refusal;
-  const Obtained obtained = co_await obtain(pool_for_reading(reading_.host), &refusal);
+  const Obtained obtained = co_await obtain(pool_for_reading(reading_.host).get(), &refusal);
   if (closing_ || obtained == Obtained::over) {
     on_standby_ = false;
     co_return Obtained::over;

@@ -188,7 +188,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool pooled() const { return lending_.mode == PoolMode::transaction; }
   Awaitable<bool> greet();               ///< the login's end, as the server would say it
   enum class Obtained : unsigned char { server, refused, over };
-  Awaitable<Obtained> obtain(std::shared_ptr<Pool> pool, ServerRefusal* refusal);
+  Awaitable<Obtained> obtain(Pool* from, ServerRefusal* refusal);
   Awaitable<bool> attach();              ///< false: no server is to be had; the client has been told, the message is done with
   Awaitable<void> wait_for_host();       ///< that is what upstream.url asks for: until it is worth another try
   bool attach_at_once();                 ///< the same without waiting; false: it takes attach()

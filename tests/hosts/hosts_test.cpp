@@ -13,10 +13,10 @@ using Clock = Hosts::Clock;
 const Clock::time_point t0 = Clock::now();
 
 HostLook primary(std::uint64_t position = 1000, std::uint32_t timeline = 1, std::chrono::seconds when = 0s) {
-  return {t0 + when, "", Role::primary, false, timeline, position, std::nullopt};
+  return {.asked = t0 + when, .error = "", .role = Role::primary, .read_only = false, .timeline = timeline, .position = position, .lag_seconds = std::nullopt, .caught_up = 0, .inserted = position, .flushed_within = 600ms};
 }
 HostLook standby(std::uint64_t position = 1000, std::optional<double> lag = 0, std::chrono::seconds when = 0s) {
-  return {t0 + when, "", Role::standby, true, 0, position, lag};
+  return {.asked = t0 + when, .error = "", .role = Role::standby, .read_only = true, .timeline = 0, .position = position, .lag_seconds = lag, .caught_up = 0, .inserted = 0, .flushed_within = 0ms};
 }
 HostLook down() { return {t0, "connection refused", Role::unknown, false, 0, 0, std::nullopt}; }
 std::string url(const char* attributes) { return std::string("postgresql://a,b,c?target_session_attrs=") + attributes; }
@@ -131,6 +131,11 @@ TEST_CASE("lag: in bytes by the primary's last position, in seconds by when it h
   CHECK(*seen(standby(1500, 0, 5s)).lag_seconds == doctest::Approx(5));  // says that it has all it was sent
   CHECK(*seen(standby(2000, 77, 5s)).lag_seconds == doctest::Approx(4));
   CHECK(*seen(standby(999, 9, 5s)).lag_seconds == doctest::Approx(9));
+  auto idle = standby(2950, 0, 3s);  // the last record reaches into a page that was not sent
+  idle.caught_up = 3000;
+  CHECK(*seen(idle).lag_seconds == doctest::Approx(0));
+  CHECK(seen(idle).lag_bytes == 0u);
+  CHECK_FALSE(hosts.replayed(1, t0 + 1s));  // whether that record is somebody's commit is not known
   hosts.saw(0, down());
   CHECK(*seen(standby(3000, 0, 9s)).lag_seconds == doctest::Approx(7));  // who knows what has been written meanwhile
 }
@@ -158,6 +163,17 @@ TEST_CASE("a standby has replayed what was acknowledged at a moment when it has 
     hosts.saw(1, standby(8192 * 2 - 1));
     CHECK_FALSE(hosts.replayed(1, t0 + 5s));
   }
+  SUBCASE("what nobody waits for may stay unflushed: after a while the flushed position says enough") {
+    auto look = primary(3000, 1, 10s);
+    look.inserted = 3500;
+    hosts.saw(0, look);
+    hosts.saw(1, standby(3000));
+    CHECK_FALSE(hosts.replayed(1, t0 + 9500ms));
+    look.asked = t0 + 10200ms;
+    hosts.saw(0, look);
+    CHECK(hosts.replayed(1, t0 + 9500ms));
+    CHECK_FALSE(hosts.replayed(1, t0 + 9700ms));
+  }
   SUBCASE("a new primary's history is another one") {
     hosts.saw(1, primary(2500, 2, 6s));
     hosts.saw(2, standby(2500));
@@ -174,10 +190,10 @@ TEST_CASE("where to read") {
   CHECK(read().why == "primary: no standby is known");
   hosts.saw(0, primary(1000, 1, 0s));
   CHECK(read().host == -1);
-  hosts.saw(1, standby(1000, 0.012));
+  hosts.saw(1, standby(1000, 0.012, 1s));
   CHECK(read().host == 1);
   CHECK(read().why == "replica b:5432: read-only, 12 ms behind");
-  hosts.saw(2, standby(1000, 7));
+  hosts.saw(2, standby(900, 7));
   for (int i = 0; i < 4; ++i) CHECK(read().host == 1);
   std::set<int> seen;
   for (int i = 0; i < 4; ++i) seen.insert(read(std::nullopt, 0ms).host);
@@ -185,7 +201,7 @@ TEST_CASE("where to read") {
   seen.clear();
   for (int i = 0; i < 6; ++i) seen.insert(read(std::nullopt, 0ms, true).host);
   CHECK(seen == std::set<int>{-1, 1, 2});
-  hosts.saw(1, standby(1000, std::nullopt));
+  hosts.saw(1, standby(900, std::nullopt));
   CHECK(read().why == "primary: b:5432 nobody knows how far behind, c:5432 7.0 s behind");
   hosts.saw(1, down());
   hosts.saw(2, standby(1000, 0));
