@@ -70,7 +70,7 @@ asio::awaitable<bool> begins_with_tls(Stream& client) {
   if (tls) {
     const bool direct = co_await begins_with_tls(client);
     if (direct) {
-      if (!co_await handshake(worker, client, true, address)) co_return std::nullopt;
+      if (const bool good = co_await handshake(worker, client, true, address); !good) co_return std::nullopt;
     }
   }
   for (int requests = 0; requests < 3; ++requests) {
@@ -94,7 +94,7 @@ asio::awaitable<bool> begins_with_tls(Stream& client) {
         const bool accepted = tls && startup.kind == protocol::FirstPacket::ssl_request;
         if (co_await client.write_all(accepted ? "S" : "N")) co_return std::nullopt;
         if (accepted) {
-          if (!co_await handshake(worker, client, false, address)) co_return std::nullopt;
+          if (const bool good = co_await handshake(worker, client, false, address); !good) co_return std::nullopt;
         }
         continue;
       }
@@ -151,7 +151,7 @@ asio::awaitable<std::optional<Lending>> admit(Worker& worker, Stream& client, co
     if (co_await client.write_all(version)) co_return std::nullopt;
   }
   std::optional<protocol::ScramKeys> keys;
-  if (!co_await authenticate_client(worker, client, startup, std::move(client_address), &keys)) co_return std::nullopt;
+  if (const bool good = co_await authenticate_client(worker, client, startup, std::move(client_address), &keys); !good) co_return std::nullopt;
   if (startup.replicates() || !startup.options_understood) {
     co_await send_fatal(client, "0A000", startup.replicates() ? "replication connections need auth.mode = relay"
                                                      : "startup options other than -c name=value need auth.mode = relay");
@@ -241,7 +241,7 @@ asio::awaitable<void> serve_connection(Worker& worker, Socket socket, std::strin
     if (admitted.index() == 1 || !std::get<0>(admitted)) co_return;
     lending = std::move(*std::get<0>(admitted));
   } else {
-    if (!co_await wait_for_resume(worker, client)) co_return;
+    if (const bool good = co_await wait_for_resume(worker, client); !good) co_return;
     std::string error;
     auto upstream = co_await connect_with_deadline(worker, &error);
     if (!upstream) {
