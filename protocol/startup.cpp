@@ -38,6 +38,14 @@ void read_options(Startup& startup, std::string_view options) {
 
 }  // namespace
 
+bool Startup::replicates() const {
+  const std::string value = lower(replication);
+  if (value.empty() || value == "0") return false;
+  for (const std::string_view no : {"false", "no", "off"})
+    if (no.starts_with(value) && value != "o") return false;
+  return true;
+}
+
 std::optional<std::uint32_t> first_packet_bytes(std::string_view first_four) {
   Reader r(first_four);
   const std::uint32_t length = r.int32();

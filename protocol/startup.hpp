@@ -25,6 +25,8 @@ struct Startup {
   /// Settings from startup parameters and `options` (-c name=value, --name=value); names in lower case.
   std::vector<std::pair<std::string, std::string>> settings;
   bool options_understood = true;  ///< false: `options` held something else than settings
+  bool replicates() const;         ///< wants a walsender: of the database named, if replicates_database(), else of the whole server
+  bool replicates_database() const { return replication == "database"; }
   std::string why;                 ///< when malformed: what was expected, what came
 };
 

@@ -11,6 +11,7 @@
 
 #include "policies/toml_value.hpp"
 #include "proxy/auth/auth_file.hpp"
+#include "proxy/auth/hba.hpp"
 #include "proxy/config_settings.hpp"
 #include "proxy/tls/tls.hpp"
 
@@ -60,6 +61,7 @@ struct Loader {
   void read_overrides(const std::vector<std::string>& overrides);
   void check();
   void check_login();
+  void check_rules();
   void check_tls();
   void resolve_paths();
   std::string place(std::string_view key) const;
@@ -214,7 +216,8 @@ void Loader::check_login() {
     if (why.empty()) config.users = AuthFile::load(auth.file, &why);
     if (!why.empty()) fault(place("auth.file"), "auth.file: " + why);
   }
-  if (auth.mode == "terminate" && auth.method != "trust" && auth.method != "cert" && auth.file.empty())
+  if (!auth.hba_file.empty()) check_rules();
+  else if (auth.mode == "terminate" && auth.method != "trust" && auth.method != "cert" && auth.file.empty())
     fault(place("auth.file"), fmt::format("auth.file: expected a file of users for auth.method = \"{}\", got none", auth.method));
   const auto& pool = config.pool;
   if (auth.mode == "relay" && (pool.mode == "transaction" || !pool.transaction.empty()))
@@ -225,6 +228,25 @@ void Loader::check_login() {
       if (pattern.find('/') == std::string::npos)
         fault(place(patterns == &pool.transaction ? "pool.transaction" : "pool.session"),
               fmt::format("pool: expected patterns such as \"shop/*\" (database/user), got '{}'", pattern));
+}
+
+/// auth.hba_file, and whether each of its rules has what it needs.
+void Loader::check_rules() {
+  const auto& auth = config.auth;
+  std::string why;
+  config.hba = HbaFile::load(auth.hba_file, &why);
+  if (!config.hba) return fault(place("auth.hba_file"), "auth.hba_file: " + why);
+  if (auth.mode != "terminate")
+    fault(place("auth.hba_file"), "auth.hba_file: rules need auth.mode = \"terminate\": in mode relay the server's own pg_hba.conf decides");
+  for (const auto& rule : config.hba->rules()) {
+    const auto lacks = [&](std::string_view what) {
+      fault(place("auth.hba_file"), fmt::format("auth.hba_file: {}:{}: {} needs {}", auth.hba_file, rule.line, to_string(rule.method), what));
+    };
+    const bool asks = rule.method == LoginMethod::scram_sha_256 || rule.method == LoginMethod::md5 || rule.method == LoginMethod::password;
+    if (asks && auth.file.empty()) lacks("auth.file");
+    if (rule.certificate != HbaFile::Certificate::none && (config.tls.mode == "disable" || config.tls.client_ca_file.empty()))
+      lacks(rule.method == LoginMethod::cert ? "tls.mode and tls.client_ca_file" : "tls.mode and tls.client_ca_file for clientcert");
+  }
 }
 
 void Loader::check_tls() {
@@ -244,7 +266,7 @@ void Loader::check_tls() {
       fault(place("tls.key_file"), fmt::format("tls.key_file: expected a file that only its owner can read (chmod 600), '{}' has mode {:o}",
                                                tls.key_file, status.st_mode & 0777));
   }
-  if (config.auth.mode == "terminate" && config.auth.method == "cert" && (tls.mode == "disable" || tls.client_ca_file.empty()))
+  if (config.auth.mode == "terminate" && !config.hba && config.auth.method == "cert" && (tls.mode == "disable" || tls.client_ca_file.empty()))
     fault(place("auth.method"), "auth.method: cert needs tls.mode and tls.client_ca_file");
   if (!complete || !errors.empty()) return;
   std::string why;

@@ -97,6 +97,7 @@ struct Config {
     std::string mode = "relay";            ///< relay: the client proves itself to the server; terminate: to us
     std::string method = "scram-sha-256";  ///< of terminate: scram-sha-256, md5, password, cert, trust
     std::string file;                      ///< users and their secrets
+    std::string hba_file;                  ///< rules as in pg_hba.conf, in the place of `method`
   } auth;
   struct Pool {
     std::string mode = "session";          ///< session | transaction, where neither list below says otherwise
@@ -126,6 +127,7 @@ struct Config {
     std::string client_ca_file;            ///< who signs clients' certificates; "" = none are asked for
   } tls;
   std::shared_ptr<const class AuthFile> users;  ///< what auth.file holds; null without one
+  std::shared_ptr<const class HbaFile> hba;     ///< what auth.hba_file holds; null without one
   std::shared_ptr<const class TlsContexts> tls_contexts;  ///< what the files of [tls] and of upstream.url hold
 };
 

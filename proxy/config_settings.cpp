@@ -220,6 +220,7 @@ const std::vector<Setting>& settings() {
       choice("auth.mode", false, PGSTEER_AT(auth.mode), {"relay", "terminate"}),
       choice("auth.method", true, PGSTEER_AT(auth.method), {"scram-sha-256", "md5", "password", "cert", "trust"}),
       text("auth.file", true, PGSTEER_AT(auth.file)),
+      text("auth.hba_file", true, PGSTEER_AT(auth.hba_file)),
       choice("pool.mode", true, PGSTEER_AT(pool.mode), {"session", "transaction"}),
       names("pool.transaction", true, PGSTEER_AT(pool.transaction)),
       names("pool.session", true, PGSTEER_AT(pool.session)),

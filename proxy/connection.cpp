@@ -71,7 +71,7 @@ asio::awaitable<bool> begins_with_tls(Stream& client) {
   if (tls) {
     const bool direct = co_await begins_with_tls(client);
     if (direct) {
-      if (!co_await handshake(worker, client, true, address)) co_return std::nullopt;
+      if (const bool good = co_await handshake(worker, client, true, address); !good) co_return std::nullopt;
     }
   }
   for (int requests = 0; requests < 3; ++requests) {
@@ -95,7 +95,7 @@ asio::awaitable<bool> begins_with_tls(Stream& client) {
         const bool accepted = tls && startup.kind == protocol::FirstPacket::ssl_request;
         if (co_await client.write_all(accepted ? "S" : "N")) co_return std::nullopt;
         if (accepted) {
-          if (!co_await handshake(worker, client, false, address)) co_return std::nullopt;
+          if (const bool good = co_await handshake(worker, client, false, address); !good) co_return std::nullopt;
         }
         continue;
       }
@@ -146,17 +146,15 @@ std::string negotiation(const protocol::Startup& startup) {
 }
 
 /// auth.mode = terminate: the client proves itself here. nullopt: it did not.
-asio::awaitable<std::optional<Lending>> admit(Worker& worker, Stream& client, const protocol::Startup& startup) {
+asio::awaitable<std::optional<Lending>> admit(Worker& worker, Stream& client, const protocol::Startup& startup, std::string client_address) {
   const std::string version = negotiation(startup);
   if (!version.empty()) {
     if (co_await client.write_all(version)) co_return std::nullopt;
   }
   std::optional<protocol::ScramKeys> keys;
-  if (!co_await authenticate_client(worker, client, startup, &keys)) co_return std::nullopt;
-  const bool replication = !startup.replication.empty() && startup.replication != "false" && startup.replication != "off" &&
-                           startup.replication != "0" && startup.replication != "no";
-  if (replication || !startup.options_understood) {
-    co_await send_fatal(client, "0A000", replication ? "replication connections need auth.mode = relay"
+  if (const bool good = co_await authenticate_client(worker, client, startup, std::move(client_address), &keys); !good) co_return std::nullopt;
+  if (startup.replicates() || !startup.options_understood) {
+    co_await send_fatal(client, "0A000", startup.replicates() ? "replication connections need auth.mode = relay"
                                                      : "startup options other than -c name=value need auth.mode = relay");
     co_return std::nullopt;
   }
@@ -164,6 +162,11 @@ asio::awaitable<std::optional<Lending>> admit(Worker& worker, Stream& client, co
                   pool_mode(*worker.snapshot().config, startup.database, startup.user)};
   if (keys) worker.hub.pools->set_keys(*lending.pool, *keys);
   co_return lending;
+}
+
+asio::awaitable<bool> console_login(Worker& worker, Stream& client, const protocol::Startup& startup, std::string client_address) {
+  std::optional<protocol::ScramKeys> unused;
+  co_return co_await authenticate_client(worker, client, startup, std::move(client_address), &unused);
 }
 
 /// PAUSE holds logins back as well: the server may be away. False: the client is gone.
@@ -243,6 +246,10 @@ asio::awaitable<void> serve_connection(Worker& worker, Socket socket, std::strin
     co_return;
   }
   if (startup.database == config->console.database || startup.database == "pgbouncer") {
+    if (terminate && config->hba) {  // the rules speak of the console, too
+      auto let_in = co_await (console_login(worker, client, startup, client_address) || deadline.async_wait(as_result));
+      if (let_in.index() == 1 || !std::get<0>(let_in)) co_return;
+    }
     co_await serve_console(worker, std::move(client), startup.user, client_address);
     co_return;
   }
@@ -256,12 +263,12 @@ asio::awaitable<void> serve_connection(Worker& worker, Socket socket, std::strin
   Lending lending;
   std::unique_ptr<ServerConnection> server;
   if (terminate) {
-    auto admitted = co_await (admit(worker, client, startup) || deadline.async_wait(as_result));
+    auto admitted = co_await (admit(worker, client, startup, client_address) || deadline.async_wait(as_result));
     if (admitted.index() == 1) co_await send_fatal(client, "57014", "canceling authentication due to timeout");
     if (admitted.index() == 1 || !std::get<0>(admitted)) co_return;
     lending = std::move(*std::get<0>(admitted));
   } else {
-    if (!co_await wait_for_resume(worker, client)) co_return;
+    if (const bool good = co_await wait_for_resume(worker, client); !good) co_return;
     std::string error;
     server = co_await connect_wanted(worker, client, &error);
     if (!server) {

@@ -2,15 +2,25 @@
 #include "proxy/auth/client_login.hpp"
 
 #include <fmt/format.h>
+#include <pwd.h>
 #include <spdlog/spdlog.h>
+#include <sys/socket.h>
 
+#include <array>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include "protocol/wire.hpp"
 #include "proxy/auth/auth_file.hpp"
+#include "proxy/auth/hba.hpp"
 #include "proxy/tls/tls.hpp"
 
 namespace pgsteer::proxy {
+
+namespace asio = boost::asio;
+
 namespace {
 
 constexpr std::uint32_t kMaxAnswer = 64 * 1024;
@@ -123,31 +133,110 @@ Awaitable<Verdict> by_password(Stream& client, std::string user, const std::stri
   co_return right ? Verdict::right : Verdict::wrong;
 }
 
+/// What a login has to show here.
+struct Demand {
+  LoginMethod method = LoginMethod::reject;
+  HbaFile::Certificate certificate = HbaFile::Certificate::none;
+  bool by_rule = false;
+};
+
+LoginMethod configured_method(const std::string& name) {
+  for (const auto method : {LoginMethod::trust, LoginMethod::md5, LoginMethod::password, LoginMethod::cert})
+    if (to_string(method) == name) return method;
+  return LoginMethod::scram_sha_256;
+}
+
+std::string encryption(const LoginRequest& request) { return request.encrypted ? "SSL encryption" : "no encryption"; }
+
+/// The server's words for a client that no rule lets in.
+std::string no_entry(const LoginRequest& request, bool rejected) {
+  const std::string host = request.address ? request.address->to_string() : "[local]";
+  const std::string what = request.physical_replication ? "replication connection" : "connection";
+  const std::string which = request.physical_replication ? "" : fmt::format(", database \"{}\"", request.database);
+  if (rejected) return fmt::format("pg_hba.conf rejects {} for host \"{}\", user \"{}\"{}, {}", what, host, request.user, which, encryption(request));
+  return fmt::format("no pg_hba.conf entry for {}host \"{}\", user \"{}\"{}, {}", request.physical_replication ? what + " from " : std::string(),
+                     host, request.user, which, encryption(request));
+}
+
+/// By the rules, where there are some; nullopt with the words of the refusal.
+std::optional<Demand> demand(const Config& config, const LoginRequest& request, std::string* refusal) {
+  if (!config.hba) {
+    const auto method = configured_method(config.auth.method);
+    return Demand{method, method == LoginMethod::cert ? HbaFile::Certificate::verify_full : HbaFile::Certificate::none, false};
+  }
+  const auto* rule = config.hba->find(request);
+  if (rule && rule->method != LoginMethod::reject) return Demand{rule->method, rule->certificate, true};
+  *refusal = no_entry(request, rule != nullptr);
+  spdlog::info("event=login_refused user={} database={} address={} hba_line={}", request.user, request.database,
+               request.address ? request.address->to_string() : "unix", rule ? std::to_string(rule->line) : "none");
+  return std::nullopt;
+}
+
+/// "" when the certificate, if one is demanded, is there and fits.
+std::string certificate_missing(const Demand& demand, ssl_st* ssl, const std::string& user) {
+  if (demand.certificate == HbaFile::Certificate::none) return {};
+  if (!shows_certificate(ssl)) return "connection requires a valid client certificate";
+  if (demand.certificate == HbaFile::Certificate::verify_ca || peer_common_name(ssl) == user) return {};
+  return fmt::format("certificate authentication failed for user \"{}\"", user);
+}
+
+Awaitable<std::string> name_of(uid_t uid) {
+  passwd entry{}, *found = nullptr;
+  std::array<char, 16384> space{};
+  const bool known = ::getpwuid_r(uid, &entry, space.data(), space.size(), &found) == 0 && found;
+  co_return known ? std::string(found->pw_name) : std::string();
+}
+
+/// The operating system's user at the other end of a unix socket. Who that is may be a question to another machine (nsswitch): it is
+/// asked on a thread of its own.
+Awaitable<std::string> peer_name(Stream& client) {
+  static asio::thread_pool names(1);
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(client.socket().native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) co_return std::string();
+  co_return co_await asio::co_spawn(names, name_of(peer.uid), asio::use_awaitable);
+}
+
+LoginRequest request_of(const protocol::Startup& startup, const std::string& client_address, bool encrypted) {
+  LoginRequest request{startup.database, startup.user, startup.replicates() && !startup.replicates_database(), std::nullopt, encrypted};
+  boost::system::error_code ec;
+  const auto address = asio::ip::make_address(client_address.substr(0, client_address.rfind(':')), ec);
+  if (!ec) request.address = address;
+  return request;
+}
+
 }  // namespace
 
-Awaitable<bool> authenticate_client(Worker& worker, Stream& client, const protocol::Startup& startup,
+Awaitable<bool> authenticate_client(Worker& worker, Stream& client, const protocol::Startup& startup, std::string client_address,
                                     std::optional<protocol::ScramKeys>* keys) {
   const auto config = worker.snapshot().config;
-  const std::string method = config->auth.method;
-  if (method == "trust") co_return true;
-  if (method == "cert") {
-    const std::string name = peer_common_name(client.ssl());
-    if (!name.empty() && name == startup.user) co_return true;
-    spdlog::info("event=login_refused user={} method=cert certificate={}", startup.user, name.empty() ? "none" : name);
-    // A variable: g++ 12 destroys the temporaries of a conditional inside of co_await twice.
-    std::string why = "connection requires a valid client certificate";
-    if (!name.empty()) why = fmt::format("certificate authentication failed for user \"{}\"", startup.user);
-    co_await send_fatal(client, "28000", std::move(why));
+  std::string refusal;
+  const auto asked = demand(*config, request_of(startup, client_address, client.encrypted()), &refusal);
+  if (asked) refusal = certificate_missing(*asked, client.ssl(), startup.user);
+  if (refusal.empty() && asked->method == LoginMethod::peer) {
+    const std::string name = co_await peer_name(client);
+    if (name != startup.user) refusal = fmt::format("Peer authentication failed for user \"{}\"", startup.user);
+  }
+  if (!refusal.empty()) {
+    if (asked) spdlog::info("event=login_refused user={} method={} reason=\"{}\"", startup.user, to_string(asked->method), refusal);
+    co_await send_fatal(client, "28000", std::move(refusal));
     co_return false;
   }
   const std::string* secret = config->users ? config->users->secret(startup.user) : nullptr;
   Verdict verdict;
-  if (method == "md5") verdict = co_await by_md5(client, startup.user, secret);
-  else if (method == "password") verdict = co_await by_password(client, startup.user, secret);
-  else verdict = co_await by_scram(client, startup.user, secret, keys);
+  switch (asked->method) {
+    case LoginMethod::trust: case LoginMethod::cert: case LoginMethod::peer: co_return true;
+    case LoginMethod::md5:
+      // As the server: md5 in a rule also means SCRAM for who has such a secret.
+      if (asked->by_rule && secret && secret->starts_with("SCRAM-SHA-256$")) verdict = co_await by_scram(client, startup.user, secret, keys);
+      else verdict = co_await by_md5(client, startup.user, secret);
+      break;
+    case LoginMethod::password: verdict = co_await by_password(client, startup.user, secret); break;
+    default: verdict = co_await by_scram(client, startup.user, secret, keys);
+  }
   if (verdict == Verdict::right) co_return true;
   if (verdict == Verdict::wrong) {
-    spdlog::info("event=login_refused user={} method={}", startup.user, method);
+    spdlog::info("event=login_refused user={} method={}", startup.user, to_string(asked->method));
     co_await send_fatal(client, "28P01", fmt::format("password authentication failed for user \"{}\"", startup.user));
   }
   co_return false;

@@ -8,10 +8,10 @@
 
 namespace pgsteer::proxy {
 
-/// auth.mode = terminate: has the client prove itself by auth.method against auth.file. False: it did not, and has been told so (or is
-/// gone). A user that does not exist is asked the same questions as one that does. AuthenticationOk is left to the caller. `keys`:
+/// auth.mode = terminate: has the client prove itself by auth.method, or as auth.hba_file says, against auth.file. False: it did not, and
+/// has been told so (or is gone). A user that does not exist is asked the same questions as one that does. AuthenticationOk is left to the caller. `keys`:
 /// of a SCRAM proof against a stored secret, for the server. The caller holds the deadline.
-Awaitable<bool> authenticate_client(Worker& worker, Stream& client, const protocol::Startup& startup,
+Awaitable<bool> authenticate_client(Worker& worker, Stream& client, const protocol::Startup& startup, std::string client_address,
                                     std::optional<protocol::ScramKeys>* keys);
 
 }  // namespace pgsteer::proxy

@@ -55,8 +55,8 @@ Awaitable<Session::Obtained> Session::attach_standby() {
     on_standby_ = false;
     co_return Obtained::over;
   }
-  bool there = false;
-  if (obtained == Obtained::server) there = co_await adopt();
+  bool there = obtained == Obtained::server;
+  if (there) there = co_await adopt();
   if (closing_) co_return Obtained::over;
   if (there) co_return Obtained::server;
   leave_standby();

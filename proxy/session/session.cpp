@@ -53,8 +53,7 @@ Session::Session(Worker& worker, Stream client, std::unique_ptr<ServerConnection
     if (name == "search_path") facts_.search_path = value;
     if (name == "pgsteer.mode") session_mode_ = policies::parse_mode(value);
   }
-  if (!startup_.replication.empty() && startup_.replication != "false" && startup_.replication != "off" &&
-      startup_.replication != "0" && startup_.replication != "no") {
+  if (startup_.replicates()) {
     tracking_ = false;  // the replication protocol is relayed as bytes
   }
   info_.id = worker_.hub.next_client_id();
@@ -103,7 +102,7 @@ Awaitable<void> Session::run() {
   if (!ready_) start_login_deadline();
   asio::co_spawn(worker_.loop, server_loop(self), asio::detached);
   if (lending_.pool) {
-    if (!co_await greet()) co_return;
+    if (const bool good = co_await greet(); !good) co_return;
   }
   co_await client_loop(self);
 }
@@ -293,7 +292,7 @@ Awaitable<void> Session::drain_to_server() {
     co_return;
   }
   if (!server_) {
-    if (!co_await attach()) co_return;
+    if (const bool good = co_await attach(); !good) co_return;
   }
   ++writing_to_server_;
   while (server_ && !write_to_server()) {

@@ -40,7 +40,9 @@ bool Session::query_at_once(std::string_view message) {
     begun_query_ = {std::move(plan), arrival};
     return false;
   }
-  run_query(std::move(plan), message, arrival, nullptr);
+  const auto repeating = repeated(*plan, query_text(message), {});
+  if (repeating && run_query_reused(repeating, plan, query_text(message), arrival)) return true;
+  run_query(std::move(plan), message, arrival, nullptr)->repeated = repeating;
   return true;
 }
 
@@ -53,7 +55,7 @@ Awaitable<void> Session::on_query(std::string_view message) {
   }
   if (could_act(*plan) && facts_.settings_uncertain && at_rest()) {
     if (!attached()) {
-      if (!co_await attach()) co_return;
+      if (const bool good = co_await attach(); !good) co_return;
     }
     co_await refresh_settings();
     if (closing_) co_return;
@@ -96,7 +98,7 @@ Awaitable<void> Session::on_query(std::string_view message) {
     reading_ = {-1, "primary: its answer is for the cache"};
   }
   if (!attached()) {
-    if (!co_await attach()) co_return;
+    if (const bool good = co_await attach(); !good) co_return;
   }
   const auto exec = run_query(std::move(plan), message, arrival, std::move(fill));
   if (routed) exec->execution.route = reading_.why;
@@ -176,17 +178,28 @@ Awaitable<void> Session::refresh_settings() {
   // snapshot of the client's transaction. Servers of pools are asked when they are connected to.
   server_known_ |= pooled();
   const bool ask_identity = !in_block() && !pooled();
-  std::string sql = fmt::format("SELECT current_user, session_user, current_setting('search_path'), pg_catalog.pg_my_temp_schema(), {}",
+  // The schema stays when its objects are gone, and with pooling for whoever has the connection next.
+  std::string sql = fmt::format("SELECT current_user, session_user, current_setting('search_path'), CASE WHEN pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.=) 0"
+                                " THEN false ELSE EXISTS (SELECT FROM pg_catalog.pg_class WHERE relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()"
+                                " UNION ALL SELECT FROM pg_catalog.pg_proc WHERE pronamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()"
+                                " UNION ALL SELECT FROM pg_catalog.pg_type WHERE typnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()) END, {}",
                                 ask_identity ? kServerIdentity : "NULL");
   for (const auto name : cache::key_settings()) {
     sql += ", current_setting('" + std::string(name) + "', true)";
   }
   settings_reply_.clear();
-  Context context{nullptr, std::make_shared<Unit>(), nullptr};
+  // By a statement and a portal of our own: a simple query would destroy the client's unnamed ones.
+  const std::string name = prepared_here(intern_statement(sql, {}, {}), nullptr);
+  expect(Request::bind, {}, true);
+  protocol::append_bind_text(to_server_, name, {}, kSavepoint);
+  Context context;
   context.purpose = Purpose::settings;
-  server_->unnamed = nullptr;
-  expect(Request::query, std::move(context), true);
-  protocol::append_query(to_server_, sql);
+  expect(Request::execute, std::move(context), true);
+  protocol::append_execute(to_server_, kSavepoint);
+  expect(Request::close, {}, true);
+  protocol::append_close_portal(to_server_, kSavepoint);
+  expect(Request::sync, {nullptr, std::make_shared<Unit>(), nullptr}, true);
+  protocol::append_empty(to_server_, 'S');
   co_await drain_to_server();
   co_await quiet();
   const auto names = cache::key_settings();
@@ -195,7 +208,7 @@ Awaitable<void> Session::refresh_settings() {
   facts_.settings["session_user"] = settings_reply_[1];
   facts_.search_path = settings_reply_[2];
   // Whatever made them: DO, a trigger, a string of several statements.
-  if (settings_reply_[3] != "0") facts_.has_temporary_objects = true;
+  facts_.has_temporary_objects = settings_reply_[3] == "t";
   if (ask_identity) worker_.hub.server_started(settings_reply_[4]);
   server_known_ |= ask_identity;
   if (!server_known_) settings_changed_in_block_ = true;  // ask again behind the block
@@ -208,13 +221,13 @@ Awaitable<void> Session::refresh_settings() {
 
 Awaitable<void> Session::answer_locally(std::string_view text, bool simple) {
   const std::string copy(text);
-  if (!co_await our_turn()) co_return;
+  if (const bool good = co_await our_turn(); !good) co_return;
   const auto outer = worker_.pipeline.analyse(copy);
   const std::string inner = outer->explained;
   auto plan = make_plan(inner, {}, !simple);
   if (could_act(*plan) && facts_.settings_uncertain && at_rest()) {
     if (!attached()) {
-      if (!co_await attach()) co_return;
+      if (const bool good = co_await attach(); !good) co_return;
     }
     co_await refresh_settings();
     if (closing_) co_return;

@@ -150,10 +150,13 @@ TlsHandshakes& tls_handshakes() {
   return counts;
 }
 
+bool shows_certificate(ssl_st* ssl) {
+  return ssl && ::SSL_get0_peer_certificate(ssl) && ::SSL_get_verify_result(ssl) == X509_V_OK;
+}
+
 std::string peer_common_name(ssl_st* ssl) {
-  if (!ssl) return {};
+  if (!shows_certificate(ssl)) return {};
   X509* const certificate = ::SSL_get0_peer_certificate(ssl);
-  if (!certificate || ::SSL_get_verify_result(ssl) != X509_V_OK) return {};
   X509_NAME* const subject = ::X509_get_subject_name(certificate);
   const int at = ::X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
   if (at < 0) return {};

@@ -41,6 +41,7 @@ struct TlsHandshakes {
 };
 TlsHandshakes& tls_handshakes();
 
+bool shows_certificate(ssl_st* ssl);  ///< the other side has shown one, and it was verified
 /// Common name of the certificate that the other side has shown and that was verified; "" without one.
 std::string peer_common_name(ssl_st* ssl);
 /// Data of channel binding tls-server-end-point (RFC 5929): a hash of the server's certificate, ours or the other side's. "" when there
