@@ -57,6 +57,10 @@ create table copied (a int, b text);
 create table deferred (id int primary key deferrable initially deferred);
 analyze;
 SQL
+# What the servers log they would tell clients that ask for debug messages, our own questions too.
+direct psql -XAtq -c "alter system set log_statement = none" -c 'select pg_reload_conf()' >/dev/null
+printf 'log_statement = none\n' >>"$REPLICA_DATA/postgresql.auto.conf"
+replica psql -XAtq -c 'select pg_reload_conf()' >/dev/null
 sed -i 's/route = "replica"/route = "any"/' "$WORK/policies/all.toml"
 start_pgsteer --policies "$WORK/policies" --set auth.mode=terminate --set auth.method=trust --set pool.mode=transaction --set pool.default_pool_size=8 \
   --set upstream.check_interval=100ms --set learning.explore=false
