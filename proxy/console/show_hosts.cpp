@@ -17,7 +17,7 @@ std::string state_of(const HostState& host) { return !host.seen ? "unknown" : ho
 ConsoleResult show_hosts(const Request& request) {
   const Hosts& hosts = *request.hub.hosts;
   Table table({{"host", Type::text}, {"port", Type::int4}, {"state", Type::text}, {"role", Type::text}, {"eligible", Type::boolean},
-               {"wal_position", Type::text}, {"lag_bytes", Type::int8}, {"lag_seconds", Type::float8}, {"since", Type::timestamptz},
+               {"wal_position", Type::text}, {"lag_bytes", Type::text}, {"lag_seconds", Type::text}, {"since", Type::timestamptz},
                {"checked", Type::timestamptz}, {"error", Type::text}});
   const auto states = hosts.table();
   for (int i = 0; i < hosts.count(); ++i) {
