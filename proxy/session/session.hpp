@@ -375,6 +375,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Fate on_error(std::string_view message, bool whole, const Tracker::Result& result);
   Fate on_ready(char status, const Tracker::Result& result);
   void time_block(char status);
+  void join_swallowed(Tracker::Result& result);
   void on_hidden(char type, std::string_view message, const Context& context);
   void on_finished(Exec& exec);
   void apply_settings(const Plan& plan);
