@@ -96,6 +96,10 @@ struct Config {
     std::string method = "scram-sha-256";  ///< of terminate: scram-sha-256, md5, password, cert, trust
     std::string file;                      ///< users and their secrets
     std::string hba_file;                  ///< rules as in pg_hba.conf, in the place of `method`
+    std::string query_user;                ///< "" = the server is not asked for secrets
+    std::string query_database = "postgres";
+    std::string query = "SELECT usename, passwd, extract(epoch from valuntil) FROM pg_catalog.pg_shadow WHERE usename = $1";
+    std::chrono::milliseconds query_cache{10000};  ///< what it says is taken for true so long
   } auth;
   struct Pool {
     std::string mode = "session";          ///< session | transaction, where neither list below says otherwise

@@ -32,13 +32,6 @@ namespace {
 /// Address of a client on the unix socket: nobody can listen there.
 constexpr std::string_view kLocalAddress = "unix";
 
-asio::awaitable<void> send_fatal(Stream& client, std::string sqlstate, std::string message, std::string hint = {}) {
-  std::string bytes;
-  protocol::append_error(bytes, {.severity = "FATAL", .sqlstate = std::move(sqlstate), .message = std::move(message),
-                                 .detail = {}, .hint = std::move(hint)});
-  co_await client.write_all(std::move(bytes));
-}
-
 /// As the server of a TLS connection. Nothing was read beyond what asked for it: what was sent ahead of the handshake is taken for a
 /// part of it and ends the connection (the injection of CVE-2021-3935 and CVE-2021-23222).
 asio::awaitable<bool> handshake(Worker& worker, Stream& client, bool direct, const std::string& address) {
@@ -150,8 +143,8 @@ asio::awaitable<std::optional<Lending>> admit(Worker& worker, Stream& client, co
   if (!version.empty()) {
     if (co_await client.write_all(version)) co_return std::nullopt;
   }
-  std::optional<protocol::ScramKeys> keys;
-  if (!co_await authenticate_client(worker, client, startup, std::move(client_address), &keys)) co_return std::nullopt;
+  Proof proof;
+  if (!co_await authenticate_client(worker, client, startup, std::move(client_address), &proof)) co_return std::nullopt;
   if (startup.replicates() || !startup.options_understood) {
     co_await send_fatal(client, "0A000", startup.replicates() ? "replication connections need auth.mode = relay"
                                                      : "startup options other than -c name=value need auth.mode = relay");
@@ -159,12 +152,12 @@ asio::awaitable<std::optional<Lending>> admit(Worker& worker, Stream& client, co
   }
   Lending lending{worker.hub.pools->pool(startup.database, startup.user),
                   pool_mode(*worker.snapshot().config, startup.database, startup.user)};
-  if (keys) worker.hub.pools->set_keys(*lending.pool, *keys);
+  if (proof.keys || !proof.secret.empty()) worker.hub.pools->set_proof(*lending.pool, std::move(proof));
   co_return lending;
 }
 
 asio::awaitable<bool> console_login(Worker& worker, Stream& client, const protocol::Startup& startup, std::string client_address) {
-  std::optional<protocol::ScramKeys> unused;
+  Proof unused;
   co_return co_await authenticate_client(worker, client, startup, std::move(client_address), &unused);
 }
 

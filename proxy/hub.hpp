@@ -142,6 +142,7 @@ class Hub {
   class Learner* learner = nullptr;  ///< set by main; null when learning is off
 
   // --- pooling (auth.mode = terminate) ------------------------------------------------------------------------
+  class AuthQuery* auth_query = nullptr;  ///< likewise
   class Pools* pools = nullptr;  ///< set by the server; always there while sessions are
   /// Set by the server: cancels what the session with this key of ours does; `done` is called from some thread when no late
   /// cancellation can follow any more.

@@ -16,6 +16,8 @@
 #include <functional>
 #include <thread>
 
+#include "proxy/auth/auth_query.hpp"
+#include "proxy/auth/proof.hpp"
 #include "proxy/http/server.hpp"
 #include "proxy/hub.hpp"
 #include "proxy/lanes.hpp"
@@ -122,6 +124,7 @@ void tick(asio::steady_timer& timer, Worker& worker, Pools* pools) {
     if (ec) return;
     if (pools) {
       pools->tick();
+      worker.hub.auth_query->tick();
       worker.hub.stats_period->tick(unix_us(), [&worker] { return worker.hub.totals_by_database(); });
     }
     const auto& limits = worker.snapshot().config->pool;
@@ -197,6 +200,9 @@ int run_server(const RunOptions& options) {
     }
   });
 
+  AuthQuery auth_query(*workers[0]);
+  hub.auth_query = &auth_query;
+  if (config.auth.mode == "terminate") keep_mock_salts(state_directory(config));
   Listener listener(workers, config);
   try {
     listener.start();

@@ -51,10 +51,11 @@ std::string startup_packet(const Pool& pool) {
 /// One login exchange: takes the server's messages, says what to answer.
 class Login {
  public:
-  Login(Worker& worker, ServerConnection& server, const Pool& pool, std::optional<protocol::ScramKeys> keys, bool ask_identity)
-      : server_(server), pool_(pool), keys_(std::move(keys)), ask_identity_(ask_identity) {
+  Login(Worker& worker, ServerConnection& server, const Pool& pool, Proof proof, bool ask_identity)
+      : server_(server), pool_(pool), keys_(std::move(proof.keys)), ask_identity_(ask_identity) {
     const auto& config = *worker.snapshot().config;
     if (const auto* known = config.users ? config.users->secret(pool.user) : nullptr) secret_ = *known;
+    if (!plain_password() && !proof.secret.empty()) secret_ = std::move(proof.secret);
   }
 
   /// Bytes to send; sets failed() or done().
@@ -211,7 +212,7 @@ Awaitable<std::unique_ptr<ServerConnection>> open_server(Worker& worker, std::sh
   auto server = std::make_unique<ServerConnection>(worker, std::move(*socket));
   server->slot = std::move(slot);
   server->pool = pool;
-  Login login(worker, *server, *pool, worker.hub.pools->keys(*pool), shared);
+  Login login(worker, *server, *pool, worker.hub.pools->proof(*pool), shared);
   asio::steady_timer deadline(worker.loop, worker.snapshot().config->upstream.connect_timeout);
   auto outcome = co_await (exchange(*server, login, startup_packet(*pool), &refusal->message) || deadline.async_wait(as_result));
   if (outcome.index() == 1) {

@@ -356,14 +356,14 @@ void Pools::set_welcome(Pool& pool, const std::string& startup_settings, Welcome
   pool.welcomes[startup_settings] = std::move(welcome);
 }
 
-std::optional<protocol::ScramKeys> Pools::keys(Pool& pool) {
+Proof Pools::proof(Pool& pool) {
   const Lock lock(mutex_);
-  return pool.keys;
+  return pool.proof;
 }
 
-void Pools::set_keys(Pool& pool, const protocol::ScramKeys& keys) {
+void Pools::set_proof(Pool& pool, Proof proof) {
   const Lock lock(mutex_);
-  pool.keys = keys;
+  pool.proof = std::move(proof);
 }
 
 std::vector<Pools::Numbers> Pools::numbers() {

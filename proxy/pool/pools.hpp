@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "protocol/scram.hpp"
+#include "proxy/auth/proof.hpp"
 #include "proxy/config.hpp"
 #include "proxy/pool/server_connection.hpp"
 
@@ -40,7 +40,7 @@ class Pool {
   std::deque<std::shared_ptr<struct Waiter>> waiters;   ///< first come first
   int open = 0;                                         ///< slots given: connections that live, or are being made
   std::atomic<int> leaving = 0;                         ///< of these, on their way to being closed by their workers; needs no lock
-  std::optional<protocol::ScramKeys> keys;              ///< taken from a client's proof
+  Proof proof;                                          ///< the latest client's
   std::map<std::string, Welcome> welcomes;              ///< by startup settings
 };
 
@@ -89,8 +89,8 @@ class Pools {
 
   std::optional<Welcome> welcome(Pool& pool, const std::string& startup_settings);
   void set_welcome(Pool& pool, const std::string& startup_settings, Welcome welcome);
-  std::optional<protocol::ScramKeys> keys(Pool& pool);
-  void set_keys(Pool& pool, const protocol::ScramKeys& keys);
+  Proof proof(Pool& pool);
+  void set_proof(Pool& pool, Proof proof);
 
   struct Numbers {
     std::string database, user;
