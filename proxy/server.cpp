@@ -194,6 +194,9 @@ int run_server(const RunOptions& options) {
     workers.push_back(std::make_unique<Worker>(hub, i));
     if (!config.cache.redis_url.empty()) workers.back()->redis = cache::RedisStore::create(workers.back()->loop, redis);
   }
+  std::vector<Worker*> all_workers;
+  for (auto& worker : workers) all_workers.push_back(worker.get());
+  pools.serve_on(std::move(all_workers));
   hub.subscribe([&workers](std::shared_ptr<const Snapshot> snapshot) {
     for (auto& worker : workers) {
       asio::post(worker->loop, [w = worker.get(), snapshot] { w->set_snapshot(snapshot); });

@@ -170,6 +170,7 @@ void Pools::acquire(const std::shared_ptr<Waiter>& waiter) {
   const auto settings = waiter->worker.snapshot().config;
   const Lock lock(mutex_);
   Pool& pool = *waiter->pool;
+  pool.ahead.wanted = true;
   if (pool.waiters.empty() && !paused()) {
     const bool room = may_open(pool, *settings, false);
     if (take_idle(pool, waiter, room)) return;
@@ -297,6 +298,7 @@ void Pools::tick() {
       it = pool->idle.erase(it);
     }
   }
+  open_ahead(*settings, now);
 }
 
 void Pools::reconnect() {

@@ -42,6 +42,11 @@ class Pool {
   std::atomic<int> leaving = 0;                         ///< of these, on their way to being closed by their workers; needs no lock
   Proof proof;                                          ///< the latest client's
   std::map<std::string, Welcome> welcomes;              ///< by startup settings
+  struct {
+    bool wanted = false, under_way = false;  ///< wanted: from the first use, until the server says no for good
+    std::chrono::milliseconds rest{};
+    std::chrono::steady_clock::time_point not_before{};
+  } ahead;                                              ///< pool.min_pool_size
 };
 
 /// A session that waits for a server. Filled in under the lock by whoever serves it, then woken on its own worker.
@@ -78,7 +83,8 @@ class Pools {
   void give_back(std::unique_ptr<ServerConnection> server);
   void slot_free(const std::shared_ptr<Pool>& pool);  ///< by Slot alone
 
-  /// Every 50 ms or so, from one thread: time-outs, reserve, what is idle for too long or too old.
+  void serve_on(std::vector<Worker*> workers) { workers_ = std::move(workers); }  ///< once, before the first tick
+  /// Every 50 ms or so, from one thread: time-outs, reserve, what is idle for too long or too old, what is to be opened ahead.
   void tick();
   void reconnect();   ///< whatever is open now is closed as soon as nobody holds it
   // PAUSE: nothing is lent, and what comes back is closed; who waits goes on waiting and is not timed out.
@@ -110,8 +116,12 @@ class Pools {
   static void close_on_its_worker(std::unique_ptr<ServerConnection> server);
   void hand(std::unique_ptr<ServerConnection> server, std::shared_ptr<Waiter> waiter);
   std::shared_ptr<const Config> config() const;
+  void open_ahead(const Config& config, std::chrono::steady_clock::time_point now);
+  Awaitable<void> open_one(Worker& worker, std::shared_ptr<Pool> pool, std::shared_ptr<Slot> slot);
 
   Hub& hub_;
+  std::vector<Worker*> workers_;
+  std::size_t next_worker_ = 0;
   unsigned ticks_ = 0;
   std::atomic<std::chrono::steady_clock::time_point> not_before_{};  ///< connections older than this are closed
   std::mutex mutex_;
