@@ -116,23 +116,21 @@ asio::awaitable<void> forward_cancel(Worker& worker, std::string packet) {
 
 /// The request's key is one of ours. The connection stays open until the cancellation has reached the server, as a server's would.
 asio::awaitable<void> cancel_here(Worker& worker, std::string packet) {
-  protocol::Reader r(std::string_view(packet).substr(8));
-  const std::uint64_t pid = r.int32(), key = r.int32();
   auto over = std::make_shared<asio::steady_timer>(worker.loop, worker.snapshot().config->upstream.connect_timeout * 2);
-  worker.hub.on_cancel_here(pid << 32 | key, [&worker, over] { asio::post(worker.loop, [over] { over->cancel(); }); });
+  worker.hub.on_cancel_here(packet.substr(8), [&worker, over] { asio::post(worker.loop, [over] { over->cancel(); }); });
   co_await over->async_wait(as_result);
 }
 
-/// NegotiateProtocolVersion, when the client asked for more than 3.0 gives.
+/// NegotiateProtocolVersion, when the client asked for more than 3.2 gives.
 std::string negotiation(const protocol::Startup& startup) {
   std::vector<std::string> unknown;
   for (const auto& [name, value] : startup.parameters) {
     if (name.starts_with("_pq_.")) unknown.push_back(name);
   }
   std::string out;
-  if (startup.version == protocol::kProtocol3 && unknown.empty()) return out;
+  if (startup.version <= protocol::kProtocol32 && unknown.empty()) return out;
   protocol::Message message(out, 'v');
-  message.int32(protocol::kProtocol3).int32(static_cast<std::uint32_t>(unknown.size()));
+  message.int32(std::min(startup.version, protocol::kProtocol32)).int32(static_cast<std::uint32_t>(unknown.size()));
   for (const auto& name : unknown) message.cstring(name);
   return out;
 }
@@ -145,13 +143,13 @@ asio::awaitable<std::optional<Lending>> admit(Worker& worker, Stream& client, co
   }
   Proof proof;
   if (!co_await authenticate_client(worker, client, startup, std::move(client_address), &proof)) co_return std::nullopt;
-  if (startup.replicates() || !startup.options_understood) {
-    co_await send_fatal(client, "0A000", startup.replicates() ? "replication connections need auth.mode = relay"
-                                                     : "startup options other than -c name=value need auth.mode = relay");
+  const bool replicates = startup.replicates();
+  if (!startup.options_understood && !replicates) {
+    co_await send_fatal(client, "0A000", "startup options other than -c name=value need auth.mode = relay");
     co_return std::nullopt;
   }
-  Lending lending{worker.hub.pools->pool(startup.database, startup.user),
-                  pool_mode(*worker.snapshot().config, startup.database, startup.user)};
+  Lending lending{worker.hub.pools->pool(startup.database, startup.user, replicates),
+                  replicates ? PoolMode::session : pool_mode(*worker.snapshot().config, startup.database, startup.user)};
   if (proof.keys || !proof.secret.empty()) worker.hub.pools->set_proof(*lending.pool, std::move(proof));
   co_return lending;
 }

@@ -146,7 +146,7 @@ class Hub {
   class Pools* pools = nullptr;  ///< set by the server; always there while sessions are
   /// Set by the server: cancels what the session with this key of ours does; `done` is called from some thread when no late
   /// cancellation can follow any more.
-  std::function<void(std::uint64_t key, std::function<void()> done)> on_cancel_here;
+  std::function<void(std::string key, std::function<void()> done)> on_cancel_here;
 
   // --- PAUSE --------------------------------------------------------------------------------------------------
   /// What the event loops say of their sessions, one after the other.

@@ -227,7 +227,7 @@ int run_server(const RunOptions& options) {
       });
     }
   };
-  hub.on_cancel_here = [&workers](std::uint64_t key, std::function<void()> done) {
+  hub.on_cancel_here = [&workers](std::string key, std::function<void()> done) {
     auto without = std::make_shared<std::atomic<std::size_t>>(workers.size());
     for (auto& worker : workers) {
       asio::post(worker->loop, [w = worker.get(), key, done, without] {

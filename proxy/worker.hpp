@@ -32,7 +32,7 @@ class Worker {
   Pipeline pipeline;
   std::shared_ptr<cache::RedisStore> redis;  ///< null without redis_url
   std::unordered_map<std::uint64_t, std::weak_ptr<Session>> sessions;
-  std::unordered_map<std::uint64_t, std::weak_ptr<Session>> cancel_keys;  ///< of sessions that were given a key of ours
+  std::unordered_map<std::string, std::weak_ptr<Session>> cancel_keys;  ///< process id and key, as on the wire, that we have given
   int in_flight = 0;                         ///< statements at the server now
   double recent_p95_ms = 0;                  ///< running estimate over all statements of this thread
 

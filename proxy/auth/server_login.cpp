@@ -34,13 +34,17 @@ std::string error_message(std::string sqlstate, std::string text) {
   return out;
 }
 
-std::string startup_packet(const Pool& pool) {
+std::string startup_packet(const Pool& pool, const std::vector<std::pair<std::string, std::string>>& parameters) {
   std::string body;
   const auto word = [&](std::string_view text) { body.append(text).push_back('\0'); };
   word("user");
   word(pool.user);
   word("database");
   word(pool.database);
+  for (const auto& [name, value] : parameters) {
+    word(name);
+    word(value);
+  }
   body.push_back('\0');
   std::string packet;
   protocol::append_int32(packet, static_cast<std::uint32_t>(body.size() + 8));
@@ -201,8 +205,8 @@ Awaitable<bool> exchange(ServerConnection& server, Login& login, std::string sta
 
 }  // namespace
 
-Awaitable<std::unique_ptr<ServerConnection>> open_server(Worker& worker, std::shared_ptr<Pool> pool, Slot slot, bool shared,
-                                                         ServerRefusal* refusal) {
+Awaitable<std::unique_ptr<ServerConnection>> open_server(Worker& worker, std::shared_ptr<Pool> pool, Slot slot, bool shared, ServerRefusal* refusal,
+                                                         std::vector<std::pair<std::string, std::string>> parameters) {
   std::string error;
   auto socket = co_await connect_with_deadline(worker, &error);
   if (!socket) {
@@ -214,7 +218,7 @@ Awaitable<std::unique_ptr<ServerConnection>> open_server(Worker& worker, std::sh
   server->pool = pool;
   Login login(worker, *server, *pool, worker.hub.pools->proof(*pool), shared);
   asio::steady_timer deadline(worker.loop, worker.snapshot().config->upstream.connect_timeout);
-  auto outcome = co_await (exchange(*server, login, startup_packet(*pool), &refusal->message) || deadline.async_wait(as_result));
+  auto outcome = co_await (exchange(*server, login, startup_packet(*pool, parameters), &refusal->message) || deadline.async_wait(as_result));
   if (outcome.index() == 1) {
     refusal->message = error_message("08006", "the server did not complete the login within upstream.connect_timeout");
     co_return nullptr;

@@ -71,10 +71,10 @@ bool Pools::paused() const { return hub_.paused.load(); }
 
 std::shared_ptr<const Config> Pools::config() const { return hub_.snapshot()->config; }
 
-std::shared_ptr<Pool> Pools::pool(const std::string& database, const std::string& user) {
+std::shared_ptr<Pool> Pools::pool(const std::string& database, const std::string& user, bool replication) {
   const std::lock_guard lock(mutex_);
-  auto& place = pools_[{database, user}];
-  if (!place) place = std::make_shared<Pool>(database, user);
+  auto& place = pools_[{database, user, replication}];
+  if (!place) place = std::make_shared<Pool>(database, user, replication);
   return place;
 }
 
@@ -374,7 +374,7 @@ std::vector<Pools::Numbers> Pools::numbers() {
   const Lock lock(mutex_);
   std::vector<Numbers> all;
   for (const auto& [name, pool] : pools_) {
-    Numbers one{pool->database, pool->user, pool_mode(*settings, pool->database, pool->user) == PoolMode::transaction, pool->open, static_cast<int>(pool->idle.size()), static_cast<int>(pool->waiters.size()), 0};
+    Numbers one{pool->database, pool->user, !pool->replication && pool_mode(*settings, pool->database, pool->user) == PoolMode::transaction, pool->open, static_cast<int>(pool->idle.size()), static_cast<int>(pool->waiters.size()), 0};
     if (!pool->waiters.empty()) {
       one.longest_wait_us = std::chrono::duration_cast<std::chrono::microseconds>(now - pool->waiters.front()->since).count();
     }

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "proxy/auth/proof.hpp"
@@ -31,8 +32,10 @@ struct Welcome {
 /// Server connections of one database and user. Everything but the constants is guarded by the mutex of Pools.
 class Pool {
  public:
-  Pool(std::string the_database, std::string the_user) : database(std::move(the_database)), user(std::move(the_user)) {}
+  Pool(std::string the_database, std::string the_user, bool for_replication = false)
+      : database(std::move(the_database)), user(std::move(the_user)), replication(for_replication) {}
   const std::string database, user;
+  const bool replication;  ///< its connections are walsenders, each of one client: only the limits are shared
 
  private:
   friend class Pools;
@@ -71,7 +74,7 @@ class Pools {
  public:
   explicit Pools(Hub& hub) : hub_(hub) {}
 
-  std::shared_ptr<Pool> pool(const std::string& database, const std::string& user);
+  std::shared_ptr<Pool> pool(const std::string& database, const std::string& user, bool replication = false);
 
   /// Serves the waiter at once (it holds a server or a slot on return) or queues it.
   void acquire(const std::shared_ptr<Waiter>& waiter);
@@ -125,7 +128,7 @@ class Pools {
   unsigned ticks_ = 0;
   std::atomic<std::chrono::steady_clock::time_point> not_before_{};  ///< connections older than this are closed
   std::mutex mutex_;
-  std::map<std::pair<std::string, std::string>, std::shared_ptr<Pool>> pools_;
+  std::map<std::tuple<std::string, std::string, bool>, std::shared_ptr<Pool>> pools_;
 };
 
 }  // namespace pgsteer::proxy
