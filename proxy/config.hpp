@@ -119,6 +119,9 @@ struct Config {
     std::chrono::milliseconds query_timeout{0};
     int max_prepared_statements = 1000;    ///< per server connection
   } pool;
+  struct Shutdown {
+    std::chrono::milliseconds drain_timeout{300000};  ///< of a process that was replaced: its clients may stay so long
+  } shutdown;
   struct Tls {
     std::string mode = "disable";          ///< disable, allow, require, verify-ca, verify-full: of clients
     std::string certificate_file, key_file;

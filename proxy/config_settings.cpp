@@ -240,6 +240,7 @@ const std::vector<Setting>& settings() {
       duration("pool.transaction_timeout", true, PGSTEER_AT(pool.transaction_timeout), 0ms, 24h),
       duration("pool.query_timeout", true, PGSTEER_AT(pool.query_timeout), 0ms, 24h),
       integer("pool.max_prepared_statements", true, PGSTEER_AT(pool.max_prepared_statements), 1, 1000000),
+      duration("shutdown.drain_timeout", true, PGSTEER_AT(shutdown.drain_timeout), 0ms, 8760h),
       choice("tls.mode", true, PGSTEER_AT(tls.mode), {"disable", "allow", "require", "verify-ca", "verify-full"}),
       text("tls.certificate_file", true, PGSTEER_AT(tls.certificate_file)),
       text("tls.key_file", true, PGSTEER_AT(tls.key_file)),

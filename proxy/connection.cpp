@@ -29,6 +29,21 @@ constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
 namespace {
 
+/// Counted in Worker::arriving by who accepted it.
+class Arriving {
+ public:
+  explicit Arriving(Worker& worker) : worker_(&worker) {}
+  ~Arriving() { over(); }
+  Arriving(const Arriving&) = delete;
+  Arriving& operator=(const Arriving&) = delete;
+  void over() {
+    if (worker_) --std::exchange(worker_, nullptr)->arriving;
+  }
+
+ private:
+  Worker* worker_;
+};
+
 /// Address of a client on the unix socket: nobody can listen there.
 constexpr std::string_view kLocalAddress = "unix";
 
@@ -184,6 +199,7 @@ std::string tls_missing(const Config& config, Stream& client, const std::string&
 }  // namespace
 
 asio::awaitable<void> serve_connection(Worker& worker, Socket socket, std::string client_address) {
+  Arriving arriving(worker);
   const auto config = worker.snapshot().config;
   boost::system::error_code ignored;
   socket.non_blocking(true, ignored);
@@ -214,6 +230,7 @@ asio::awaitable<void> serve_connection(Worker& worker, Socket socket, std::strin
       auto let_in = co_await (console_login(worker, client, startup, client_address) || deadline.async_wait(as_result));
       if (let_in.index() == 1 || !std::get<0>(let_in)) co_return;
     }
+    arriving.over();
     co_await serve_console(worker, std::move(client), startup.user, client_address);
     co_return;
   }
@@ -244,6 +261,7 @@ asio::awaitable<void> serve_connection(Worker& worker, Socket socket, std::strin
   }
   auto session = std::make_shared<Session>(worker, std::move(client), std::move(server), std::move(lending), std::move(startup),
                                            std::move(packet), std::move(client_address));
+  arriving.over();
   co_await session->run();
 }
 

@@ -126,7 +126,8 @@ class Hub {
   std::function<std::vector<std::shared_ptr<std::atomic<bool>>>()> ping_loops;
   std::atomic<std::int64_t> reloaded_unix_us{0};  ///< when the configuration in force was read
   std::string reload_error() const;               ///< of the last reload; "" when it was taken
-  std::string http_status = "off";                ///< for health; written before any other thread starts
+  std::string http_status() const;                ///< for health
+  void set_http_status(std::string status);
   std::atomic<bool> paused{false};
 
   // --- lanes and limits -------------------------------------------------------------------------------------------
