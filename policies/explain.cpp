@@ -83,6 +83,7 @@ std::string action_words(const Effective& e) {
                                    : "verifies no rewritten execution");
     parts.push_back(steer_words(e.steer));
     parts.push_back(cache_words(e.cache));
+    if (e.reuse) parts.push_back("runs what repeats without being prepared as a prepared statement, where that has been measured to pay");
     add_rest(e, parts);
   }
   return fmt::format("{}", fmt::join(parts, "; "));

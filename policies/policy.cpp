@@ -77,6 +77,7 @@ Effective over(const Actions& actions, Effective base) {
   take(actions.canary, base.canary);
   take(actions.limits, base.limits);
   take(actions.verify, base.verify);
+  take(actions.reuse, base.reuse);
   take(actions.lane, base.lane);
   take(actions.route, base.route);
   return base;

@@ -68,6 +68,7 @@ struct Actions {
   std::optional<CanaryAction> canary;
   std::optional<LimitAction> limits;
   std::optional<double> verify;
+  std::optional<bool> reuse;
   std::optional<std::string> lane, route;
 };
 
@@ -97,6 +98,7 @@ struct Effective {
   CacheAction cache;
   CanaryAction canary;
   LimitAction limits;
+  bool reuse = false;     ///< what repeats without being prepared is run by a prepared statement of ours
   double verify = 0.001;  ///< share of the executions of rewritten statements that is run again both ways and compared
   std::string lane, route;
 };

@@ -249,6 +249,11 @@ std::vector<Field> action_fields(Actions& actions, const Actions& base, Faults& 
     if (const auto on = short_switch(v); on && !*on) return 0;
     return read_share(v, w, f);
   };
+  const auto on_or_off = [](const TomlValue& v, Where w, Faults& f) {
+    const auto on = short_switch(v);
+    if (!on) f.expected(v, w, "true, false, \"on\" or \"off\"");
+    return on;
+  };
   return {store("mode", actions.mode, faults, mode),
           {"rewrite", [&](const TomlValue& v, Where w) { read_rewrite(v, w, actions, faults); }},
           {"steer", [&](const TomlValue& v, Where w) { read_steer(v, w, actions, base, faults); }},
@@ -256,6 +261,7 @@ std::vector<Field> action_fields(Actions& actions, const Actions& base, Faults& 
           {"canary", [&](const TomlValue& v, Where w) { read_canary(v, w, actions, base, faults); }},
           {"limits", [&](const TomlValue& v, Where w) { read_limits(v, w, actions, base, faults); }},
           store("verify", actions.verify, faults, verify),
+          store("reuse", actions.reuse, faults, on_or_off),
           store("lane", actions.lane, faults, read_name),
           store("route", actions.route, faults, route)};
 }

@@ -177,6 +177,8 @@ void append_bind_text(std::string& out, std::string_view statement, const std::v
   m.int16(0);
 }
 
+void append_describe_portal(std::string& out, std::string_view portal) { Message(out, 'D').int8('P').cstring(portal); }
+
 void append_execute(std::string& out, std::string_view portal) { Message(out, 'E').cstring(portal).int32(0); }
 
 std::optional<ParseMessage> read_parse(std::string_view body) {

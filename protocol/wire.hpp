@@ -94,6 +94,7 @@ void append_close_portal(std::string& out, std::string_view name);
 /// Bind with text parameters and text results.
 void append_bind_text(std::string& out, std::string_view statement, const std::vector<std::string_view>& values,
                       std::string_view portal = {});
+void append_describe_portal(std::string& out, std::string_view portal);
 void append_execute(std::string& out, std::string_view portal);
 
 // --- reading ---------------------------------------------------------------------------------------------------------

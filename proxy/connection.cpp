@@ -78,7 +78,7 @@ asio::awaitable<bool> begins_with_tls(Stream& client) {
   if (tls) {
     const bool direct = co_await begins_with_tls(client);
     if (direct) {
-      if (!co_await handshake(worker, client, true, address)) co_return std::nullopt;
+      if (const bool good = co_await handshake(worker, client, true, address); !good) co_return std::nullopt;
     }
   }
   for (int requests = 0; requests < 3; ++requests) {
@@ -102,7 +102,7 @@ asio::awaitable<bool> begins_with_tls(Stream& client) {
         const bool accepted = tls && startup.kind == protocol::FirstPacket::ssl_request;
         if (co_await client.write_all(accepted ? "S" : "N")) co_return std::nullopt;
         if (accepted) {
-          if (!co_await handshake(worker, client, false, address)) co_return std::nullopt;
+          if (const bool good = co_await handshake(worker, client, false, address); !good) co_return std::nullopt;
         }
         continue;
       }
@@ -157,7 +157,7 @@ asio::awaitable<std::optional<Lending>> admit(Worker& worker, Stream& client, co
     if (co_await client.write_all(version)) co_return std::nullopt;
   }
   Proof proof;
-  if (!co_await authenticate_client(worker, client, startup, std::move(client_address), &proof)) co_return std::nullopt;
+  if (const bool good = co_await authenticate_client(worker, client, startup, std::move(client_address), &proof); !good) co_return std::nullopt;
   const bool replicates = startup.replicates();
   if (!startup.options_understood && !replicates) {
     co_await send_fatal(client, "0A000", "startup options other than -c name=value need auth.mode = relay");
@@ -249,7 +249,7 @@ asio::awaitable<void> serve_connection(Worker& worker, Socket socket, std::strin
     if (admitted.index() == 1 || !std::get<0>(admitted)) co_return;
     lending = std::move(*std::get<0>(admitted));
   } else {
-    if (!co_await wait_for_resume(worker, client)) co_return;
+    if (const bool good = co_await wait_for_resume(worker, client); !good) co_return;
     std::string error;
     auto upstream = co_await connect_with_deadline(worker, &error);
     if (!upstream) {

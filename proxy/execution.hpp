@@ -37,6 +37,10 @@ struct Plan {
   const rewriter::Candidate& chosen() const { return candidates[decision.candidate]; }
 };
 
+/// Whether a prepared statement of ours may stand for the statement: it is sent as it came, to the server, and analysing it anew each
+/// time would give the same while names and settings mean the same.
+bool reusable(const Plan& plan);
+
 /// The trace id of a W3C traceparent tag ("00-<32 hex digits>-<16>-<2>"); "" without one.
 std::string trace_id_of(const sql::Analysis& analysis);
 

@@ -37,7 +37,7 @@ struct ClientInfo {
 /// What is counted, once for each event loop and database; `transaction_ns` is the time of whole transactions, idle time in them included.
 #define PGSTEER_COUNTED(X)                                                                                                        \
   X(client_connections) X(client_disconnects) X(transactions) X(queries) X(bytes_in) X(bytes_out) X(errors) X(server_ns)          \
-  X(transaction_ns) X(proxy_ns) X(wait_ns) X(not_analysed) X(rewritten) X(steered) X(cache_hits) X(cache_misses) X(cache_stores)  \
+  X(transaction_ns) X(proxy_ns) X(wait_ns) X(not_analysed) X(rewritten) X(steered) X(reused) X(cache_hits) X(cache_misses) X(cache_stores)  \
   X(fallbacks) X(tracking_lost) X(protocol_errors) X(model_failures)
 
 /// Of one event loop and one database; summed by readers.

@@ -321,7 +321,7 @@ predictor::Feedback Pipeline::learn(const Plan& plan, const Execution& execution
   f.fingerprint = a.fingerprint_hex;
   f.shape = a.shape.hex();
   f.kind = sql::to_string(a.kind);
-  f.normalized = a.normalized;
+  f.normalized = a.normalized();
   f.feature_schema = predictor::feature_schema();
   if (!plan.features.empty()) f.features = plan.features.front();
   f.candidate = plan.chosen().label();

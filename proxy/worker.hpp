@@ -11,6 +11,7 @@
 #include "cache/stores/redis.hpp"
 #include "proxy/hub.hpp"
 #include "proxy/pipeline.hpp"
+#include "proxy/reuse.hpp"
 
 namespace pgsteer::proxy {
 
@@ -31,6 +32,7 @@ class Worker {
   boost::asio::io_context loop{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO};  ///< its sockets and timers: this thread only; posting: any
   Meters& meters;
   Pipeline pipeline;
+  ReuseBook repeating;
   std::shared_ptr<cache::RedisStore> redis;  ///< null without redis_url
   std::unordered_map<std::uint64_t, std::weak_ptr<Session>> sessions;
   std::unordered_map<std::string, std::weak_ptr<Session>> cancel_keys;  ///< process id and key, as on the wire, that we have given
@@ -42,6 +44,7 @@ class Worker {
   void set_snapshot(std::shared_ptr<const Snapshot> snapshot) { snapshot_ = std::move(snapshot); }
   Circumstances circumstances(std::optional<policies::Mode> session_mode);
   void observe_latency(double milliseconds);
+  std::uint64_t random() { return random_(); }
 
   /// 64 KiB read buffers, kept while in use only, so that idle sessions cost none.
   std::unique_ptr<char[]> take_buffer();

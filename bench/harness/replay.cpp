@@ -204,7 +204,7 @@ Workload make_replay(const std::string& path, bool writes) {
     if (fresh) {
       workload::StatementClass added;
       added.name = analysis->fingerprint_hex;
-      added.what = analysis->normalized;
+      added.what = analysis->normalized();
       added.writes = changes;
       added.comparable = !changes && !changes_by_itself(*analysis) && !analysis->features.has_limit;  // which rows a LIMIT takes is open
       workload.classes.push_back(std::move(added));

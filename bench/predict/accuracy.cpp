@@ -74,7 +74,7 @@ class Replay {
       f.fingerprint = e.database.substr(0, 1) + e.analysis->fingerprint_hex;
       f.shape = e.analysis->shape.hex();
       f.kind = sql::to_string(e.analysis->kind);
-      f.normalized = e.analysis->normalized;
+      f.normalized = e.analysis->normalized();
       f.feature_schema = feature_schema();
       f.features = extract(input(e, &history));
       f.candidate = "as-is";

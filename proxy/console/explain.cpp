@@ -178,6 +178,13 @@ void add_cache(Rows& rows, const Plan& plan, const Snapshot& snapshot) {
   rows.field("Cache", text);
 }
 
+void add_reuse(Rows& rows, const Plan& plan) {
+  if (!plan.policy.reuse) return;
+  rows.field("Reuse", plan.decision.mode < policies::Mode::canary ? "no: the mode changes nothing"
+                      : !reusable(plan)                           ? "no: not a statement that a prepared one could stand for"
+                                                                  : "outside of transaction blocks, once it repeats, while that pays");
+}
+
 void add_decision(Rows& rows, const Plan& plan) {
   const auto& decision = plan.decision;
   rows.field("Decision", fmt::format("send [{}] {}, because {}{}, probability {:.3g}", decision.candidate, plan.chosen().label(),
@@ -243,6 +250,7 @@ std::vector<std::string> explain_plan(const Plan& plan, const Snapshot& snapshot
   add_expectation(rows, plan, snapshot.model.get());
   add_candidates(rows, plan, snapshot, text);
   add_cache(rows, plan, snapshot);
+  add_reuse(rows, plan);
   add_decision(rows, plan);
   add_sent(rows, plan, text);
   add_difference(rows, plan, text);

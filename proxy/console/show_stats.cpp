@@ -101,6 +101,7 @@ ConsoleResult show_totals(const Request& request) {
   table.row("steered", totals.steered);
   table.row("cache_hits", totals.cache_hits);
   table.row("cache_misses", totals.cache_misses);
+  table.row("reused", totals.reused);
   table.row("cache_stores", totals.cache_stores);
   table.row("fallbacks", totals.fallbacks);
   table.row("tracking_lost", totals.tracking_lost);

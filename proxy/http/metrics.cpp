@@ -231,6 +231,7 @@ void cache_metrics(Writer& w, Hub& hub, const Snapshot& snapshot) {
   w.family("pgsteer_cache_requests_total", "counter", "Look-ups in the result cache.");
   w.sample({{"result", "hit"}}, static_cast<double>(t.cache_hits));
   w.sample({{"result", "miss"}}, static_cast<double>(t.cache_misses));
+  w.counter("pgsteer_reused_total", "Executions of repeated statements by a prepared statement of ours.", t.reused);
   w.counter("pgsteer_cache_stores_total", "Answers put into the cache.", t.cache_stores);
   w.gauge("pgsteer_cache_bytes", "Memory of cached answers.", static_cast<double>(memory.bytes));
   w.gauge("pgsteer_cache_entries", "Cached answers in memory.", static_cast<double>(memory.entries));

@@ -28,7 +28,7 @@ predictor::Feedback explore_feedback(const ExploreTask& task, const sql::Catalog
   row.fingerprint = task.fingerprint;
   row.shape = task.key.shape.hex();
   row.kind = sql::to_string(task.analysis->kind);
-  row.normalized = task.analysis->normalized;
+  row.normalized = task.analysis->normalized();
   row.feature_schema = predictor::feature_schema();
   row.features = predictor::extract(input);
   row.candidate = label;

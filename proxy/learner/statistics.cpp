@@ -54,7 +54,7 @@ Statistics::Known& Statistics::known(const std::shared_ptr<const Plan>& plan) {
   QueryStatistics& row = entry.totals;
   if (row.calls == 0) {
     row.fingerprint = plan->analysis->fingerprint_hex;
-    row.normalized = plan->analysis->normalized;
+    row.normalized = plan->analysis->normalized();
     row.database = plan->database;
     row.kind = sql::to_string(plan->analysis->kind);
   }

@@ -20,11 +20,13 @@ Book& book() {
 
 }  // namespace
 
-StatementPtr intern_statement(std::string_view text, const std::vector<std::uint32_t>& types, std::string_view encoding) {
+StatementPtr intern_statement(std::string_view text, const std::vector<std::uint32_t>& types, std::string_view encoding, std::string_view scope) {
   std::string key(text);
   key.push_back('\0');
   for (const auto type : types) key.append(reinterpret_cast<const char*>(&type), sizeof type);
   if (std::any_of(text.begin(), text.end(), [](unsigned char c) { return c >= 0x80; })) key.append(encoding);
+  key.push_back('\0');
+  key.append(scope);
   Book& all = book();
   const std::lock_guard lock(all.mutex);
   auto& place = all.statements[std::move(key)];

@@ -18,8 +18,9 @@ struct Statement {
 using StatementPtr = std::shared_ptr<const Statement>;
 
 /// The one Statement for a text and its types, of this process. The key is the whole text, never a hash of it alone. `encoding` counts
-/// for texts beyond ASCII: the same bytes are another text in another client_encoding. Thread-safe.
-StatementPtr intern_statement(std::string_view text, const std::vector<std::uint32_t>& types, std::string_view encoding);
+/// for texts beyond ASCII: the same bytes are another text in another client_encoding. `scope`: what else its meaning depends on, for a
+/// statement that no client has asked for. Thread-safe.
+StatementPtr intern_statement(std::string_view text, const std::vector<std::uint32_t>& types, std::string_view encoding, std::string_view scope = {});
 
 /// What one server connection has prepared. One thread at a time.
 class ServerStatements {

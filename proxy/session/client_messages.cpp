@@ -31,6 +31,12 @@ Awaitable<void> Session::on_client_bytes() {
       co_await login_gate();
       if (closing_) co_return;
     }
+    if (reusing_) {  // what the client sent may have to be sent after all, in front of this
+      co_await drain_to_server();
+      co_await quiet();
+      reusing_ = nullptr;
+      if (closing_) co_return;
+    }
     if (protocol::violates_protocol(*header)) {
       // The server ends the connection at the sight of it, in its own words; nothing behind it will be read.
       counters_->protocol_errors.add();
@@ -56,7 +62,7 @@ Awaitable<void> Session::on_client_bytes() {
     } else {
       attaching_for_ = 0;
       if (ready_ && !attached()) {
-        if (!co_await attach()) co_return;
+        if (const bool good = co_await attach(); !good) co_return;
       }
       const std::string renamed = ready_ ? on_large_client_message(header->type, rest) : std::string();
       forward(renamed.empty() ? rest : renamed);
@@ -110,6 +116,7 @@ bool Session::on_client_message(char type, std::string_view message) {
 
 /// The same for a message that is not held back.
 bool Session::on_message(char type, std::string_view message) {
+  if (held_.active() && type == 'S' && run_held_reused(message)) return true;
   if (held_.active() && (type == 'S' || (held_.execute && restrained(*held_.statement->plan)))) return false;
   if (!server_) {
     if (!needs_server(type) && !held_.active()) {
@@ -170,7 +177,7 @@ Awaitable<void> Session::finish_client_message(char type, std::string_view messa
 /// A held group in front of something else: it is sent as it came, its execution admitted first.
 Awaitable<void> Session::break_up_held(char type, std::string_view message) {
   if (!attached()) {
-    if (!co_await attach()) co_return;
+    if (const bool good = co_await attach(); !good) co_return;
   }
   if (held_.execute && restrained(*held_.statement->plan)) {
     co_await release_restrained();

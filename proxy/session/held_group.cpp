@@ -45,7 +45,9 @@ bool Session::try_hold(char type, std::string_view message) {
       if (!parse || (!parse->name.empty() && find_prepared(parse->name))) return false;
       const PlanStamp now = stamp();
       auto plan = extended_plan(parse->text, parse->parameter_types, now);
-      if (plan->analysis->flags.explain_pgsteer || !worth_holding(*plan)) return false;
+      if (plan->analysis->flags.explain_pgsteer) return false;
+      auto repeating = parse->name.empty() ? repeated(*plan, parse->text, parse->parameter_types) : nullptr;
+      if (!repeating && !worth_holding(*plan)) return false;
       auto prepared = std::make_shared<Prepared>();
       prepared->name = parse->name;
       prepared->text = parse->text;
@@ -54,6 +56,7 @@ bool Session::try_hold(char type, std::string_view message) {
       prepared->stamp = now;
       prepared->parsed_epoch = worker_.hub.catalog_epoch.load();
       held_.parse = held_.statement = std::move(prepared);
+      held_.repeated = std::move(repeating);
       held_.requests.push_back(Request::parse);
       break;
     }
@@ -107,6 +110,7 @@ void Session::release_held() {
     track_writes(held.statement->plan.get(), held.statement->stamp == stamp());
     exec = make_exec(as_it_came(held.statement->plan), held.statement->text);
     exec->prepared = held.statement;
+    exec->repeated = held.repeated;
     exec->execution.parameter_types = held.statement->parameter_types;
     exec->execution.bind = protocol::read_bind(body_of(held.bind))->parameters;
   }
@@ -135,7 +139,7 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
   const auto arrival = Clock::now();
   if (held_.execute && facts_.settings_uncertain && could_act(*held_.statement->plan) && at_rest()) {
     if (!attached()) {
-      if (!co_await attach()) co_return;
+      if (const bool good = co_await attach(); !good) co_return;
     }
     co_await refresh_settings();
     if (closing_) co_return;
@@ -172,7 +176,7 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
     if (!admitted) {
       if (!refusal_) co_return;
       if (!attached()) {
-        if (!co_await attach()) co_return;
+        if (const bool good = co_await attach(); !good) co_return;
       }
       release_held_refused();
       forward_sync(sync);
@@ -181,7 +185,7 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
     if (waited) plan = refreshed_plan(*held_.statement);
   }
   if (!attached()) {
-    if (!co_await attach()) co_return;
+    if (const bool good = co_await attach(); !good) co_return;
   }
   // Inside a block a setting could only be taken back together with the client's portal.
   const bool change = held_.execute && plan->decision.candidate != 0 &&
@@ -235,13 +239,17 @@ void Session::prepare_behind(const std::shared_ptr<Prepared>& prepared) {
 std::string Session::variant(const std::string& text, const std::vector<std::uint32_t>& types,
                              std::shared_ptr<Exec> exec) {
   const auto encoding = facts_.settings.find("client_encoding");
-  const auto statement = intern_statement(text, types, encoding == facts_.settings.end() ? std::string() : encoding->second);
-  if (!server_->statements.has(*statement)) {
+  return prepared_here(intern_statement(text, types, encoding == facts_.settings.end() ? std::string() : encoding->second), exec);
+}
+
+/// DDL since it was prepared may have put another relation of the same name in front, which the server does not notice.
+std::string Session::prepared_here(const StatementPtr& statement, const std::shared_ptr<Exec>& exec) {
+  if (!server_->statements.has(*statement, worker_.hub.catalog_epoch.load())) {
     expect(Request::close, {exec, nullptr, nullptr}, true);  // whatever SQL has left of it
     protocol::append_close_statement(to_server_, statement->server_name());
-    expect(Request::parse, {std::move(exec), nullptr, nullptr, statement}, true);
-    protocol::append_parse(to_server_, statement->server_name(), text, types);
-    server_->statements.sent(statement, worker_.hub.catalog_epoch.load());
+    expect(Request::parse, {exec, nullptr, nullptr, statement}, true);
+    protocol::append_parse(to_server_, statement->server_name(), statement->text, statement->types);
+    statement_sent(statement);
   }
   return statement->server_name();
 }

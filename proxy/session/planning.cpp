@@ -35,7 +35,7 @@ bool may_change_catalog(const sql::Analysis& analysis) {
     case StatementKind::select:
       return analysis.flags.into && !analysis.flags.creates_temporary;
     case StatementKind::multiple:  // a migration, or only BEGIN, UPDATE, COMMIT
-      return analysis.flags.into || names_ddl(analysis.normalized);
+      return analysis.flags.into || names_ddl(analysis.normalized());
     case StatementKind::unparsed:
     case StatementKind::do_block:
       return true;

@@ -71,7 +71,7 @@ Awaitable<bool> Session::greet() {
   if (!known) {
     // What the client asked for is set on a server, so that a wrong value is refused now and the values reported are the real ones.
     client_busy_ = true;
-    if (!co_await attach()) co_return false;
+    if (const bool good = co_await attach(); !good) co_return false;
     if (!state_->settings.empty()) {
       ask_residue();
       co_await quiet();

@@ -89,14 +89,11 @@ void Session::statement_sent(const StatementPtr& statement) {
 /// A Parse of the client's, whose expectation follows. It is really parsed, even where the server has the text already: the tables may
 /// have changed, and the client relies on what it is told now.
 void Session::forward_parse(const std::shared_ptr<Prepared>& prepared, std::string_view message) {
-  if (!pooled()) {
-    if (expect(Request::parse, {nullptr, nullptr, prepared})) parsing_[prepared->name] = prepared;
-    return forward(message);
-  }
-  if (prepared->name.empty()) {
+  if (!pooled() || prepared->name.empty()) {
     if (expect(Request::parse, {nullptr, nullptr, prepared})) {
-      server_->unnamed = parsing_[""] = prepared;
-      prepared_.erase("");  // gone whether or not this one is parsed
+      parsing_[prepared->name] = prepared;
+      if (prepared->name.empty()) prepared_.erase("");  // gone whether or not this one is parsed
+      if (pooled()) server_->unnamed = prepared;
     }
     return forward(message);
   }

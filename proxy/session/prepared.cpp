@@ -145,7 +145,7 @@ void Session::forget(const protocol::TargetMessage& target, const std::shared_pt
 /// What concerns a statement that the server has not seen: EXPLAIN (PGSTEER), or one that only the cache has answered.
 Awaitable<void> Session::answer_here(char type, std::string_view message) {
   if (!attached()) {
-    if (!co_await attach()) co_return;
+    if (const bool good = co_await attach(); !good) co_return;
     if (!on_message(type, message)) co_await finish_client_message(type, message);
     co_return;
   }
@@ -156,7 +156,7 @@ Awaitable<void> Session::answer_here(char type, std::string_view message) {
     else co_await on_restrained_execute(message);
     co_return;
   }
-  if (!co_await our_turn()) co_return;
+  if (const bool good = co_await our_turn(); !good) co_return;
   if (type == 'B') {
     const auto bind = protocol::read_bind(body);
     portals_[std::string(bind->portal)] = {find_prepared(bind->statement), {}};

@@ -34,6 +34,7 @@ void Session::report(Exec& exec) {
   if (block_start_ == Clock::time_point()) counters_->transaction_ns.add(server_ns);  // it is the transaction; a block is timed as a whole
   counters_->proxy_ns.add(exec.execution.proxy_ns);
   worker_.observe_latency(static_cast<double>(server_ns) / 1e6);
+  if (exec.repeated && exec.execution.sqlstate.empty()) exec.repeated->note(exec.reused, static_cast<double>(server_ns) / 1e3, Clock::now());
   meter(exec, server_ns);
   log_slow(exec, server_ns);
   if (!exec.plan || exec.plan->decision.mode == policies::Mode::off) return;

@@ -149,6 +149,11 @@ Session::Fate Session::on_server_message(char type, std::string_view message, bo
       } else if (type == 'N' && tracker_.head() && tracker_.head()->context.exec) {
         Exec& exec = *tracker_.head()->context.exec;
         if (exec.fill) exec.fill->spoiled = true;
+        if (exec.reused && tracker_.head()->kind == Request::parse && whole) {  // in front of the ParseComplete that is kept back
+          exec.repeated->noisy = true;
+          to_client_ += message;
+          return Fate::swallow;
+        }
         if (exec.fallback_armed && whole && !exec.held_back.empty()) {
           exec.held_back += message;  // stays in its place
           return Fate::swallow;
@@ -174,6 +179,7 @@ Session::Fate Session::on_server_message(char type, std::string_view message, bo
 }
 
 void Session::on_hidden(char type, std::string_view message, const Context& context) {
+  if (type == '2' && context.exec && context.exec->reused) on_bound(*context.exec);
   if (type != 'D') return;
   const auto row = protocol::read_data_row(body_of(message));
   if (!row) return;
@@ -222,6 +228,7 @@ Session::Fate Session::on_reply(char type, std::string_view message, bool whole,
     if (entry.rows.size() > exec->fill->max_bytes) exec->fill->spoiled = true;
     if (exec->fill->spoiled) entry.rows = std::string();
   }
+  if (type == '2' && exec->reused) on_bound(*exec);
   if (exec->fallback_armed) {
     const bool certain = type == 'D' || type == 'C' || type == 'I' || type == 's' || !whole;
     if (!certain) {
@@ -250,7 +257,7 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
   if (result.context.purpose == Purpose::residue) residue_.row({});  // unreadable: nobody else gets this server
   worker_.meters.error(sqlstate);
   // SQL has taken statements away unseen: they are taught again when needed.
-  if (pooled() && server_ && sqlstate == "26000") server_->statements.clear();
+  if (server_ && sqlstate == "26000") server_->statements.clear();
   for (const auto& dropped : result.dropped) {
     if (dropped.context.statement && server_) server_->statements.failed(*dropped.context.statement);
     if (dropped.kind == Request::parse && server_ && !dropped.context.statement) server_->unnamed = nullptr;
@@ -290,16 +297,22 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
     fallback_ = nullptr;
   }
   if (exec->fill) exec->fill->spoiled = true;
-  if (exec->fallback_armed && (status_ == 'I' || exec->savepoint) && concerns_the_text(sqlstate)) {
+  const bool concerns = concerns_the_text(sqlstate) || (exec->reused && sqlstate == "08P01");  // a wrong Bind names the statement
+  if (exec->fallback_armed && (status_ == 'I' || exec->savepoint) && concerns) {
     exec->fallback_armed = false;
     exec->fallback_due = true;
     exec->held_back.clear();
     fallback_ = exec;
+    if (exec->reused) {
+      take_back_reuse(*exec, sqlstate);
+      return Fate::swallow;
+    }
     spdlog::warn("session={} event=fallback fingerprint={} candidate={} sqlstate={}", info_.id,
                  exec->plan->analysis->fingerprint_hex, exec->plan->chosen().label(), sqlstate);
     counters_->fallbacks.add();
     return Fate::swallow;
   }
+  if (exec->fallback_armed && exec->reused) on_bound(*exec);
   exec->fallback_armed = false;
   to_client_ += std::exchange(exec->held_back, {});
   if (result.kind != Request::query) report(*exec);
@@ -375,9 +388,12 @@ bool Session::proof_void(const Exec& exec) const {
 
 void Session::send_original(Exec& failed) {
   auto plan = std::make_shared<Plan>(*failed.plan);
-  plan->decision.candidate = 0;
-  plan->decision.reason = policies::ReasonCode::disabled;
-  plan->decision.detail = "the server refused the changed statement: sent as it came";
+  if (!failed.reused) {
+    plan->decision.candidate = 0;
+    plan->decision.reason = policies::ReasonCode::disabled;
+    plan->decision.detail = "the server refused the changed statement: sent as it came";
+  }
+  if (reusing_.get() == &failed) reusing_ = nullptr;
   auto again = make_exec(std::move(plan), failed.execution.text);
   again->execution.arrival = failed.execution.arrival;
   again->execution.sent_ns = since(failed.execution.arrival);
@@ -386,7 +402,13 @@ void Session::send_original(Exec& failed) {
   writes_.before_opaque(*unit);
   for (const auto request : failed.original_requests) {
     const bool last = request == Request::query || request == Request::sync;
-    expect(request, {request == Request::parse ? nullptr : again, last ? unit : nullptr, nullptr});
+    if (request == Request::parse) {
+      unnamed_stale_ = false;
+      if (pooled()) server_->unnamed = failed.prepared;
+      expect(request, {nullptr, nullptr, failed.prepared});
+      continue;
+    }
+    expect(request, {again, last ? unit : nullptr, nullptr});
   }
   to_server_ += failed.original;
 }
@@ -440,7 +462,7 @@ void Session::apply_settings(const Plan& plan) {
   if (analysis.flags.creates_temporary) facts_.has_temporary_objects = true;
   if (analysis.flags.explain_analyze) doubt_settings();
   if (status_ == 'I' && (analysis.kind == StatementKind::discard || analysis.kind == StatementKind::set)) {
-    const auto text = lower(analysis.normalized);
+    const auto text = lower(analysis.normalized());
     if (text.starts_with("discard all") || text.starts_with("reset all")) custom_settings_ = false;
   }
   switch (analysis.kind) {
@@ -472,7 +494,7 @@ void Session::apply_settings(const Plan& plan) {
 /// DISCARD and DEALLOCATE were done.
 void Session::forget_statements(const sql::Analysis& analysis) {
   const bool one = analysis.kind == sql::StatementKind::deallocate && !analysis.name.empty();
-  if (pooled() && analysis.kind == sql::StatementKind::discard && lower(analysis.normalized).find("all") == std::string::npos) return;
+  if (pooled() && analysis.kind == sql::StatementKind::discard && lower(analysis.normalized()).find("all") == std::string::npos) return;
   if (one && pooled()) {
     prepared_.erase(analysis.name);
     if (server_) server_->own_names.erase(analysis.name);

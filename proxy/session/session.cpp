@@ -99,7 +99,7 @@ Awaitable<void> Session::run() {
   if (!ready_) start_login_deadline();
   asio::co_spawn(worker_.loop, server_loop(self), asio::detached);
   if (lending_.pool) {
-    if (!co_await greet()) co_return;
+    if (const bool good = co_await greet(); !good) co_return;
   }
   co_await client_loop(self);
 }
@@ -280,7 +280,7 @@ Awaitable<void> Session::drain_to_server() {
     co_return;
   }
   if (!server_) {
-    if (!co_await attach()) co_return;
+    if (const bool good = co_await attach(); !good) co_return;
   }
   ++writing_to_server_;
   while (server_ && !write_to_server()) {

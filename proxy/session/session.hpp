@@ -80,6 +80,8 @@ struct Exec {
   bool fallback_armed = false, fallback_due = false;
   std::uint64_t catalog_epoch = 0;  ///< that its rewrite was proved under
   bool distrusted = false;          ///< DDL came in between: the answer is thrown away and the original sent
+  std::shared_ptr<Repeated> repeated;  ///< its text comes again and again without being prepared,
+  bool reused = false;                 ///< and is run by a prepared statement of ours
   std::string held_back;         ///< replies kept from the client until it is clear that no fallback is needed
   std::string original;          ///< bytes to send then
   std::vector<protocol::Request> original_requests;
@@ -115,7 +117,7 @@ struct Lending {
 /// Everything that is not understood is relayed byte for byte. Kept alive by its coroutines.
 ///
 /// Files: session.cpp (life, loops, buffers), client_messages.cpp (client -> server), planning.cpp, simple_query.cpp,
-/// prepared.cpp (the extended protocol), held_group.cpp (one execution of it as a unit), server_messages.cpp (server ->
+/// prepared.cpp (the extended protocol), held_group.cpp (one execution of it as a unit), reuse.cpp (what repeats unprepared), server_messages.cpp (server ->
 /// client), caching.cpp (look-up and fill), admission.cpp (lanes and limits),
 /// reporting.cpp (what is counted and learned).
 class Session : public std::enable_shared_from_this<Session> {
@@ -155,6 +157,7 @@ class Session : public std::enable_shared_from_this<Session> {
     std::shared_ptr<Prepared> parse;      ///< a Parse is part of the group
     std::shared_ptr<Prepared> statement;  ///< what is bound
     std::string bind;                     ///< whole Bind message
+    std::shared_ptr<Repeated> repeated;   ///< its text, if that may be reused
     bool describe = false, execute = false;
     bool active() const { return !requests.empty(); }
   };
@@ -286,6 +289,16 @@ class Session : public std::enable_shared_from_this<Session> {
   void prepare_behind(const std::shared_ptr<Prepared>& prepared);
   /// Server-side name of a statement of ours, prepared in front of its first use.
   std::string variant(const std::string& text, const std::vector<std::uint32_t>& types, std::shared_ptr<Exec> exec);
+  std::string prepared_here(const StatementPtr& statement, const std::shared_ptr<Exec>& exec);
+
+  // --- reuse.cpp ---
+  std::shared_ptr<Repeated> repeated(const Plan& plan, std::string_view text, std::span<const std::uint32_t> types);
+  bool reuse_turn(const std::shared_ptr<Repeated>& repeated, const Plan& plan);
+  bool run_held_reused(std::string_view sync);
+  bool run_query_reused(const std::shared_ptr<Repeated>& repeated, std::shared_ptr<const Plan> plan, std::string_view text, Clock::time_point arrival);
+  std::shared_ptr<Exec> reused_exec(const std::shared_ptr<Repeated>& repeated, std::shared_ptr<const Plan> plan, std::string_view text);
+  void on_bound(Exec& exec);
+  void take_back_reuse(Exec& exec, std::string_view sqlstate);
 
   // --- caching.cpp ---
   struct Lookup {
@@ -394,6 +407,8 @@ class Session : public std::enable_shared_from_this<Session> {
     Clock::time_point arrival;
   } begun_query_;                                ///< by query_at_once(), for on_query()
   std::shared_ptr<Exec> fallback_;               ///< failed, its original is to be sent at ReadyForQuery
+  std::shared_ptr<Exec> reusing_;                ///< until the server has taken its Bind: whatever follows waits for that
+  std::uint64_t reuse_scope_ = 0, reuse_scope_version_ = ~std::uint64_t{0};  ///< and facts_.version by which it was read
   std::vector<std::string> settings_reply_;
 
   // Of sessions with a pool:

@@ -40,7 +40,9 @@ bool Session::query_at_once(std::string_view message) {
     begun_query_ = {std::move(plan), arrival};
     return false;
   }
-  run_query(std::move(plan), message, arrival, nullptr);
+  const auto repeating = repeated(*plan, query_text(message), {});
+  if (repeating && run_query_reused(repeating, plan, query_text(message), arrival)) return true;
+  run_query(std::move(plan), message, arrival, nullptr)->repeated = repeating;
   return true;
 }
 
@@ -53,7 +55,7 @@ Awaitable<void> Session::on_query(std::string_view message) {
   }
   if (could_act(*plan) && facts_.settings_uncertain && at_rest()) {
     if (!attached()) {
-      if (!co_await attach()) co_return;
+      if (const bool good = co_await attach(); !good) co_return;
     }
     co_await refresh_settings();
     if (closing_) co_return;
@@ -89,7 +91,7 @@ Awaitable<void> Session::on_query(std::string_view message) {
     if (waited) plan = make_plan(text, {}, false);  // DDL, a ban or a new policy may have come meanwhile
   }
   if (!attached()) {
-    if (!co_await attach()) co_return;
+    if (const bool good = co_await attach(); !good) co_return;
   }
   const auto exec = run_query(std::move(plan), message, arrival, std::move(fill));
   if (exec->fallback_armed || names_probed_) {
@@ -174,11 +176,18 @@ Awaitable<void> Session::refresh_settings() {
     sql += ", current_setting('" + std::string(name) + "', true)";
   }
   settings_reply_.clear();
-  Context context{nullptr, std::make_shared<Unit>(), nullptr};
+  // By a statement and a portal of our own: a simple query would destroy the client's unnamed ones.
+  const std::string name = prepared_here(intern_statement(sql, {}, {}), nullptr);
+  expect(Request::bind, {}, true);
+  protocol::append_bind_text(to_server_, name, {}, kSavepoint);
+  Context context;
   context.purpose = Purpose::settings;
-  server_->unnamed = nullptr;
-  expect(Request::query, std::move(context), true);
-  protocol::append_query(to_server_, sql);
+  expect(Request::execute, std::move(context), true);
+  protocol::append_execute(to_server_, kSavepoint);
+  expect(Request::close, {}, true);
+  protocol::append_close_portal(to_server_, kSavepoint);
+  expect(Request::sync, {nullptr, std::make_shared<Unit>(), nullptr}, true);
+  protocol::append_empty(to_server_, 'S');
   co_await drain_to_server();
   co_await quiet();
   const auto names = cache::key_settings();
@@ -200,13 +209,13 @@ Awaitable<void> Session::refresh_settings() {
 
 Awaitable<void> Session::answer_locally(std::string_view text, bool simple) {
   const std::string copy(text);
-  if (!co_await our_turn()) co_return;
+  if (const bool good = co_await our_turn(); !good) co_return;
   const auto outer = worker_.pipeline.analyse(copy);
   const std::string inner = outer->explained;
   auto plan = make_plan(inner, {}, !simple);
   if (could_act(*plan) && facts_.settings_uncertain && at_rest()) {
     if (!attached()) {
-      if (!co_await attach()) co_return;
+      if (const bool good = co_await attach(); !good) co_return;
     }
     co_await refresh_settings();
     if (closing_) co_return;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -141,6 +142,14 @@ struct ShapeHash {
   std::size_t operator()(const Shape& s) const { return s.high ^ (s.low * 0x9E3779B97F4A7C15ull); }
 };
 
+/// Bounds on what is parsed at all, so that no text can stall a loop or overflow a stack (REWRITES.md 1.5).
+struct Limits {
+  std::size_t max_bytes = 32 * 1024;
+  std::size_t max_tokens = 6000;
+  int max_depth = 200;           ///< of brackets, and of the parsed tree
+  int max_comment_nesting = 8;
+};
+
 /// What the text of one statement says, without a catalog. Immutable and shared between sessions of a thread.
 struct Analysis {
   StatementKind kind = StatementKind::unparsed;
@@ -149,7 +158,6 @@ struct Analysis {
   std::uint64_t fingerprint = 0;  ///< libpg_query's; for statistics only (it merges different statements)
   std::string fingerprint_hex;    ///< 16 digits, as users see it; the xxh3 of the text when unparsed
   Shape shape;
-  std::string normalized;         ///< literals as $n, comments dropped; for people
   std::vector<TableUse> tables;   ///< CTE names left out
   std::vector<ColumnUse> columns;
   std::vector<FunctionUse> functions;
@@ -165,14 +173,18 @@ struct Analysis {
   bool read_only_select() const {
     return kind == StatementKind::select && !flags.into && !flags.locking_clause && !flags.data_modifying_cte;
   }
-};
+  /// Literals as $n, comments dropped; for people. "" when unparsed. Worked out when first asked for: it costs a parse, and of
+  /// most texts nobody asks, since it is kept once per fingerprint. Thread-safe.
+  const std::string& normalized() const;
 
-/// Bounds on what is parsed at all, so that no text can stall a loop or overflow a stack (REWRITES.md 1.5).
-struct Limits {
-  std::size_t max_bytes = 32 * 1024;
-  std::size_t max_tokens = 6000;
-  int max_depth = 200;           ///< of brackets, and of the parsed tree
-  int max_comment_nesting = 8;
+ private:
+  friend std::shared_ptr<const Analysis> analyse_scanned(std::string_view text, const struct TextScan& scan, const Limits& limits);
+  struct Normalized {
+    std::once_flag once;
+    std::string text;  ///< until then as it was read
+    bool has_comments = false;
+  };
+  std::shared_ptr<Normalized> normalized_;
 };
 
 /// Parses and analyses one statement text (UTF-8). Total: whatever cannot be analysed comes back as kind

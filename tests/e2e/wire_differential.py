@@ -8,6 +8,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import reuse_scripts  # noqa: E402
 import wire_scripts  # noqa: E402
 from wire import Closed, Wire, rows  # noqa: E402
 
@@ -249,7 +250,8 @@ def compare(name, want, got):
     return False
 
 
-scripts = [(n, f) for n, f in vars(wire_scripts).items() if callable(f) and getattr(f, "__module__", "") == "wire_scripts" and not n.startswith("_") and only in n]
+scripts = [(n, f) for module in (wire_scripts, reuse_scripts) for n, f in vars(module).items()
+           if callable(f) and getattr(f, "__module__", "") == module.__name__ and "t" in f.__code__.co_varnames[:1] and f.__code__.co_argcount == 1 and only in n]
 faults = ran = 0
 if mode == "auto":
     warm()
@@ -257,12 +259,14 @@ if mode == "auto":
 # Logins and their refusals are pgsteer's (no file and line of the server), the process id is no server's, servers outlive their clients.
 DIFFERENT = {"transaction": ["cached_then_a_bind_that_misses", "steered_and_a_type_changes_behind_our_back", "startup_wrong", "types_that_are_unknown",
                              "backend_killed_while_idle", "backend_killed_in_a_query", "dropped_at_every_byte"]}
+DIFFERENT["reuse, transaction"] = DIFFERENT["transaction"]
+TIMES = {"auto": 3, "reuse": 2, "reuse, transaction": 2}
 for name, script in scripts:
     if name in DIFFERENT.get(mode, []):
         continue
     script.__globals__["MODE"] = mode
     want = run(script, direct)
-    for again in range(3 if mode == "auto" else 1):
+    for again in range(TIMES.get(mode, 1)):
         ran += 1
         if mode == "auto":
             acting()  # a script with DDL has made everything unjudged
@@ -279,6 +283,12 @@ if mode == "auto" and not only:
         if not seen.get(what):
             print(f"FAILED auto: nothing counted as {what}: the comparison proves nothing for it")
             faults += 1
+if mode.startswith("reuse") and not only:
+    seen = totals()
+    print({k: seen.get(k) for k in ("reused", "fallbacks", "tracking_lost")})
+    if seen["reused"] < 200 or not seen["fallbacks"]:
+        print("FAILED reuse: nothing was reused, or never taken back")
+        faults += 1
 print(f"{mode}: {len(scripts)} scripts, {ran} comparisons, {faults} differences")
 if not only and len(scripts) < 60:
     faults += 1

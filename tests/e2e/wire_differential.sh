@@ -22,19 +22,30 @@ if [ -n "$DIRECT" ]; then
   check 'the harness: direct equals direct' python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$DIRECT_PORT" observe
   finish 1
 fi
-[ -n "${ONLY_AUTO:-}${ONLY_POOLED:-}" ] || { E2E_MODE=observe start_pgsteer
+[ -n "${ONLY_AUTO:-}${ONLY_POOLED:-}${ONLY_REUSE:-}" ] || { E2E_MODE=observe start_pgsteer
 python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$PROXY_PORT" observe && pass 'mode observe' || fail 'mode observe'
 stop_pgsteer; }
-[ -n "${ONLY_AUTO:-}" ] || {
-# Server connections lent for a transaction at a time, to all clients of one pool.
 pooled=(--set auth.mode=terminate --set auth.method=trust --set pool.mode=transaction --set pool.default_pool_size=8)
+[ -n "${ONLY_AUTO:-}${ONLY_REUSE:-}" ] || {
+# Server connections lent for a transaction at a time, to all clients of one pool.
 E2E_MODE=observe start_pgsteer "${pooled[@]}"
 python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$PROXY_PORT" transaction && pass 'transaction pooling' || fail 'transaction pooling'
 stop_pgsteer; }
 [ -z "${ONLY_POOLED:-}" ] || finish 1
+[ -n "${ONLY_AUTO:-}" ] || {
+# Everything that repeats unprepared is run by a prepared statement, and by nothing else that changes or answers.
+mkdir "$WORK/reuse"
+printf '[default]\nmode = "auto"\nrewrite = false\nsteer = false\ncache = false\nreuse = true\n' >"$WORK/reuse/reuse.toml"
+E2E_MODE=auto start_pgsteer --policies "$WORK/reuse" --set learning.explore=false
+python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$PROXY_PORT" reuse "${ONLY:-}" && pass 'reuse' || fail 'reuse'
+stop_pgsteer
+E2E_MODE=auto start_pgsteer --policies "$WORK/reuse" --set learning.explore=false "${pooled[@]}"
+python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$PROXY_PORT" 'reuse, transaction' "${ONLY:-}" && pass 'reuse under transaction pooling' || fail 'reuse under transaction pooling'
+stop_pgsteer; }
+[ -z "${ONLY_REUSE:-}" ] || finish 1
 everything_policy
 E2E_MODE=auto start_pgsteer --policies "$WORK/policies" --set learning.explore=false
-python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$PROXY_PORT" auto && pass 'mode auto' || fail 'mode auto'
+python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$PROXY_PORT" auto "${ONLY:-}" && pass 'mode auto' || fail 'mode auto'
 check 'it is the same process still' kill -0 "$PGSTEER_PID"
 equal 'no reply was without its request' '' "$(grep -h tracking_lost "$WORK/pgsteer.log" | grep -v 'a message no server accepts')"
 # Who does not get through the login in time, by his own or the server's fault, is sent away.
@@ -59,4 +70,4 @@ for act in (lambda w: None, lambda w: w.raw(b"\0\0\0\x20\0\3"), lambda w: w.star
 PY
 }
 equal 'limits.login_timeout holds for every part of a login' $'None True\nNone True\n57014 True' "$(late_login)"
-finish 5
+finish 7

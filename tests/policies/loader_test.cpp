@@ -114,6 +114,13 @@ TEST_CASE("nothing is a policy: the built-in one") {
   }
 }
 
+TEST_CASE("reuse: off unless it is asked for") {
+  CHECK_FALSE(accept("")->resolve({}, {}).reuse);
+  CHECK(only_rule("reuse = true").reuse);
+  CHECK(only_rule("reuse = \"on\"").reuse);
+  CHECK_FALSE(accept("[default]\nreuse = true\n[[rule]]\nreuse = \"off\"")->resolve({}, {}).reuse);
+}
+
 TEST_CASE("verify: a share, off, and one execution in a thousand when nothing is said") {
   CHECK(accept("")->resolve({}, {}).verify == doctest::Approx(0.001));
   CHECK(only_rule("verify = \"1%\"").verify == doctest::Approx(0.01));
@@ -179,10 +186,10 @@ TEST_CASE("wrong forms, each with its message") {
   } table[] = {
       {"key of a rule", "[[rule]]\nmdoe = \"off\"", "p.toml:2: unknown key 'mdoe' in [[rule]]: did you mean 'mode'?"},
       {"key far from all", "[default]\nzzzzzz = 1",
-       "p.toml:2: unknown key 'zzzzzz' in [default]: expected mode, rewrite, steer, cache, canary, limits, verify, lane or route"},
+       "p.toml:2: unknown key 'zzzzzz' in [default]: expected mode, rewrite, steer, cache, canary, limits, verify, reuse, lane or route"},
       {"top level", "[defualt]\n", "p.toml:1: unknown key 'defualt' in the file: did you mean 'default'?"},
       {"match in default", "[default]\nmatch = { user = \"x\" }",
-       "p.toml:2: unknown key 'match' in [default]: expected mode, rewrite, steer, cache, canary, limits, verify, lane or route"},
+       "p.toml:2: unknown key 'match' in [default]: expected mode, rewrite, steer, cache, canary, limits, verify, reuse, lane or route"},
       {"mode", "[[rule]]\nmode = \"atuo\"",
        "p.toml:2: [[rule]] mode: expected off, observe, suggest, canary or auto, got 'atuo': did you mean 'auto'?"},
       {"mode by number", "[default]\nmode = 3",
@@ -217,6 +224,7 @@ TEST_CASE("wrong forms, each with its message") {
       {"canary sum", "[[rule]]\ncanary = { share = 0.8, control = 0.3 }",
        "p.toml:2: [[rule]] canary: expected share and control to be at most 1 together, got 0.8 and 0.3"},
       {"canary form", "[[rule]]\ncanary = 0.1", "p.toml:2: [[rule]] canary: expected a table, got the number 0.1"},
+      {"reuse", "[[rule]]\nreuse = 2", "p.toml:2: [[rule]] reuse: expected true, false, \"on\" or \"off\", got the number 2"},
       {"verify", "[[rule]]\nverify = \"2x\"",
        "p.toml:2: [[rule]] verify: expected a share from 0 to 1, as 0.05 or \"5%\", got '2x'"},
       {"limits", "[[rule]]\nlimits = { on_exceed = \"abort\" }",

@@ -62,6 +62,7 @@ inline sql::Catalog synthetic_catalog() {
 
 struct Template {
   sql::Analysis analysis;
+  std::string text;
   double factor = 0, base_cost = 0, spread = 0;
   bool nested = false;
   predictor::History history;
@@ -76,7 +77,7 @@ inline Template make_template(int number, std::mt19937_64& random) {
   std::snprintf(hex, sizeof hex, "%016llx", static_cast<unsigned long long>(random()));
   out.analysis.fingerprint_hex = hex;
   out.analysis.shape = {random(), random()};
-  out.analysis.normalized = fmt::format("SELECT {} FROM t0 WHERE a = $1", number);
+  out.text = fmt::format("SELECT {} FROM t0 WHERE a = $1", number);
   const int tables = 1 + static_cast<int>(random() % 4);
   for (int i = 0; i < tables; ++i) {
     sql::TableUse use;
@@ -141,7 +142,7 @@ inline std::vector<predictor::Feedback> synthetic_feedback(const Synthetic& s) {
     f.user = "app";
     f.fingerprint = t.analysis.fingerprint_hex;
     f.kind = "select";
-    f.normalized = t.analysis.normalized;
+    f.normalized = t.text;
     f.feature_schema = predictor::feature_schema();
     f.features = predictor::extract(input);
     f.candidate = "as-is";

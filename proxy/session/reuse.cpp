@@ -1,0 +1,146 @@
+// Statements that come again and again without being prepared (an unnamed Parse for every execution, the same text in the simple
+// protocol) are run by a prepared statement of ours, so that the server stops analysing and planning them. Only outside of transaction
+// blocks, where a refusal can be taken back by sending what the client sent; only for as long as names and settings mean what they
+// meant when it was prepared; and only while the comparison with executions left as they came shows that it pays.
+#include "proxy/session/session.hpp"
+
+namespace pgsteer::proxy {
+
+using protocol::Request;
+
+namespace {
+
+std::string_view body_of(std::string_view message) { return message.substr(protocol::kHeaderBytes); }
+
+/// Everything that the meaning of a text depends on besides the catalog.
+std::string settings_of(const sql::SessionFacts& session) {
+  cache::KeyInput input;
+  input.session = &session;
+  return cache::make_key(input).material;
+}
+
+/// Of the refusals of a prepared statement those that a fresh one would not have met: its columns have changed, it was deallocated.
+bool concerns_the_preparation(std::string_view sqlstate) { return sqlstate == "0A000" || sqlstate == "26000"; }
+
+}  // namespace
+
+bool reusable(const Plan& plan) {
+  using sql::StatementKind;
+  const sql::Analysis& a = *plan.analysis;
+  const bool plain = a.kind == StatementKind::select || a.kind == StatementKind::insert || a.kind == StatementKind::update || a.kind == StatementKind::delete_;
+  // 'now'::timestamptz is read when it is analysed.
+  return plain && a.why_not == sql::WhyNot::none && !a.flags.into && !a.flags.time_literal && !a.flags.current_of &&
+         plan.decision.candidate == 0 && plan.decision.cache != policies::CacheDirective::look_up;
+}
+
+/// What is known of a text that may be reused now; null: nothing, or it may not.
+std::shared_ptr<Repeated> Session::repeated(const Plan& plan, std::string_view text, std::span<const std::uint32_t> types) {
+  if (!plan.policy.reuse || plan.decision.mode < policies::Mode::canary || !reusable(plan)) return nullptr;
+  if (facts_.settings_uncertain || facts_.objects_uncertain || facts_.has_temporary_objects || facts_.catalog_uncertain ||
+      catalog_moving() || !undisturbed()) {
+    return nullptr;
+  }
+  if (reuse_scope_version_ != facts_.version) {
+    reuse_scope_ = worker_.repeating.scope(settings_of(facts_));
+    reuse_scope_version_ = facts_.version;
+  }
+  return worker_.repeating.see(text, types, reuse_scope_);
+}
+
+bool Session::reuse_turn(const std::shared_ptr<Repeated>& repeated, const Plan& plan) {
+  const double share = plan.decision.mode == policies::Mode::canary ? plan.policy.canary.share : 1;
+  if (!repeated->take_turn(Clock::now(), share, worker_.random())) return false;
+  return attached() || attach_at_once();
+}
+
+std::shared_ptr<Exec> Session::reused_exec(const std::shared_ptr<Repeated>& repeated, std::shared_ptr<const Plan> plan, std::string_view text) {
+  if (!repeated->statement) repeated->statement = intern_statement(text, repeated->types, {}, settings_of(facts_));
+  if (!unit_) unit_ = std::make_shared<Unit>();
+  track_writes(plan.get(), true);
+  auto exec = make_exec(std::move(plan), text);
+  exec->repeated = repeated;
+  exec->reused = exec->fallback_armed = true;
+  reusing_ = exec;
+  counters_->reused.add();
+  return exec;
+}
+
+/// Parse Bind [Describe] Execute and this Sync. False: the group is left as it was.
+bool Session::run_held_reused(std::string_view sync) {
+  if (!held_.repeated || !held_.execute || held_.statement->stamp != stamp() || !undisturbed()) return false;
+  const auto& plan = held_.statement->plan;
+  if (restrained(*plan) || !reuse_turn(held_.repeated, *plan)) return false;
+  const Held held = std::exchange(held_, {});
+  const auto& statement = held.statement;
+  auto exec = reused_exec(held.repeated, statement->plan, statement->text);
+  exec->prepared = statement;
+  exec->execution.parameter_types = statement->parameter_types;
+  const auto bind = protocol::read_bind(body_of(held.bind));
+  exec->execution.bind = bind->parameters;
+  exec->original = held.raw;
+  exec->original.append(sync);
+  exec->original_requests = held.requests;
+  exec->original_requests.push_back(Request::sync);
+  protocol::append_empty(exec->held_back, '1');
+  const std::string_view raw = held.raw;
+  const auto parse_bytes = protocol::peek_header(raw)->total();
+  if (!pooled()) statement->unsent = raw.substr(0, parse_bytes);
+  prepared_.erase("");
+  parsing_[""] = statement;
+  unnamed_stale_ = true;
+  portals_[""] = {statement, exec->execution.bind};
+  const std::string name = prepared_here(held.repeated->statement, exec);
+  expect(Request::bind, {exec, nullptr, nullptr});
+  protocol::Message(to_server_, 'B').cstring("").cstring(name).bytes(bind->parameters).bytes(bind->result_formats);
+  if (held.describe) expect(Request::describe_portal, {exec, nullptr, nullptr});
+  expect(Request::execute, {exec, unit_, nullptr});
+  forward(raw.substr(parse_bytes + held.bind.size()));
+  expect(Request::sync, {exec, std::exchange(unit_, nullptr), nullptr});
+  forward(sync);
+  return true;
+}
+
+/// A simple query as Bind Describe Execute Sync. False: it must go as it came.
+bool Session::run_query_reused(const std::shared_ptr<Repeated>& repeated, std::shared_ptr<const Plan> plan, std::string_view text, Clock::time_point arrival) {
+  const auto& features = plan->analysis->features;
+  if (features.parameters > 0 || !reuse_turn(repeated, *plan)) return false;
+  const bool rows = plan->analysis->kind == sql::StatementKind::select || features.returning > 0;
+  auto exec = reused_exec(repeated, std::move(plan), text);
+  exec->execution.arrival = arrival;
+  protocol::append_query(exec->original, text);
+  exec->original_requests = {Request::query};
+  unnamed_stale_ = true;  // the server does not get to see this query
+  const std::string name = prepared_here(repeated->statement, exec);
+  expect(Request::bind, {exec, nullptr, nullptr}, true);
+  protocol::append_bind_text(to_server_, name, {});
+  if (rows) {
+    expect(Request::describe_portal, {exec, nullptr, nullptr});
+    protocol::append_describe_portal(to_server_, "");
+  }
+  expect(Request::execute, {exec, unit_, nullptr});
+  protocol::append_execute(to_server_, "");
+  expect(Request::sync, {exec, std::exchange(unit_, nullptr), nullptr});
+  protocol::append_empty(to_server_, 'S');
+  return true;
+}
+
+/// The server has taken the Bind of a prepared statement of ours: from here on it is the client's statement as any other.
+void Session::on_bound(Exec& exec) {
+  exec.fallback_armed = false;
+  to_client_ += std::exchange(exec.held_back, {});
+  if (reusing_.get() == &exec) reusing_ = nullptr;
+  if (const auto it = parsing_.find(""); it != parsing_.end() && it->second == exec.prepared) {
+    prepared_[""] = exec.prepared;
+    parsing_.erase(it);
+  }
+}
+
+/// The server has refused it before its Bind was done, so that nothing has happened yet: what the client sent is sent instead.
+void Session::take_back_reuse(Exec& exec, std::string_view sqlstate) {
+  if (exec.prepared) exec.prepared->unsent.clear();
+  if (!concerns_the_preparation(sqlstate)) return;  // the client's own mistake
+  if (server_) server_->statements.failed(*exec.repeated->statement);
+  counters_->fallbacks.add();
+}
+
+}  // namespace pgsteer::proxy
