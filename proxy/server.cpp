@@ -106,6 +106,7 @@ class Shutdown {
       return;
     }
     if (empty) return;
+    worker.hub.drain();  // nobody learns from it any more
     auto timer = std::make_shared<asio::steady_timer>(worker.loop, std::chrono::milliseconds(50));
     timer->async_wait([this, timer, w = &worker, until](boost::system::error_code) { linger(*w, until); });
   }

@@ -248,7 +248,7 @@ Awaitable<bool> Succession::Impl::hand_over(Descriptor& successor, pid_t pid) {
 
 Awaitable<void> Succession::Impl::serve(std::shared_ptr<Impl> self, int fd, pid_t pid) {
   Descriptor successor(worker.loop, fd);
-  if (!co_await hand_over(successor, pid)) co_return;
+  if (const bool handed = co_await hand_over(successor, pid); !handed) co_return;
   over = true;
   steps.stop_accepting();
   forget_path();

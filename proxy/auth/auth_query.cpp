@@ -175,7 +175,7 @@ Awaitable<bool> AuthQuery::Impl::ask(std::string user, SecretAnswer* answer, std
     if (server && (opened_by != config || !server->alive())) server.reset();
     const bool fresh = !server;
     if (fresh) {
-      if (!co_await open(fault)) co_return false;
+      if (const bool opened = co_await open(fault); !opened) co_return false;
     }
     const Reply reply = co_await exchange_within(*server, question(config->auth.query, user), config->upstream.connect_timeout);
     used = Clock::now();
@@ -205,7 +205,8 @@ Awaitable<void> AuthQuery::Impl::serve([[maybe_unused]] std::shared_ptr<Impl> se
     } else {
       std::string fault;
       const auto config = worker.snapshot().config;
-      found.failed = !co_await ask(user, &found.answer, &fault);
+      const bool asked = co_await ask(user, &found.answer, &fault);
+      found.failed = !asked;
       if (found.failed) {
         rests_until = Clock::now() + kRestAfterFailure;
         spdlog::warn("event=auth_query_failed error=\"{}\"", fault);
