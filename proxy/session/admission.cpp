@@ -308,7 +308,7 @@ Awaitable<void> Session::on_restrained_execute(std::string_view message) {
 Awaitable<void> Session::release_restrained() {
   bool waited = false;
   const bool admitted = co_await admit(held_.statement->plan, &waited);
-  if (closing_) co_return;
+  if (closing_ || !held_.active()) co_return;
   if (waited) refreshed_plan(*held_.statement);
   if (admitted) release_held();
   else if (refusal_) release_held_refused();

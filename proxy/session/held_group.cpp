@@ -135,6 +135,12 @@ void Session::forward_sync(std::string_view sync) {
   forward(sync);
 }
 
+/// After a wait: the session has ended, or lost track and sent the group as it was.
+bool Session::held_gone(std::string_view sync) {
+  if (!closing_ && !held_.active()) forward(sync);
+  return closing_ || !held_.active();
+}
+
 Awaitable<void> Session::resolve_held(std::string_view sync) {
   const auto arrival = Clock::now();
   if (held_.execute && facts_.settings_uncertain && could_act(*held_.statement->plan) && at_rest()) {
@@ -142,7 +148,7 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
       if (const bool good = co_await attach(); !good) co_return;
     }
     co_await refresh_settings();
-    if (closing_) co_return;
+    if (held_gone(sync)) co_return;
   }
   std::unique_ptr<Fill> fill;
   auto plan = held_.statement->stamp == stamp() ? held_.statement->plan : refreshed_plan(*held_.statement);
@@ -150,7 +156,7 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
     const auto bind = protocol::read_bind(body_of(held_.bind));
     auto found = co_await look_up(plan, held_.statement->text, held_.statement->parameter_types, bind->parameters,
                                   bind->result_formats, held_.describe);
-    if (closing_) co_return;
+    if (held_gone(sync)) co_return;
     // The server refuses a statement whose columns are no longer those it was prepared with (0A000), and the client may
     // still read by the old ones: after DDL the server has the first word.
     const auto version = plan->knowledge ? plan->knowledge->cache.catalog_version : 0;
@@ -172,11 +178,12 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
   if (held_.execute && restrained(*plan)) {
     bool waited = false;
     const bool admitted = co_await admit(plan, &waited);
-    if (closing_) co_return;
+    if (held_gone(sync)) co_return;
     if (!admitted) {
       if (!refusal_) co_return;
       if (!attached()) {
         if (const bool good = co_await attach(); !good) co_return;
+        if (held_gone(sync)) co_return;
       }
       release_held_refused();
       forward_sync(sync);
@@ -186,6 +193,7 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
   }
   if (!attached()) {
     if (const bool good = co_await attach(); !good) co_return;
+    if (held_gone(sync)) co_return;
   }
   // Inside a block a setting could only be taken back together with the client's portal.
   const bool change = held_.execute && plan->decision.candidate != 0 &&

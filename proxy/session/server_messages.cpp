@@ -144,6 +144,10 @@ Session::Fate Session::on_server_message(char type, std::string_view message, bo
       if (type == 'S' && whole) {
         protocol::Reader r(body_of(message));
         const auto name = r.cstring(), value = r.cstring();
+        if (lending_.pool && !adopted_ && server_) {  // between another client's state and ours: report_parameters() tells what has come of it
+          server_->reported.set(name, value);
+          return Fate::swallow;
+        }
         if (lending_.pool && !tracker_.head()) residue_unknown_ = true;  // nobody had asked for a change
         return parameter_changed(name, value) ? Fate::relay : Fate::swallow;
       } else if (type == 'N' && tracker_.head() && tracker_.head()->context.exec) {

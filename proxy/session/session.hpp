@@ -281,6 +281,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool worth_holding(const Plan& plan) const;
   bool try_hold(char type, std::string_view message);  ///< true: the message was taken into the group
   void release_held();                                  ///< forward the group as it came
+  bool held_gone(std::string_view sync);
   Awaitable<void> resolve_held(std::string_view sync);
   void forward_sync(std::string_view sync);
   void send_hidden(const std::shared_ptr<Exec>& exec, std::string_view what);

@@ -226,4 +226,13 @@ def dropped():
     equal("rows of somebody else", [], wrong[:3])
 
 
-run_cases((settings_never_leak, custom_settings, startup_settings, what_pins, statements, cancels, dropped), sys.argv[3:])
+def nothing_new_is_told():
+    """Two clients on one server: what the server goes through in between is no news to either."""
+    clients = {name: Wire(proxy).login(application_name=name) for name in ("one", "two")}
+    for turn in range(5):
+        for name, wire in clients.items():
+            got = wire.query("select current_setting('application_name')")
+            equal(f"{name} turn {turn}", ([[name]], []), (rows(got), [body for kind, body in got if kind == b"S"]))
+
+
+run_cases((settings_never_leak, nothing_new_is_told, custom_settings, startup_settings, what_pins, statements, cancels, dropped), sys.argv[3:])
