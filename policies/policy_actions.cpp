@@ -243,7 +243,7 @@ std::vector<Field> action_fields(Actions& actions, const Actions& base, Faults& 
     return choice ? parse_mode(*choice) : std::nullopt;
   };
   const auto route = [](const TomlValue& v, Where w, Faults& f) {
-    return read_choice(v, w, {"primary", "replica"}, f);
+    return read_choice(v, w, {"primary", "replica", "any"}, f);
   };
   const auto verify = [](const TomlValue& v, Where w, Faults& f) -> std::optional<double> {
     if (const auto on = short_switch(v); on && !*on) return 0;

@@ -183,9 +183,10 @@ std::string secret_fault(const std::string& path) {
 
 void Loader::check() {
   std::string error;
-  const auto endpoint = parse_endpoint(config.upstream.url, &error);
-  if (!endpoint) fault(place("upstream.url"), "upstream.url: " + error);
-  if (!config.upstream.probe_url.empty() && !parse_endpoint(config.upstream.probe_url, &error))
+  const auto upstreams = parse_upstreams(config.upstream.url, &error);
+  if (!upstreams) fault(place("upstream.url"), "upstream.url: " + error);
+  config.several_hosts = upstreams && upstreams->hosts.size() > 1;
+  if (!config.upstream.probe_url.empty() && !parse_upstreams(config.upstream.probe_url, &error))
     fault(place("upstream.probe_url"), "upstream.probe_url: " + error);
   if (const std::string& path = config.upstream.probe_password_file; !path.empty()) {
     if (const std::string why = secret_fault(path); !why.empty())
@@ -198,8 +199,10 @@ void Loader::check() {
   if (config.listen.address.empty() && config.listen.unix_socket_dir.empty())
     fault(place("listen.address"), "listen.address: expected an address or a unix_socket_dir, got neither");
   if (config.console.database.empty()) fault(place("console.database"), "console.database: expected a name, got ''");
-  if (endpoint && !endpoint->unix_socket() && config.listen.port != 0 && endpoint->port == config.listen.port &&
-      endpoint->host == config.listen.address)
+  const auto ourselves = [&](const Endpoint& one) {
+    return !one.unix_socket() && config.listen.port != 0 && one.port == config.listen.port && one.host == config.listen.address;
+  };
+  if (upstreams && std::any_of(upstreams->hosts.begin(), upstreams->hosts.end(), ourselves))
     fault(place("upstream.url"), "upstream.url: expected the server, got the address pgsteer itself listens on");
   if (const std::string& directory = config.policies.directory; !directory.empty() && !fs::is_directory(directory))
     fault(place("policies.directory"),

@@ -20,8 +20,9 @@ struct Config {
     int backlog = 1024;
   } listen;
   struct Upstream {
-    std::string url = "postgresql://127.0.0.1:5432";  ///< host, port (or a socket directory as host); where sessions go
+    std::string url = "postgresql://127.0.0.1:5432";  ///< hosts, ports (or a socket directory as host); where sessions go
     std::chrono::milliseconds connect_timeout{5000};
+    std::chrono::milliseconds check_interval{1000};  ///< how often each of several hosts is asked for its role and its lag
     std::string probe_url;                 ///< URL with user and secret for background look-ups; "" = url as the invoking user
     std::string probe_password_file;
     bool probe = true;                     ///< background EXPLAIN, judgement and catalog look-ups
@@ -77,6 +78,7 @@ struct Config {
   } log;
   std::string state_dir;                   ///< "" = $XDG_STATE_HOME/pgsteer or /var/lib/pgsteer
   std::string config_file;                 ///< where it came from; not a setting
+  bool several_hosts = false;              ///< upstream.url names more than one; not a setting
 
   /// Reads a file (or none: ""), then PGSTEER_SECTION__KEY from the environment, then `--set section.key=value`.
   /// All errors are collected, each as "file:line: what was expected, what came"; nullptr if any.
@@ -119,6 +121,10 @@ struct Config {
     std::chrono::milliseconds query_timeout{0};
     int max_prepared_statements = 1000;    ///< per server connection
   } pool;
+  struct Routing {
+    bool read_your_writes = true;          ///< what a session reads is no older than what it wrote
+    std::chrono::milliseconds max_lag{5000};  ///< standbys further behind are not read from; 0 = any
+  } routing;
   struct Shutdown {
     std::chrono::milliseconds drain_timeout{300000};  ///< of a process that was replaced: its clients may stay so long
   } shutdown;
@@ -140,7 +146,19 @@ struct Endpoint {
   std::string sslmode = "disable", sslrootcert, sslcert, sslkey;  ///< as libpq's; prefer, require, verify-ca, verify-full
   bool unix_socket() const { return !host.empty() && host[0] == '/'; }
   bool wants_tls() const { return sslmode != "disable" && !unix_socket(); }
+  std::string address() const;  ///< "host:port" for people
 };
-std::optional<Endpoint> parse_endpoint(const std::string& url, std::string* error);
+std::optional<Endpoint> parse_endpoint(const std::string& url, std::string* error);  ///< of one host
+
+/// libpq's target_session_attrs: which of several hosts a session may be on.
+enum class SessionAttributes : unsigned char { any, read_write, read_only, primary, standby, prefer_standby };
+std::string_view to_string(SessionAttributes wanted);
+
+/// One host or several, as libpq takes them: postgresql://a:5432,b:5433/d?target_session_attrs=primary, or host=a,b port=5432,5433.
+struct Upstreams {
+  std::vector<Endpoint> hosts;  ///< in the order given, at least one
+  SessionAttributes wanted = SessionAttributes::any;
+};
+std::optional<Upstreams> parse_upstreams(const std::string& url, std::string* error);
 
 }  // namespace pgsteer::proxy

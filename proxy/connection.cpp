@@ -16,6 +16,7 @@
 #include "protocol/startup.hpp"
 #include "protocol/wire.hpp"
 #include "proxy/auth/client_login.hpp"
+#include "proxy/hosts/hosts.hpp"
 #include "proxy/listener.hpp"
 #include "proxy/session/session.hpp"
 #include "proxy/tls/tls.hpp"
@@ -118,9 +119,9 @@ asio::awaitable<bool> begins_with_tls(Stream& client) {
   co_return std::nullopt;
 }
 
-asio::awaitable<void> forward_cancel(Worker& worker, std::string packet) {
+asio::awaitable<void> forward_cancel(Worker& worker, int host, std::string packet) {
   std::string error;
-  auto server = co_await connect_with_deadline(worker, &error);
+  auto server = co_await connect_with_deadline(worker, host, &error);
   if (!server) co_return;
   if (co_await server->write_all(std::move(packet))) co_return;
   // The server answers by closing; until then the client must not take the request for done.
@@ -163,7 +164,7 @@ asio::awaitable<std::optional<Lending>> admit(Worker& worker, Stream& client, co
     co_await send_fatal(client, "0A000", "startup options other than -c name=value need auth.mode = relay");
     co_return std::nullopt;
   }
-  Lending lending{worker.hub.pools->pool(startup.database, startup.user, replicates),
+  Lending lending{worker.hub.pools->pool(startup.database, startup.user, replicates ? Pool::kReplication : Pool::kMain),
                   replicates ? PoolMode::session : pool_mode(*worker.snapshot().config, startup.database, startup.user)};
   if (proof.keys || !proof.secret.empty()) worker.hub.pools->set_proof(*lending.pool, std::move(proof));
   co_return lending;
@@ -184,6 +185,31 @@ asio::awaitable<bool> wait_for_resume(Worker& worker, Stream& client) {
     co_await look.async_wait(as_result);
   }
   co_return true;
+}
+
+/// To the first host that is what upstream.url asks for, as far as is known. Where there is none one may appear: the client waits as long
+/// as for a connection of a pool. nullptr: none came, or the client is gone.
+asio::awaitable<std::unique_ptr<ServerConnection>> connect_wanted(Worker& worker, Stream& client, std::string* error) {
+  Hosts& hosts = *worker.hub.hosts;
+  const auto patience = worker.snapshot().config->pool.query_wait_timeout;
+  const auto deadline = patience.count() > 0 ? Clock::now() + patience : Clock::time_point::max();
+  asio::steady_timer look(worker.loop);
+  for (;;) {
+    const auto candidates = hosts.candidates(false);
+    for (const int host : candidates) {
+      auto upstream = co_await connect_with_deadline(worker, host, error);
+      if (!upstream) continue;
+      auto server = std::make_unique<ServerConnection>(worker, std::move(*upstream));
+      server->host = host;
+      co_return server;
+    }
+    if (candidates.empty()) *error = hosts.why_none();
+    char byte;
+    if (!hosts.particular() || Clock::now() > deadline || ::recv(client.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) co_return nullptr;
+    hosts.look_soon();
+    look.expires_after(std::chrono::milliseconds(100));
+    co_await look.async_wait(as_result);
+  }
 }
 
 /// What [tls] demands of a client that wants a session; "" when it is met.
@@ -217,7 +243,8 @@ asio::awaitable<void> serve_connection(Worker& worker, Socket socket, std::strin
     protocol::Reader request(std::string_view(packet).substr(8));  // behind length and code
     const auto pid = request.int32(), key = request.int32();
     if (request.ok() && worker.hub.on_cancel) worker.hub.on_cancel(static_cast<int>(pid), key);
-    co_await forward_cancel(worker, std::move(packet));
+    // The key is the server's own, and only one host knows it: the others do not listen.
+    for (const int host : worker.hub.hosts->candidates(true)) co_await forward_cancel(worker, host, packet);
     co_return;
   }
   if (const auto missing = tls_missing(*config, client, startup.user, client_address); !missing.empty()) {
@@ -251,13 +278,12 @@ asio::awaitable<void> serve_connection(Worker& worker, Socket socket, std::strin
   } else {
     if (const bool good = co_await wait_for_resume(worker, client); !good) co_return;
     std::string error;
-    auto upstream = co_await connect_with_deadline(worker, &error);
-    if (!upstream) {
+    server = co_await connect_wanted(worker, client, &error);
+    if (!server) {
       spdlog::warn("event=upstream_unreachable error=\"{}\"", error);
       co_await send_fatal(client, "08006", error);
       co_return;
     }
-    server = std::make_unique<ServerConnection>(worker, std::move(*upstream));
   }
   auto session = std::make_shared<Session>(worker, std::move(client), std::move(server), std::move(lending), std::move(startup),
                                            std::move(packet), std::move(client_address));

@@ -22,8 +22,28 @@ const std::vector<std::string>& known_parameters() {
   return names;
 }
 
+constexpr std::uint16_t kDefaultPort = 5432;
+
+constexpr std::pair<std::string_view, SessionAttributes> session_attributes[] = {
+    {"any", SessionAttributes::any},         {"read-write", SessionAttributes::read_write}, {"read-only", SessionAttributes::read_only},
+    {"primary", SessionAttributes::primary}, {"standby", SessionAttributes::standby},       {"prefer-standby", SessionAttributes::prefer_standby}};
+
+/// Of a list by commas; an empty list has one empty item.
+template <class Take>
+bool for_each_item(std::string_view list, Take take) {
+  for (;;) {
+    const auto comma = list.find(',');
+    if (!take(list.substr(0, comma))) return false;
+    if (comma == std::string_view::npos) return true;
+    list.remove_prefix(comma + 1);
+  }
+}
+
 struct Reader {
-  Endpoint endpoint;
+  Endpoint endpoint;  ///< what all hosts have in common
+  std::vector<std::string> hosts;
+  std::vector<std::uint16_t> ports;  ///< one for all, or one for each
+  SessionAttributes attributes = SessionAttributes::any;
   std::string error;
 
   bool refuse(std::string text) {
@@ -31,13 +51,16 @@ struct Reader {
     return false;
   }
   bool decode(std::string_view text, std::string& out);
-  bool set_port(std::string_view text);
-  bool set_host(std::string host);
+  bool add_port(std::string_view text);
+  bool set_ports(std::string_view list);
+  bool set_hosts(std::string_view list);
   bool set_sslmode(const std::string& value);
+  bool set_attributes(const std::string& value);
   bool complete();
   bool set(const std::string& name, const std::string& value);
   bool read_url(std::string_view url);
   bool read_authority(std::string_view authority);
+  bool read_host_and_port(std::string_view one);
   bool read_words(std::string_view words);
 };
 
@@ -58,19 +81,37 @@ bool Reader::decode(std::string_view text, std::string& out) {
   return true;
 }
 
-bool Reader::set_port(std::string_view text) {
-  int port = 0;
+bool Reader::add_port(std::string_view text) {
+  int port = text.empty() ? kDefaultPort : 0;
   const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (fault != std::errc() || end != text.data() + text.size() || port < 1 || port > 65535)
+  if (!text.empty() && (fault != std::errc() || end != text.data() + text.size() || port < 1 || port > 65535))
     return refuse(fmt::format("expected a port from 1 to 65535, got '{}'", text));
-  endpoint.port = static_cast<std::uint16_t>(port);
+  ports.push_back(static_cast<std::uint16_t>(port));
   return true;
 }
 
-bool Reader::set_host(std::string host) {
-  if (host.find(',') != std::string::npos) return refuse("expected one host, got a list");
-  if (!host.empty()) endpoint.host = std::move(host);
-  return true;
+bool Reader::set_ports(std::string_view list) {
+  ports.clear();
+  return for_each_item(list, [&](std::string_view item) { return add_port(item); });
+}
+
+bool Reader::set_hosts(std::string_view list) {
+  hosts.clear();
+  return for_each_item(list, [&](std::string_view item) {
+    hosts.emplace_back(item);
+    return true;
+  });
+}
+
+bool Reader::set_attributes(const std::string& value) {
+  std::vector<std::string> names;
+  for (const auto& [name, one] : session_attributes) {
+    names.emplace_back(name);
+    if (name != value) continue;
+    attributes = one;
+    return true;
+  }
+  return refuse(fmt::format("target_session_attrs: expected {}, got '{}'", policies::join_names(names), value));
 }
 
 bool Reader::set_sslmode(const std::string& value) {
@@ -86,17 +127,22 @@ bool Reader::complete() {
   if (endpoint.sslmode.starts_with("verify-") && endpoint.sslrootcert.empty())
     return refuse(fmt::format("sslmode {} needs sslrootcert: a file of certificates, or system", endpoint.sslmode));
   if (endpoint.sslcert.empty() != endpoint.sslkey.empty()) return refuse("expected sslcert and sslkey together");
+  if (hosts.empty()) hosts.emplace_back();
+  if (ports.empty()) ports.push_back(kDefaultPort);
+  if (ports.size() != 1 && ports.size() != hosts.size())
+    return refuse(fmt::format("expected one port or as many as hosts, got {} ports for {} hosts", ports.size(), hosts.size()));
   return true;
 }
 
 bool Reader::set(const std::string& name, const std::string& value) {
   const auto& known = known_parameters();
-  if (name == "host" || name == "hostaddr") return set_host(value);
-  if (name == "port") return set_port(value);
+  if (name == "host" || name == "hostaddr") return set_hosts(value);
+  if (name == "port") return set_ports(value);
   if (name == "user") endpoint.user = value;
   else if (name == "password") endpoint.password = value;
   else if (name == "dbname") endpoint.database = value;
   else if (name == "sslmode") return set_sslmode(value);
+  else if (name == "target_session_attrs") return set_attributes(value);
   else if (name == "sslrootcert") endpoint.sslrootcert = value;
   else if (name == "sslcert") endpoint.sslcert = value;
   else if (name == "sslkey") endpoint.sslkey = value;
@@ -113,20 +159,24 @@ bool Reader::read_authority(std::string_view authority) {
     if (colon != std::string_view::npos && !decode(login.substr(colon + 1), endpoint.password)) return false;
     authority.remove_prefix(at + 1);
   }
+  return for_each_item(authority, [&](std::string_view one) { return read_host_and_port(one); });
+}
+
+bool Reader::read_host_and_port(std::string_view one) {
   std::string host;
-  if (authority.starts_with('[')) {  // an IPv6 address
-    const auto close = authority.find(']');
+  if (one.starts_with('[')) {  // an IPv6 address
+    const auto close = one.find(']');
     if (close == std::string_view::npos) return refuse("expected ']' after the address");
-    host = std::string(authority.substr(1, close - 1));
-    authority.remove_prefix(close + 1);
-    if (!authority.empty() && authority.front() != ':') return refuse("expected ':' and a port after ']'");
+    host = std::string(one.substr(1, close - 1));
+    one.remove_prefix(close + 1);
+    if (!one.empty() && one.front() != ':') return refuse("expected ':' and a port after ']'");
   } else {
-    const auto colon = authority.find(':');
-    if (!decode(authority.substr(0, colon), host)) return false;
-    authority.remove_prefix(colon == std::string_view::npos ? authority.size() : colon);
+    const auto colon = one.find(':');
+    if (!decode(one.substr(0, colon), host)) return false;
+    one.remove_prefix(colon == std::string_view::npos ? one.size() : colon);
   }
-  if (!set_host(std::move(host))) return false;
-  return authority.size() <= 1 || set_port(authority.substr(1));
+  hosts.push_back(std::move(host));
+  return add_port(one.empty() ? one : one.substr(1));
 }
 
 bool Reader::read_url(std::string_view url) {
@@ -181,7 +231,7 @@ bool Reader::read_words(std::string_view words) {
 
 }  // namespace
 
-std::optional<Endpoint> parse_endpoint(const std::string& url, std::string* error) {
+std::optional<Upstreams> parse_upstreams(const std::string& url, std::string* error) {
   Reader reader;
   bool good = false;
   if (url.empty()) reader.refuse("expected postgresql://host:port, got nothing");
@@ -190,9 +240,33 @@ std::optional<Endpoint> parse_endpoint(const std::string& url, std::string* erro
   else if (url.find("://") != std::string::npos)
     reader.refuse(fmt::format("expected postgresql://host:port, got '{}'", mask_secret(url)));
   else good = reader.read_words(url);
-  if (good && reader.complete()) return reader.endpoint;
-  if (error) *error = reader.error;
+  if (!good || !reader.complete()) {
+    if (error) *error = reader.error;
+    return std::nullopt;
+  }
+  Upstreams all{{}, reader.attributes};
+  for (std::size_t i = 0; i < reader.hosts.size(); ++i) {
+    all.hosts.push_back(reader.endpoint);
+    if (!reader.hosts[i].empty()) all.hosts.back().host = reader.hosts[i];
+    all.hosts.back().port = reader.ports[reader.ports.size() == 1 ? 0 : i];
+  }
+  return all;
+}
+
+std::optional<Endpoint> parse_endpoint(const std::string& url, std::string* error) {
+  auto all = parse_upstreams(url, error);
+  if (!all) return std::nullopt;
+  if (all->hosts.size() == 1) return std::move(all->hosts.front());
+  if (error) *error = "expected one host, got a list";
   return std::nullopt;
+}
+
+std::string Endpoint::address() const { return host.find(':') == std::string::npos ? fmt::format("{}:{}", host, port) : fmt::format("[{}]:{}", host, port); }
+
+std::string_view to_string(SessionAttributes wanted) {
+  for (const auto& [name, one] : session_attributes)
+    if (one == wanted) return name;
+  return "?";
 }
 
 }  // namespace pgsteer::proxy

@@ -32,6 +32,7 @@ struct Plan {
   cache::WriteSet writes;    ///< by the catalog of that snapshot and what was known of the session
   Restraint restraint = Restraint::none;
   std::optional<policies::Lane> lane;  ///< where it stands in line
+  std::string primary_because;  ///< why a standby may not answer it; "" = it may (with several hosts only)
   bool changes_settings_unseen = false;  ///< by a function it calls
   bool redraw = false;       ///< chance has a say in the decision: it is taken anew for every execution
   const rewriter::Candidate& chosen() const { return candidates[decision.candidate]; }
@@ -44,7 +45,7 @@ bool reusable(const Plan& plan);
 /// The trace id of a W3C traceparent tag ("00-<32 hex digits>-<16>-<2>"); "" without one.
 std::string trace_id_of(const sql::Analysis& analysis);
 
-enum class Source : std::uint8_t { server, cache_memory, cache_redis, local };
+enum class Source : std::uint8_t { server, cache_memory, cache_redis, local, standby };
 std::string_view to_string(Source source);
 
 /// How it went. Times are nanoseconds since `arrival`.
@@ -53,6 +54,7 @@ struct Execution {
   std::uint64_t sent_ns = 0, first_byte_ns = 0, last_byte_ns = 0, proxy_ns = 0;
   std::uint64_t queued_ns = 0;  ///< in a lane; not part of proxy_ns
   Source source = Source::server;
+  std::string route;         ///< where it went and why, in words, where a policy has a say in it
   std::int64_t rows = 0, bytes = 0;
   std::string sqlstate;      ///< "" on success
   bool cancelled = false;

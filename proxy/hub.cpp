@@ -4,6 +4,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "proxy/hosts/hosts.hpp"
 #include "proxy/lanes.hpp"
 #include "proxy/pool/pools.hpp"
 #include "proxy/reload.hpp"
@@ -51,6 +52,7 @@ Hub::Hub(std::shared_ptr<const Config> config, std::shared_ptr<const policies::P
       limit_counts(std::make_unique<LimitCounts>()),
       stats_period(std::make_unique<StatsPeriod>(unix_us())),
       started_unix_us(unix_us()),
+      hosts(std::make_unique<Hosts>(config->upstream.url)),
       impl_(std::make_unique<Impl>()) {
   auto first = std::make_shared<Snapshot>();
   first->config = std::move(config);

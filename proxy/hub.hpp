@@ -21,6 +21,7 @@ class Lanes;
 class Rates;
 class LimitCounts;
 class EventRing;
+class Hosts;
 
 /// One client connection as SHOW CLIENTS prints it.
 struct ClientInfo {
@@ -28,7 +29,7 @@ struct ClientInfo {
   std::string user, database, application, address, state;  ///< state: login, idle, active, idle in transaction
   std::string pinned;                                       ///< reason the session owns its server connection
   std::int64_t connected_unix_us = 0, request_unix_us = 0;
-  int server_pid = 0;
+  int server_pid = 0, server_host = 0;
   bool is_console = false;
   std::string tls;                                          ///< version and cipher; "" = plain
   std::shared_ptr<std::atomic<const char*>> live_state;  ///< set by the session as it goes; clients() copies it to `state`
@@ -38,7 +39,7 @@ struct ClientInfo {
 #define PGSTEER_COUNTED(X)                                                                                                        \
   X(client_connections) X(client_disconnects) X(transactions) X(queries) X(bytes_in) X(bytes_out) X(errors) X(server_ns)          \
   X(transaction_ns) X(proxy_ns) X(wait_ns) X(not_analysed) X(rewritten) X(steered) X(reused) X(cache_hits) X(cache_misses) X(cache_stores)  \
-  X(fallbacks) X(tracking_lost) X(protocol_errors) X(model_failures)
+  X(reads_on_standbys) X(reads_repeated) X(fallbacks) X(tracking_lost) X(protocol_errors) X(model_failures)
 
 /// Of one event loop and one database; summed by readers.
 struct alignas(64) Counters {
@@ -141,6 +142,8 @@ class Hub {
   std::int64_t started_unix_us = 0;
 
   class Learner* learner = nullptr;  ///< set by main; null when learning is off
+
+  const std::unique_ptr<Hosts> hosts;  ///< of upstream.url
 
   // --- pooling (auth.mode = terminate) ------------------------------------------------------------------------
   class AuthQuery* auth_query = nullptr;  ///< likewise

@@ -11,6 +11,7 @@
 
 #include "cache/cache.hpp"
 #include "predictor/predictor.hpp"
+#include "proxy/hosts/read_only.hpp"
 
 namespace pgsteer::proxy {
 namespace {
@@ -288,6 +289,8 @@ std::shared_ptr<const Plan> Pipeline::make(const sql::Query& query, std::shared_
   plan->changes_settings_unseen = calls_user_code(*plan->analysis, catalog);
   plan->writes = cache::write_set(*plan->analysis, catalog, session, plan->knowledge ? &plan->knowledge->cache : nullptr);
 
+  if (snapshot.config->several_hosts) plan->primary_because = why_primary(*plan->analysis, catalog, session, plan->knowledge ? &plan->knowledge->cache : nullptr);
+
   // 6. The plan is the value; the session turns it into bytes.
   return plan;
 }
@@ -367,6 +370,7 @@ std::string_view to_string(Source source) {
     case Source::cache_memory: return "cache (memory)";
     case Source::cache_redis: return "cache (redis)";
     case Source::local: return "pgsteer";
+    case Source::standby: return "standby";
   }
   return "?";
 }

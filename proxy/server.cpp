@@ -19,6 +19,8 @@
 #include "proxy/auth/auth_query.hpp"
 #include "proxy/auth/proof.hpp"
 #include "proxy/http/server.hpp"
+#include "proxy/hosts/hosts.hpp"
+#include "proxy/hosts/watch.hpp"
 #include "proxy/hub.hpp"
 #include "proxy/lanes.hpp"
 #include "proxy/learner/learner.hpp"
@@ -164,6 +166,12 @@ void tick(asio::steady_timer& timer, Worker& worker, Pools* pools) {
   });
 }
 
+/// What another primary holds may lack the last commits of the one before, and have another catalog.
+void primary_changed(Hub& hub) {
+  hub.server_started("");
+  for (const auto& [database, catalog] : hub.snapshot()->catalogs) hub.catalog_changed(database);
+}
+
 void wait_for_signals(asio::signal_set& signals, Hub& hub, Shutdown& shutdown, std::function<void()> start_successor) {
   signals.async_wait([&, start_successor](boost::system::error_code ec, int number) {
     if (ec) return;
@@ -209,7 +217,7 @@ int run_server(const RunOptions& options) {
   }
   const Config& config = *loaded.config;
   std::string error;
-  if (!parse_endpoint(config.upstream.url, &error)) {
+  if (!parse_upstreams(config.upstream.url, &error)) {
     std::fprintf(stderr, "upstream.url: %s\n", error.c_str());
     return kConfigError;
   }
@@ -320,6 +328,23 @@ int run_server(const RunOptions& options) {
       });
     }
   };
+  hub.hosts->on_change = [&hub, &pools, &workers](const Hosts::Change& change) {
+    for (const auto* list : {&change.unfit, &change.moved})
+      for (const int host : *list) pools.reconnect(host);
+    if (change.primary) primary_changed(hub);
+    if (change.unfit.empty()) return;
+    for (auto& worker : workers) {
+      asio::post(worker->loop, [w = worker.get()] {
+        std::vector<std::shared_ptr<Session>> live;
+        for (const auto& [id, weak] : w->sessions) {
+          if (auto session = weak.lock()) live.push_back(std::move(session));
+        }
+        for (const auto& session : live) session->host_changed();
+      });
+    }
+  };
+  HostWatch host_watch(hub);
+  host_watch.start();
   std::vector<std::unique_ptr<asio::steady_timer>> timers;
   for (auto& worker : workers) {
     timers.push_back(std::make_unique<asio::steady_timer>(worker->loop));
@@ -415,6 +440,7 @@ int run_server(const RunOptions& options) {
   hub.lanes->close();
   http.reset();  // it reads the learner
   pools.shut_down();
+  host_watch.stop();
   learner.stop();
   hub.learner = nullptr;
   spdlog::info("event=stopped");

@@ -12,6 +12,7 @@
 
 #include "protocol/startup.hpp"
 #include "protocol/wire.hpp"
+#include "proxy/hosts/hosts.hpp"
 #include "proxy/tls/tls.hpp"
 
 namespace pgsteer::proxy {
@@ -112,18 +113,19 @@ Awaitable<std::optional<Stream>> connect_and_encrypt(Worker& worker, Endpoint en
 
 }  // namespace
 
-Awaitable<std::optional<Stream>> connect_with_deadline(Worker& worker, std::string* error) {
+Awaitable<std::optional<Stream>> connect_with_deadline(Worker& worker, int host, std::string* error) {
   const auto config = worker.snapshot().config;
-  const auto endpoint = parse_endpoint(config->upstream.url, error);
-  if (!endpoint) co_return std::nullopt;
+  const Endpoint& endpoint = worker.hub.hosts->endpoint(host);
   asio::steady_timer deadline(worker.loop, config->upstream.connect_timeout);
-  auto outcome = co_await (connect_and_encrypt(worker, *endpoint, error) || deadline.async_wait(as_result));
-  if (outcome.index() == 1) {
-    *error = fmt::format("connection to server at \"{}\", port {} failed: no answer within {} ms", endpoint->host,
-                         endpoint->port, config->upstream.connect_timeout.count());
-    co_return std::nullopt;
+  auto outcome = co_await (connect_and_encrypt(worker, endpoint, error) || deadline.async_wait(as_result));
+  const bool late = outcome.index() == 1;
+  if (late) {
+    *error = fmt::format("connection to server at \"{}\", port {} failed: no answer within {} ms", endpoint.host, endpoint.port,
+                         config->upstream.connect_timeout.count());
   }
-  co_return std::move(std::get<0>(outcome));
+  if (!late && std::get<0>(outcome)) co_return std::move(std::get<0>(outcome));
+  worker.hub.hosts->look_soon();
+  co_return std::nullopt;
 }
 
 }  // namespace pgsteer::proxy

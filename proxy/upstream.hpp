@@ -7,7 +7,8 @@
 
 namespace pgsteer::proxy {
 
-/// A connection to upstream.url, encrypted as its sslmode says, within upstream.connect_timeout; nullopt with the words libpq would use.
-Awaitable<std::optional<Stream>> connect_with_deadline(Worker& worker, std::string* error);
+/// A connection to one of the hosts of upstream.url, encrypted as its sslmode says, within upstream.connect_timeout; nullopt with the words
+/// libpq would use, and a look at all hosts soon.
+Awaitable<std::optional<Stream>> connect_with_deadline(Worker& worker, int host, std::string* error);
 
 }  // namespace pgsteer::proxy

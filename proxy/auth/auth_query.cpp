@@ -16,6 +16,7 @@
 
 #include "protocol/wire.hpp"
 #include "proxy/auth/server_login.hpp"
+#include "proxy/hosts/hosts.hpp"
 
 namespace pgsteer::proxy {
 
@@ -151,7 +152,7 @@ struct AuthQuery::Impl : std::enable_shared_from_this<AuthQuery::Impl> {
 Awaitable<bool> AuthQuery::Impl::open(std::string* fault) {
   const auto config = worker.snapshot().config;
   // Of no pool that clients share, and beyond the pools' limits.
-  const auto pool = std::make_shared<Pool>(config->auth.query_database, config->auth.query_user);
+  const auto pool = std::make_shared<Pool>(config->auth.query_database, config->auth.query_user, Pool::kMain);
   ServerRefusal refusal;
   server = co_await open_server(worker, pool, Slot(), true, &refusal);
   if (!server) {
@@ -172,7 +173,7 @@ Awaitable<bool> AuthQuery::Impl::open(std::string* fault) {
 Awaitable<bool> AuthQuery::Impl::ask(std::string user, SecretAnswer* answer, std::string* fault) {
   const auto config = worker.snapshot().config;
   for (;;) {
-    if (server && (opened_by != config || !server->alive())) server.reset();
+    if (server && (opened_by != config || !server->alive() || !worker.hub.hosts->fits(server->host))) server.reset();
     const bool fresh = !server;
     if (fresh) {
       if (const bool opened = co_await open(fault); !opened) co_return false;

@@ -14,6 +14,7 @@
 #include "protocol/startup.hpp"
 #include "protocol/wire.hpp"
 #include "proxy/auth/auth_file.hpp"
+#include "proxy/hosts/hosts.hpp"
 #include "proxy/tls/tls.hpp"
 #include "proxy/upstream.hpp"
 
@@ -205,40 +206,85 @@ Awaitable<bool> exchange(ServerConnection& server, Login& login, std::string sta
 
 }  // namespace
 
-Awaitable<std::unique_ptr<ServerConnection>> open_server(Worker& worker, std::shared_ptr<Pool> pool, Slot slot, bool shared, ServerRefusal* refusal,
-                                                         std::vector<std::pair<std::string, std::string>> parameters) {
+namespace {
+
+/// What may be otherwise at another host, or a moment later: not what this user may not do.
+bool concerns_the_host(std::string_view message) {
+  const auto sqlstate = protocol::error_field(message.substr(protocol::kHeaderBytes), 'C');
+  return sqlstate.starts_with("08") || sqlstate.starts_with("57");
+}
+
+bool is_on(const Parameters& reported, std::string_view name) {
+  const auto* value = reported.find(name);
+  return value && *value == "on";
+}
+
+Awaitable<std::unique_ptr<ServerConnection>> log_in(Worker& worker, std::shared_ptr<Pool> pool, int host, bool shared, std::string* refusal,
+                                                    std::vector<std::pair<std::string, std::string>> parameters) {
   std::string error;
-  auto socket = co_await connect_with_deadline(worker, &error);
+  auto socket = co_await connect_with_deadline(worker, host, &error);
   if (!socket) {
-    refusal->message = error_message("08006", error);
+    *refusal = error_message("08006", error);
     co_return nullptr;
   }
   auto server = std::make_unique<ServerConnection>(worker, std::move(*socket));
-  server->slot = std::move(slot);
+  server->host = host;
   server->pool = pool;
-  Login login(worker, *server, *pool, worker.hub.pools->proof(*pool), shared);
+  Login login(worker, *server, *pool, worker.hub.pools->proof(*pool), shared && !pool->for_reading());
   asio::steady_timer deadline(worker.loop, worker.snapshot().config->upstream.connect_timeout);
-  auto outcome = co_await (exchange(*server, login, startup_packet(*pool, parameters), &refusal->message) || deadline.async_wait(as_result));
+  auto outcome = co_await (exchange(*server, login, startup_packet(*pool, parameters), refusal) || deadline.async_wait(as_result));
   if (outcome.index() == 1) {
-    refusal->message = error_message("08006", "the server did not complete the login within upstream.connect_timeout");
+    *refusal = error_message("08006", "the server did not complete the login within upstream.connect_timeout");
     co_return nullptr;
   }
   if (!std::get<0>(outcome)) {
     spdlog::warn("event=server_login_failed database={} user={} sqlstate={} message=\"{}\"", pool->database, pool->user,
-                 protocol::error_field(std::string_view(refusal->message).substr(protocol::kHeaderBytes), 'C'),
-                 protocol::error_field(std::string_view(refusal->message).substr(protocol::kHeaderBytes), 'M'));
+                 protocol::error_field(std::string_view(*refusal).substr(protocol::kHeaderBytes), 'C'),
+                 protocol::error_field(std::string_view(*refusal).substr(protocol::kHeaderBytes), 'M'));
+    co_return nullptr;
+  }
+  if (pool->for_reading()) {
+    server->reported.set("in_hot_standby", "off");  // as the primary says it: no news for clients
+    co_return server;
+  }
+  Hosts& hosts = *worker.hub.hosts;
+  if (!hosts.fits(is_on(server->reported, "in_hot_standby"), is_on(server->reported, "default_transaction_read_only")) || !hosts.fits(host)) {
+    hosts.look_soon();  // it has become something else
+    server->say_goodbye();
+    *refusal = error_message("08006", fmt::format("session on \"{}\" is not {}", hosts.endpoint(host).address(), to_string(hosts.wanted())));
     co_return nullptr;
   }
   if (shared) worker.hub.server_started(login.identity());
+  co_return server;
+}
+
+}  // namespace
+
+Awaitable<std::unique_ptr<ServerConnection>> open_server(Worker& worker, std::shared_ptr<Pool> pool, Slot slot, bool shared, ServerRefusal* refusal,
+                                                         std::vector<std::pair<std::string, std::string>> parameters) {
+  const Hosts& hosts = *worker.hub.hosts;
+  std::unique_ptr<ServerConnection> server;
+  refusal->message = error_message("08006", hosts.several() ? hosts.why_none() : std::string());
+  refusal->again = hosts.particular() && !pool->for_reading();
+  const auto candidates = pool->for_reading() ? std::vector<int>{pool->host} : hosts.candidates(true);
+  for (const int host : candidates) {
+    server = co_await log_in(worker, pool, host, shared, &refusal->message, parameters);
+    if (server) break;
+    if (concerns_the_host(refusal->message)) continue;
+    refusal->again = false;
+    break;
+  }
+  if (!server) co_return nullptr;
+  server->slot = std::move(slot);
   static const auto fresh = std::make_shared<const SessionState>();
   server->state = fresh;
   server->connected = server->idle_since = ServerConnection::Clock::now();
   co_return server;
 }
 
-Awaitable<void> cancel_server(Worker& worker, std::uint32_t pid, std::uint32_t key) {
+Awaitable<void> cancel_server(Worker& worker, int host, std::uint32_t pid, std::uint32_t key) {
   std::string error, packet;
-  auto connected = co_await connect_with_deadline(worker, &error);
+  auto connected = co_await connect_with_deadline(worker, host, &error);
   if (!connected) co_return;
   Stream stream = std::move(*connected);
   protocol::append_int32(packet, 16);

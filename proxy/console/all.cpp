@@ -24,6 +24,7 @@ constexpr Command commands[] = {
     {"SHOW POOLS", "", "clients and server connections by database and user", nothing, show_pools},
     {"SHOW CLIENTS", "", "client connections; column id is what KILL takes", nothing, show_clients},
     {"SHOW SERVERS", "", "server connections", nothing, show_servers},
+    {"SHOW HOSTS", "", "hosts of upstream.url: role, lag, what the last look found", nothing, show_hosts},
     {"SHOW DATABASES", "", "databases seen, and where they are", nothing, show_databases},
     {"SHOW LISTS", "", "how many of everything", nothing, show_lists},
     {"SHOW MEM", "", "memory of the caches", nothing, show_mem},

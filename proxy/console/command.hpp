@@ -56,6 +56,7 @@ ConsoleResult show_stats(const Request&), show_stats_totals(const Request&);    
 ConsoleResult show_stats_averages(const Request&), show_totals(const Request&);                            // show_stats.cpp
 ConsoleResult show_pools(const Request&), show_clients(const Request&), show_servers(const Request&);      // show_pools.cpp
 ConsoleResult show_databases(const Request&), show_users(const Request&);                                  // show_pools.cpp
+ConsoleResult show_hosts(const Request&);                                                                  // show_hosts.cpp
 ConsoleResult show_lists(const Request&), show_mem(const Request&);                                        // show_pools.cpp
 ConsoleResult show_queries(const Request&), show_decisions(const Request&);                                // show_learning.cpp
 ConsoleResult show_models(const Request&), show_experiments(const Request&), show_feedback(const Request&);  // show_learning.cpp

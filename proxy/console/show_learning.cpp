@@ -64,11 +64,11 @@ ConsoleResult decisions_table(const std::vector<DecisionRecord>& records) {
                {"reason", Type::text},   {"detail", Type::text},      {"source", Type::text},      {"predicted_ms", Type::float8},
                {"low_ms", Type::float8}, {"high_ms", Type::float8},   {"actual_ms", Type::float8}, {"probability", Type::float8},
                {"rows", Type::int8},     {"lane", Type::text},        {"queued_ms", Type::float8}, {"sqlstate", Type::text},
-               {"application", Type::text}, {"trace_id", Type::text}});
+               {"application", Type::text}, {"trace_id", Type::text}, {"route", Type::text}});
   for (const auto& d : records)
     table.row(d.id, timestamp(d.unix_us), d.database, d.user, d.fingerprint, d.mode, d.rule, d.action, d.reason, d.detail, d.source,
               d.predicted_ms, d.low_ms, d.high_ms, d.actual_ms, d.probability, d.rows, d.lane, d.queued_ms, d.sqlstate, d.application,
-              d.trace_id);
+              d.trace_id, d.route);
   return table;
 }
 

@@ -9,6 +9,7 @@
 
 #include "proxy/console/command.hpp"
 #include "proxy/console/result.hpp"
+#include "proxy/hosts/hosts.hpp"
 #include "proxy/pool/pools.hpp"
 
 namespace pgsteer::proxy::console {
@@ -40,9 +41,8 @@ Where where(const Request& request) {
   const auto snapshot = request.hub.snapshot();
   if (!snapshot->config) return {};
   const Config& config = *snapshot->config;
-  const auto upstream = parse_endpoint(config.upstream.url, nullptr);
-  return {config.listen.address, upstream ? upstream->host : std::string(), config.listen.port, upstream ? upstream->port : 0,
-          config.limits.max_client_conn};
+  const Endpoint& upstream = request.hub.hosts->endpoint(0);
+  return {config.listen.address, upstream.host, config.listen.port, upstream.port, config.limits.max_client_conn};
 }
 
 std::string console_database(const Request& request) {
@@ -82,11 +82,11 @@ ConsoleResult show_clients(const Request& request) {
 }
 
 ConsoleResult show_servers(const Request& request) {
-  const Where at = where(request);
   Table table(socket_columns);
   for (const auto& client : request.hub.clients()) {
     if (!client.server_pid) continue;
-    table.row("S", client.user, client.database, is_active(client) ? "active" : "idle", at.upstream_host, at.upstream_port, "", 0,
+    const Endpoint& server = request.hub.hosts->endpoint(client.server_host);
+    table.row("S", client.user, client.database, is_active(client) ? "active" : "idle", server.host, server.port, "", 0,
               utc_time(client.connected_unix_us), utc_time(client.request_unix_us), 0, 0, 0, pointer('S', client.id),
               pointer('C', client.id), client.server_pid, "", client.application, client.id, client.pinned);
   }
@@ -111,10 +111,10 @@ ConsoleResult show_pools(const Request& request) {
     for (const auto& numbers : request.hub.pools->numbers()) {
       if (!numbers.transaction) continue;
       Pool& pool = pools[{numbers.database, numbers.user}];
-      pool.transaction = true;
-      pool.servers_idle = numbers.idle;
-      pool.servers_active = numbers.open - numbers.idle;
-      pool.longest_wait_us = numbers.longest_wait_us;
+      if (!std::exchange(pool.transaction, true)) pool.servers_idle = pool.servers_active = pool.longest_wait_us = 0;  // and those of other hosts
+      pool.servers_idle += numbers.idle;
+      pool.servers_active += numbers.open - numbers.idle;
+      pool.longest_wait_us = std::max(pool.longest_wait_us, numbers.longest_wait_us);
     }
   }
   Table table({{"database", Type::text},  {"user", Type::text},     {"cl_active", Type::int4},        {"cl_waiting", Type::int4},

@@ -103,6 +103,8 @@ ConsoleResult show_totals(const Request& request) {
   table.row("cache_misses", totals.cache_misses);
   table.row("reused", totals.reused);
   table.row("cache_stores", totals.cache_stores);
+  table.row("reads_on_standbys", totals.reads_on_standbys);
+  table.row("reads_repeated", totals.reads_repeated);
   table.row("fallbacks", totals.fallbacks);
   table.row("tracking_lost", totals.tracking_lost);
   table.row("feedback_dropped", totals.feedback_dropped);

@@ -12,6 +12,7 @@
 
 #include "cache/stores/redis.hpp"
 #include "proxy/http/api.hpp"
+#include "proxy/hosts/hosts.hpp"
 #include "proxy/lanes.hpp"
 #include "proxy/learner/learner.hpp"
 #include "proxy/pool/pools.hpp"
@@ -114,6 +115,26 @@ void about(Writer& w, Hub& hub, const Snapshot& snapshot) {
   w.gauge("pgsteer_config_last_reload_successful", "1 when the last reload was taken.", hub.reload_error().empty() ? 1 : 0);
   w.gauge("pgsteer_config_last_reload_success_timestamp_seconds", "When the configuration in force was read.",
           static_cast<double>(hub.reloaded_unix_us.load()) / 1e6);
+}
+
+void hosts(Writer& w, const Hub& hub) {
+  const Hosts& hosts = *hub.hosts;
+  if (!hosts.several()) return;
+  const auto states = hosts.table();
+  const auto each = [&](std::string_view name, std::string_view help, auto sample) {
+    w.family(name, "gauge", help);
+    for (int i = 0; i < hosts.count(); ++i) sample(hosts.endpoint(i).address(), (*states)[static_cast<std::size_t>(i)]);
+  };
+  each("pgsteer_host_up", "1 when the host answered the last look.", [&](const std::string& name, const HostState& host) { w.sample({{"host", name}}, host.up ? 1 : 0); });
+  each("pgsteer_host_info", "1; the role a host has is the label.", [&](const std::string& name, const HostState& host) {
+    w.sample({{"host", name}, {"role", host.stale ? "past primary" : to_string(host.role)}}, 1);
+  });
+  each("pgsteer_host_lag_seconds", "How far a host's answers are behind the primary's.", [&](const std::string& name, const HostState& host) {
+    if (host.lag_seconds) w.sample({{"host", name}}, *host.lag_seconds);
+  });
+  each("pgsteer_host_lag_bytes", "WAL that a host has not replayed yet.", [&](const std::string& name, const HostState& host) {
+    if (host.lag_bytes) w.sample({{"host", name}}, static_cast<double>(*host.lag_bytes));
+  });
 }
 
 void connections(Writer& w, Hub& hub) {
@@ -318,6 +339,7 @@ std::string exposition(Hub& hub, bool open_metrics) {
   Writer w(open_metrics);
   about(w, hub, *snapshot);
   connections(w, hub);
+  hosts(w, hub);
   pools(w, hub);
   tls(w, *snapshot);
   statements(w, hub);

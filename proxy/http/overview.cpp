@@ -1,4 +1,5 @@
 // The state of the process on one page, and how the last hour went.
+#include "proxy/hosts/hosts.hpp"
 #include "proxy/http/points.hpp"
 
 namespace pgsteer::proxy::http {
@@ -58,7 +59,7 @@ Response overview(const Call& call) {
                         {"panic", snapshot->panic},
                         {"paused", call.hub.paused.load()},
                         {"started_unix_ms", call.hub.started_unix_us / 1000},
-                        {"upstream", parse_endpoint(snapshot->config->upstream.url, nullptr).value_or(pgsteer::proxy::Endpoint{}).host},
+                        {"upstream", call.hub.hosts->endpoint(0).host},
                         {"now", point_of(call.trend.last(10))},
                         {"totals", {{"queries", t.queries}, {"transactions", t.transactions}, {"errors", t.errors}, {"rewritten", t.rewritten},
                                     {"steered", t.steered}, {"cache_hits", t.cache_hits}, {"cache_misses", t.cache_misses}, {"fallbacks", t.fallbacks},

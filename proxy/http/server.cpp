@@ -23,6 +23,7 @@
 #include <fstream>
 #include <thread>
 
+#include "proxy/hosts/hosts.hpp"
 #include "proxy/http/api.hpp"
 
 namespace pgsteer::proxy {
@@ -254,8 +255,7 @@ struct HttpServer::Impl {
   asio::awaitable<void> look_at_upstream(http::Observed& observed) {
     if (upstream.empty() || Clock::now() - upstream_seen > kReachAge) {
       std::string error;
-      const auto endpoint = parse_endpoint(hub.snapshot()->config->upstream.url, &error);
-      if (endpoint) error = co_await reach(*endpoint);
+      for (int host = 0; host < hub.hosts->count() && error != "ok"; ++host) error = co_await reach(hub.hosts->endpoint(host));
       upstream = error;
       upstream_seen = Clock::now();
     }

@@ -84,9 +84,14 @@ std::string field(const PGresult* result, int code) {
 std::optional<Target> probe_target(const Config& config, const std::string& database, const std::string& session_user,
                                    std::string* error) {
   const bool own = !config.upstream.probe_url.empty();
-  auto endpoint = parse_endpoint(own ? config.upstream.probe_url : config.upstream.url, error);
-  if (!endpoint) return std::nullopt;
-  std::string password = endpoint->password;
+  const auto upstreams = parse_upstreams(own ? config.upstream.probe_url : config.upstream.url, error);
+  if (!upstreams) return std::nullopt;
+  const Endpoint& endpoint = upstreams->hosts.front();
+  std::string password = endpoint.password, hosts = endpoint.host, ports = std::to_string(endpoint.port);
+  for (std::size_t i = 1; i < upstreams->hosts.size(); ++i) {
+    hosts.append(1, ',').append(upstreams->hosts[i].host);
+    ports += fmt::format(",{}", upstreams->hosts[i].port);
+  }
   if (!config.upstream.probe_password_file.empty()) {
     std::ifstream file(config.upstream.probe_password_file);
     if (!std::getline(file, password)) {
@@ -94,9 +99,9 @@ std::optional<Target> probe_target(const Config& config, const std::string& data
       return std::nullopt;
     }
   }
-  const std::string user = !endpoint->user.empty() || own ? endpoint->user : session_user;
-  Target target{{"host", endpoint->host},
-                {"port", std::to_string(endpoint->port)},
+  const std::string user = !endpoint.user.empty() || own ? endpoint.user : session_user;
+  Target target{{"host", hosts},
+                {"port", ports},
                 {"dbname", database},
                 {"application_name", "pgsteer probe"},
                 {"connect_timeout", "2"},
@@ -104,6 +109,9 @@ std::optional<Target> probe_target(const Config& config, const std::string& data
                 {"options", "-c statement_timeout=10000 -c lock_timeout=1000 -c idle_in_transaction_session_timeout=60000"}};
   if (!user.empty()) target.emplace_back("user", user);
   if (!password.empty()) target.emplace_back("password", password);
+  // A standby's catalog may be of before the DDL that was just seen.
+  const bool of_standbys = upstreams->wanted == SessionAttributes::standby || upstreams->wanted == SessionAttributes::read_only;
+  if (upstreams->hosts.size() > 1) target.emplace_back("target_session_attrs", of_standbys ? "any" : "primary");
   return target;
 }
 

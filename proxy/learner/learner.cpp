@@ -121,7 +121,8 @@ struct Learner::Impl {
       const double expected = book.record(outcome);
       statistics.record(outcome, now, expected);
       verifier.offer(outcome);
-      if (!keep || outcome.execution.source == Source::local) continue;
+      // A standby has other caches and another load: its times say nothing of the primary's.
+      if (!keep || outcome.execution.source == Source::local || outcome.execution.source == Source::standby) continue;
       if (sampler.take(outcome.plan->analysis->fingerprint, outcome.plan->decision.candidate, now))
         rows.push_back(Pipeline::learn(*outcome.plan, outcome.execution, now));
     }

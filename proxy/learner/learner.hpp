@@ -27,7 +27,7 @@ struct DecisionRecord {
   std::uint64_t id = 0;
   std::int64_t unix_us = 0;
   std::string database, user, fingerprint, mode, rule, action, reason, detail, source;
-  std::string application, lane, trace_id;  ///< trace_id: of the sqlcommenter tag traceparent
+  std::string application, lane, route, trace_id;  ///< trace_id: of the sqlcommenter tag traceparent
   std::string sqlstate;
   double predicted_ms = 0, low_ms = 0, high_ms = 0, actual_ms = 0, probability = 1;
   double queued_ms = 0;

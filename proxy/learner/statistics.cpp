@@ -89,7 +89,7 @@ void Statistics::record(const Outcome& outcome, std::int64_t unix_us, double exp
   }
   entry.microseconds.add(ms * 1000);
   const double predicted = plan.decision->predicted_ms;
-  if (!cached && execution.sqlstate.empty() && predicted > 0 && ms > 0) {
+  if (!cached && execution.source != Source::standby && execution.sqlstate.empty() && predicted > 0 && ms > 0) {
     row.predicted_ms = predicted;
     entry.q_error_permille.add(1000 * std::max(predicted / ms, ms / predicted));
     if (plan.accuracy) plan.accuracy->add(predicted, plan.decision->low_ms, plan.decision->high_ms, ms);
@@ -107,7 +107,7 @@ void Statistics::record(const Outcome& outcome, std::int64_t unix_us, double exp
   if (!cached && steered) ++arms_[outcome.plan->chosen().arm];
   const bool failed = !execution.sqlstate.empty();
   decisions_.push_back({plan.decision, next_id_++, unix_us, execution.rows, ms, static_cast<double>(execution.queued_ns) / 1e6,
-                        execution.source, {}});
+                        execution.source, {}, execution.route});
   execution.sqlstate.copy(decisions_.back().sqlstate.data(), 5);
   add_minute(entry, {unix_us / 60'000'000 * 60, 1, failed ? 1u : 0u, cached ? 1u : 0u, !cached && kind != rewriter::CandidateKind::as_is ? 1u : 0u,
                      ms, ms, predicted, plan.decision->low_ms, plan.decision->high_ms}, decisions_.back());
@@ -203,6 +203,7 @@ DecisionRecord Statistics::record_of(const Decision& decision) {
   record.source = to_string(decision.source);
   record.queued_ms = decision.queued_ms;
   record.sqlstate = decision.sqlstate.data();
+  record.route = decision.route;
   if (decision.source == Source::local) record.action = "refused";
   if (from_cache(decision.source)) record.action = "cache";
   return record;

@@ -38,6 +38,7 @@ class Statistics {
     double actual_ms = 0, queued_ms = 0;
     Source source = Source::server;
     std::array<char, 6> sqlstate{};  ///< "" on success
+    std::string route;
   };
   struct Minute {
     MinuteRecord sums;

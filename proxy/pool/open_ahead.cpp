@@ -32,7 +32,7 @@ void Pools::open_ahead(const Config& config, Clock::time_point now) {
   for (const auto& [name, pool] : pools_) {
     auto& ahead = pool->ahead;
     if (!ahead.wanted || ahead.under_way || now < ahead.not_before || pool->open - pool->leaving >= config.pool.min_pool_size) continue;
-    if (pool->replication || pool_mode(config, pool->database, pool->user) != PoolMode::transaction || !may_open(*pool, config, false)) continue;
+    if (pool->host == Pool::kReplication || pool_mode(config, pool->database, pool->user) != PoolMode::transaction || !may_open(*pool, config, false)) continue;
     ahead.under_way = true;
     ++pool->open;
     Worker& worker = *workers_[next_worker_++ % workers_.size()];

@@ -8,6 +8,7 @@
 
 #include "policies/policy.hpp"
 #include "protocol/wire.hpp"
+#include "proxy/hosts/hosts.hpp"
 #include "proxy/hub.hpp"
 #include "proxy/worker.hpp"
 
@@ -66,15 +67,17 @@ bool ServerConnection::alive() {
   return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
+Pools::Pools(Hub& hub) : hub_(hub), not_before_(static_cast<std::size_t>(hub.hosts->count())) {}
+
 /// Read under the lock: close_idle() comes after the flag is set, so nothing is idle while it is.
 bool Pools::paused() const { return hub_.paused.load(); }
 
 std::shared_ptr<const Config> Pools::config() const { return hub_.snapshot()->config; }
 
-std::shared_ptr<Pool> Pools::pool(const std::string& database, const std::string& user, bool replication) {
+std::shared_ptr<Pool> Pools::pool(const std::string& database, const std::string& user, int host) {
   const std::lock_guard lock(mutex_);
-  auto& place = pools_[{database, user, replication}];
-  if (!place) place = std::make_shared<Pool>(database, user, replication);
+  auto& place = pools_[{database, user, host}];
+  if (!place) place = std::make_shared<Pool>(database, user, host);
   return place;
 }
 
@@ -83,6 +86,7 @@ bool Pools::may_open(const Pool& pool, const Config& config, bool reserve) const
   int of_database = 0, of_user = 0;
   if (config.pool.max_db_connections == 0 && config.pool.max_user_connections == 0) return true;
   for (const auto& [name, other] : pools_) {
+    if (other->limited_with() != pool.limited_with()) continue;  // each server has limits of its own
     if (other->database == pool.database) of_database += other->open;
     if (other->user == pool.user) of_user += other->open;
   }
@@ -97,7 +101,7 @@ bool Pools::make_room(const Pool& wanting, const Config& config) {
   for (const auto& [name, other] : pools_) {
     const bool related = (config.pool.max_db_connections > 0 && other->database == wanting.database) ||
                          (config.pool.max_user_connections > 0 && other->user == wanting.user);
-    if (other.get() == &wanting || !related || other->idle.empty()) continue;
+    if (other.get() == &wanting || !related || other->limited_with() != wanting.limited_with() || other->idle.empty()) continue;
     if (!from || other->idle.front()->idle_since < from->idle.front()->idle_since) from = other.get();
   }
   if (!from) return false;
@@ -208,7 +212,7 @@ void Pools::give_back(std::unique_ptr<ServerConnection> server) {
   server->idle_since = Clock::now();
   // In a busy pool nothing is ever idle: what is too old goes here, and its slot to whoever waits.
   const auto lifetime = server->worker->snapshot().config->pool.server_lifetime;
-  if (server->connected < not_before_.load() || expired(*server, server->idle_since, lifetime, server->connected)) {
+  if (outdated(*server) || expired(*server, server->idle_since, lifetime, server->connected)) {
     return close_on_its_worker(std::move(server));
   }
   const auto pool = server->pool;
@@ -286,8 +290,8 @@ void Pools::tick() {
       const bool spare = pool->open - pool->leaving > settings->pool.min_pool_size;
       const bool surplus = pool->open - pool->leaving > settings->pool.default_pool_size + settings->pool.reserve_pool;
       const bool dead = look && !server.alive();
-      if (dead) hub_.words.flush();  // its end may be a crash
-      const bool close = dead || surplus || server.connected < not_before_.load() ||
+      if (dead && !pool->for_reading()) hub_.words.flush();  // its end may be a crash
+      const bool close = dead || surplus || outdated(server) ||
                          expired(server, now, settings->pool.server_lifetime, server.connected) ||
                          (spare && expired(server, now, settings->pool.server_idle_timeout, server.idle_since));
       if (!close) {
@@ -302,8 +306,13 @@ void Pools::tick() {
 }
 
 void Pools::reconnect() {
-  not_before_ = Clock::now();
+  for (auto& one : not_before_) one = Clock::now();
   close_idle();
+}
+
+void Pools::reconnect(int host) {
+  not_before_[static_cast<std::size_t>(host)] = Clock::now();
+  close_idle_of(host);
 }
 
 void Pools::resume() {
@@ -322,13 +331,17 @@ int Pools::open() {
   return all;
 }
 
-void Pools::close_idle() {
+void Pools::close_idle() { close_idle_of(std::nullopt); }
+
+void Pools::close_idle_of(std::optional<int> host) {
   std::vector<std::unique_ptr<ServerConnection>> closing;
   {
     const Lock lock(mutex_);
     for (const auto& [name, pool] : pools_) {
-      std::move(pool->idle.begin(), pool->idle.end(), std::back_inserter(closing));
-      pool->idle.clear();
+      const auto stays = [&](const auto& server) { return host && server->host != *host; };
+      const auto first = std::stable_partition(pool->idle.begin(), pool->idle.end(), stays);
+      std::move(first, pool->idle.end(), std::back_inserter(closing));
+      pool->idle.erase(first, pool->idle.end());
     }
   }
   for (auto& server : closing) close_on_its_worker(std::move(server));
@@ -360,7 +373,9 @@ void Pools::set_welcome(Pool& pool, const std::string& startup_settings, Welcome
 
 Proof Pools::proof(Pool& pool) {
   const Lock lock(mutex_);
-  return pool.proof;
+  if (!pool.for_reading()) return pool.proof;
+  const auto main = pools_.find({pool.database, pool.user, Pool::kMain});  // one proof fits all hosts: they have the same secrets
+  return main == pools_.end() ? pool.proof : main->second->proof;
 }
 
 void Pools::set_proof(Pool& pool, Proof proof) {
@@ -374,7 +389,7 @@ std::vector<Pools::Numbers> Pools::numbers() {
   const Lock lock(mutex_);
   std::vector<Numbers> all;
   for (const auto& [name, pool] : pools_) {
-    Numbers one{pool->database, pool->user, !pool->replication && pool_mode(*settings, pool->database, pool->user) == PoolMode::transaction, pool->open, static_cast<int>(pool->idle.size()), static_cast<int>(pool->waiters.size()), 0};
+    Numbers one{pool->database, pool->user, pool->limited_with(), pool->host != Pool::kReplication && pool_mode(*settings, pool->database, pool->user) == PoolMode::transaction, pool->open, static_cast<int>(pool->idle.size()), static_cast<int>(pool->waiters.size()), 0};
     if (!pool->waiters.empty()) {
       one.longest_wait_us = std::chrono::duration_cast<std::chrono::microseconds>(now - pool->waiters.front()->since).count();
     }

@@ -29,13 +29,17 @@ struct Welcome {
   StatePtr state;
 };
 
-/// Server connections of one database and user. Everything but the constants is guarded by the mutex of Pools.
-class Pool {
+/// Server connections of one database and user, to whichever host sessions go to or to one host for reading. Everything but the constants is guarded by the mutex of Pools.
+class Pool : public std::enable_shared_from_this<Pool> {
  public:
-  Pool(std::string the_database, std::string the_user, bool for_replication = false)
-      : database(std::move(the_database)), user(std::move(the_user)), replication(for_replication) {}
+  Pool(std::string the_database, std::string the_user, int the_host)
+      : database(std::move(the_database)), user(std::move(the_user)), host(the_host) {}
   const std::string database, user;
-  const bool replication;  ///< its connections are walsenders, each of one client: only the limits are shared
+  const int host;  ///< of Hosts; kMain: what upstream.url's target_session_attrs asks for
+  static constexpr int kMain = -1;
+  static constexpr int kReplication = -2;  ///< there, too: walsenders, each of one client; only the limits are shared
+  bool for_reading() const { return host >= 0; }
+  int limited_with() const { return for_reading() ? host : kMain; }  ///< each server has limits of its own
 
  private:
   friend class Pools;
@@ -72,9 +76,9 @@ struct Waiter {
 /// is closed. Sessions of any thread share a pool; a connection moves to another worker's loop when it is handed over to one there.
 class Pools {
  public:
-  explicit Pools(Hub& hub) : hub_(hub) {}
+  explicit Pools(Hub& hub);
 
-  std::shared_ptr<Pool> pool(const std::string& database, const std::string& user, bool replication = false);
+  std::shared_ptr<Pool> pool(const std::string& database, const std::string& user, int host = Pool::kMain);
 
   /// Serves the waiter at once (it holds a server or a slot on return) or queues it.
   void acquire(const std::shared_ptr<Waiter>& waiter);
@@ -89,7 +93,8 @@ class Pools {
   void serve_on(std::vector<Worker*> workers) { workers_ = std::move(workers); }  ///< once, before the first tick
   /// Every 50 ms or so, from one thread: time-outs, reserve, what is idle for too long or too old, what is to be opened ahead.
   void tick();
-  void reconnect();   ///< whatever is open now is closed as soon as nobody holds it
+  void reconnect();          ///< whatever is open now is closed as soon as nobody holds it
+  void reconnect(int host);  ///< the same for the connections to one host
   // PAUSE: nothing is lent, and what comes back is closed; who waits goes on waiting and is not timed out.
   void close_idle();
   void resume();
@@ -103,6 +108,7 @@ class Pools {
 
   struct Numbers {
     std::string database, user;
+    int host = Pool::kMain;
     bool transaction = false;
     int open = 0, idle = 0, waiting = 0;
     std::int64_t longest_wait_us = 0;
@@ -117,6 +123,8 @@ class Pools {
   void serve_waiters(const Config& config);
   bool make_room(const Pool& wanting, const Config& config);
   static void close_on_its_worker(std::unique_ptr<ServerConnection> server);
+  void close_idle_of(std::optional<int> host);
+  bool outdated(const ServerConnection& server) const { return server.connected < not_before_[static_cast<std::size_t>(server.host)].load(); }
   void hand(std::unique_ptr<ServerConnection> server, std::shared_ptr<Waiter> waiter);
   std::shared_ptr<const Config> config() const;
   void open_ahead(const Config& config, std::chrono::steady_clock::time_point now);
@@ -126,9 +134,9 @@ class Pools {
   std::vector<Worker*> workers_;
   std::size_t next_worker_ = 0;
   unsigned ticks_ = 0;
-  std::atomic<std::chrono::steady_clock::time_point> not_before_{};  ///< connections older than this are closed
+  std::vector<std::atomic<std::chrono::steady_clock::time_point>> not_before_;  ///< by host: connections older than this are closed
   std::mutex mutex_;
-  std::map<std::tuple<std::string, std::string, bool>, std::shared_ptr<Pool>> pools_;
+  std::map<std::tuple<std::string, std::string, int>, std::shared_ptr<Pool>> pools_;
 };
 
 }  // namespace pgsteer::proxy

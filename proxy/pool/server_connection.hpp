@@ -82,6 +82,7 @@ struct ServerConnection {
   Slot slot;       ///< first: given back last, after the socket is closed
   Worker* worker;  ///< whose loop the socket is registered with
   Stream stream;
+  int host = 0;                ///< of Hosts
   std::shared_ptr<Pool> pool;  ///< null: logged in by its client (auth.mode = relay), never shared
   std::uint32_t pid = 0, key = 0;
   Parameters reported;

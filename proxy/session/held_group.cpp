@@ -28,7 +28,7 @@ std::string rebound(std::string_view message, std::string_view statement) {
 bool Session::worth_holding(const Plan& plan) const {
   if (plan.analysis->why_not != sql::WhyNot::none || plan.analysis->kind != sql::StatementKind::select) return false;
   // Chance is drawn once for an execution, so what it can decide is held whatever the draw.
-  return plan.redraw || plan.decision.cache == policies::CacheDirective::look_up || plan.decision.candidate != 0 ||
+  return plan.redraw || may_read_elsewhere(plan) || plan.decision.cache == policies::CacheDirective::look_up || plan.decision.candidate != 0 ||
          (facts_.settings_uncertain && could_act(plan));
 }
 
@@ -190,6 +190,10 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
       co_return;
     }
     if (waited) plan = refreshed_plan(*held_.statement);
+  }
+  if (held_.execute && !fill && may_read_elsewhere(*plan)) {
+    const bool answered = co_await held_on_standby(plan, sync, arrival);
+    if (answered || closing_) co_return;
   }
   if (!attached()) {
     if (const bool good = co_await attach(); !good) co_return;

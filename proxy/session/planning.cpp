@@ -147,6 +147,7 @@ std::shared_ptr<Exec> Session::make_exec(std::shared_ptr<const Plan> plan, std::
 
 /// `fresh`: the plan was made for the session as it is now.
 void Session::track_writes(const Plan* plan, bool fresh) {
+  note_write(plan);
   if (worker_.snapshot().panic) {
     note_residue(nullptr);
     return unmarked_work();

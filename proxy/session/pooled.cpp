@@ -9,6 +9,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "proxy/auth/server_login.hpp"
+#include "proxy/hosts/hosts.hpp"
 #include "proxy/session/session.hpp"
 
 namespace pgsteer::proxy {
@@ -81,6 +82,7 @@ Awaitable<bool> Session::greet() {
     known = Welcome{server_->reported, state_};
     if (pooled() && pin_.empty()) pools.set_welcome(*lending_.pool, key, *known);
     info_.server_pid = static_cast<int>(server_->pid);
+    info_.server_host = server_->host;
   }
   state_ = known->state;
   view_ = known->reported;
@@ -109,7 +111,7 @@ std::vector<std::pair<std::string, std::string>> Session::own_startup() const {
 
 bool Session::take(std::unique_ptr<ServerConnection> server) {
   if (Clock::now() - server->idle_since > kTrusted && !server->alive()) {
-    worker_.hub.words.flush();  // its end may be a crash
+    if (!server->pool->for_reading()) worker_.hub.words.flush();  // its end may be a crash
     return false;
   }
   server_ = std::move(server);
@@ -135,9 +137,36 @@ Awaitable<bool> Session::attach() {
   if (server_ && adopted_) co_return true;
   if (server_) co_return co_await adopt();
   if (!lending_.pool || closing_) co_return false;
+  const auto begin = Clock::now();
+  const auto patience = worker_.snapshot().config->pool.query_wait_timeout;
+  ServerRefusal refusal;
+  Obtained obtained = Obtained::refused;
+  for (bool again = true; again;) {
+    obtained = co_await obtain(lending_.pool.get(), &refusal);
+    again = obtained == Obtained::refused && refusal.again && (patience.count() == 0 || Clock::now() - begin < patience);
+    if (again) co_await wait_for_host();
+    if (closing_ || obtained == Obtained::over) co_return false;
+    if (again && std::exchange(waiting_cancelled_, false)) {
+      give_up_waiting();
+      co_return false;
+    }
+  }
+  if (obtained == Obtained::server) {
+    const bool there = co_await adopt();
+    co_return there;
+  }
+  to_client_ += as_fatal(refusal.message);
+  co_await drain_to_client();
+  finish();
+  co_return false;
+}
+
+/// A server of the pool, or why there is none. `over`: the client is gone, or has cancelled what it waited for and been told.
+Awaitable<Session::Obtained> Session::obtain(Pool* from, ServerRefusal* refusal) {
   Pools& pools = *worker_.hub.pools;
+  const auto pool = from->shared_from_this();
   while (!server_) {
-    waiter_ = std::make_shared<Waiter>(worker_, lending_.pool, [weak = weak_from_this()] {
+    waiter_ = std::make_shared<Waiter>(worker_, pool, [weak = weak_from_this()] {
       if (const auto session = weak.lock()) session->notify();
     });
     pools.acquire(waiter_);
@@ -149,37 +178,45 @@ Awaitable<bool> Session::attach() {
         if (!closing_ && !waiter_->served() && hung_up(client_.socket())) client_lost();
       }
     }
-    if (closing_) co_return false;  // finish() has withdrawn the waiter
+    if (closing_) co_return Obtained::over;  // finish() has withdrawn the waiter
     if (std::exchange(waiting_cancelled_, false) && !waiter_->served()) {
       give_up_waiting();
-      co_return false;
+      co_return Obtained::over;
     }
     const auto waiter = std::exchange(waiter_, nullptr);
-    ServerRefusal refusal;
     if (waiter->timed_out) {
-      protocol::append_error(refusal.message, {.severity = "FATAL", .sqlstate = "53300",
-                                               .message = "no server connection became free within pool.query_wait_timeout",
-                                               .detail = {}, .hint = {}});
-    } else if (waiter->server) {
-      if (!take(std::move(waiter->server))) continue;
-    } else {
-      auto made = co_await open_server(worker_, lending_.pool, std::move(waiter->slot), pooled(), &refusal, own_startup());
-      if (closing_ && made) pools.give_back(std::move(made));
-      if (closing_) co_return false;
-      if (made) take(std::move(made));
+      *refusal = {};
+      protocol::append_error(refusal->message, {.severity = "FATAL", .sqlstate = "53300",
+                                                .message = "no server connection became free within pool.query_wait_timeout",
+                                                .detail = {}, .hint = {}});
+      co_return Obtained::refused;
     }
-    if (!server_) {
-      to_client_ += as_fatal(refusal.message);
-      co_await drain_to_client();
-      finish();
-      co_return false;
+    if (waiter->server) {
+      take(std::move(waiter->server));
+      continue;
     }
+    auto made = co_await open_server(worker_, pool, std::move(waiter->slot), pooled(), refusal, own_startup());
+    if (closing_ && made) pools.give_back(std::move(made));
+    if (closing_) co_return Obtained::over;
+    if (!made) co_return Obtained::refused;
+    take(std::move(made));
   }
-  co_return co_await adopt();
+  co_return Obtained::server;
+}
+
+Awaitable<void> Session::wait_for_host() {
+  constexpr auto kLook = std::chrono::milliseconds(100);
+  publish("waiting");
+  worker_.hub.hosts->look_soon();
+  awaiting_host_ = true;
+  asio::steady_timer look(worker_.loop, kLook);
+  co_await look.async_wait(as_result);
+  awaiting_host_ = false;
+  if (!closing_ && hung_up(client_.socket())) client_lost();
 }
 
 void Session::give_up_waiting() {
-  worker_.hub.pools->withdraw(std::exchange(waiter_, nullptr));
+  if (waiter_) worker_.hub.pools->withdraw(std::exchange(waiter_, nullptr));
   const bool fatal_error = attaching_for_ == 0 || !greeted_;
   protocol::append_error(to_client_, {.severity = fatal_error ? "FATAL" : "ERROR", .sqlstate = "57014",
                                       .message = "canceling statement due to user request", .detail = {}, .hint = {}});
@@ -217,7 +254,8 @@ Awaitable<bool> Session::adopt() {
     server_->own_names.clear();
     co_await drain_to_server();
     co_await quiet();
-    if (closing_) co_return false;
+    if (closing_ || !server_) co_return false;
+    if (!replay_error_.empty() && on_standby_) co_return false;
     if (!replay_error_.empty()) {
       spdlog::warn("session={} event=state_not_restored sqlstate={}", info_.id,
                    protocol::error_field(std::string_view(replay_error_).substr(protocol::kHeaderBytes), 'C'));
@@ -230,6 +268,7 @@ Awaitable<bool> Session::adopt() {
   }
   server_->state = state_;
   adopted_ = true;
+  if (on_standby_) co_return server_->reported == view_;  // with other settings it would not answer alike
   report_parameters();
   co_return true;
 }
@@ -278,9 +317,13 @@ void Session::settle() {
   if (pin_.empty() && unkept) pin(kUnkept);
   else if (pin_ == kUnkept && !unkept) pin("");
   if (!pin_.empty()) return;
+  hand_back();
+  publish("idle");
+}
+
+void Session::hand_back() {
   leave_server();
   server_->stream.cancel();  // the server loop's wait, when it is not the server loop that brought us here
-  publish("idle");
   worker_.hub.pools->give_back(std::move(server_));
 }
 
@@ -288,6 +331,7 @@ void Session::pin(const std::string& reason) {
   if (reason == info_.pinned) return;
   pin_ = info_.pinned = reason;
   info_.server_pid = reason.empty() || !server_ ? 0 : static_cast<int>(server_->pid);
+  if (server_) info_.server_host = server_->host;
   worker_.hub.set_client(info_);
   if (!reason.empty()) spdlog::info("session={} event=pinned reason=\"{}\"", info_.id, reason);
 }
@@ -396,7 +440,7 @@ Awaitable<void> Session::cancel() {
     line_cancelled_ = true;
     line_timer_->cancel();
   }
-  if (waiter_ && !waiter_->served()) {
+  if (awaiting_host_ || (waiter_ && !waiter_->served())) {
     waiting_cancelled_ = true;
     notify();
   }
@@ -404,7 +448,7 @@ Awaitable<void> Session::cancel() {
   // Until the server has closed the cancel connection it may still be about to send the signal.
   ++cancels_;
   const auto self = shared_from_this();
-  co_await cancel_server(worker_, server_->pid, server_->key);
+  co_await cancel_server(worker_, server_->host, server_->pid, server_->key);
   --cancels_;
   settle();
 }
@@ -427,7 +471,7 @@ void Session::check_timeouts(Clock::time_point now) {
   if (!why) return;
   spdlog::info("session={} event=timed_out reason=\"{}\"", info_.id, why);
   // What is under way at the server is stopped, so that it does not outlive its client there.
-  if (busy) asio::co_spawn(worker_.loop, cancel_server(worker_, server_->pid, server_->key), asio::detached);
+  if (busy) asio::co_spawn(worker_.loop, cancel_server(worker_, server_->host, server_->pid, server_->key), asio::detached);
   fatal(busy ? "57014" : "25P03", why);
   client_lost();
 }

@@ -202,6 +202,10 @@ Session::Fate Session::on_reply(char type, std::string_view message, bool whole,
     }
   }
   const auto& exec = result.context.exec;
+  if (!exec && reader_ && reader_->fallback_armed && whole) {  // of a group that may have to be sent to the primary instead
+    reader_->held_back += message;
+    return Fate::swallow;
+  }
   if (!exec) return Fate::relay;
   Execution& execution = exec->execution;
   const bool row_carrier = result.kind == Request::execute || result.kind == Request::query;
@@ -290,7 +294,7 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
   }
   if (result.context.unit) result.context.unit->failed = true;
   if (tracker_.skipping() && unit_) unit_->failed = true;
-  const auto& exec = result.context.exec;
+  const auto& exec = !result.context.exec && reader_ && reader_->fallback_armed ? reader_ : result.context.exec;
   const bool ours = tracker_.head() && tracker_.head()->hidden;  // the whole exchange is: nothing of the client's fails
   if (!exec) return ours ? Fate::swallow : Fate::relay;
   exec->execution.sqlstate = sqlstate;
@@ -301,12 +305,14 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
     fallback_ = nullptr;
   }
   if (exec->fill) exec->fill->spoiled = true;
+  const bool elsewhere = exec->on_standby && sqlstate != "57014";  // but for a cancel request the primary may do better
   const bool concerns = concerns_the_text(sqlstate) || (exec->reused && sqlstate == "08P01");  // a wrong Bind names the statement
-  if (exec->fallback_armed && (status_ == 'I' || exec->savepoint) && concerns) {
+  if (exec->fallback_armed && (status_ == 'I' || exec->savepoint) && (elsewhere || concerns)) {
     exec->fallback_armed = false;
     exec->fallback_due = true;
     exec->held_back.clear();
     fallback_ = exec;
+    if (exec->on_standby) return Fate::swallow;
     if (exec->reused) {
       take_back_reuse(*exec, sqlstate);
       return Fate::swallow;
@@ -336,6 +342,7 @@ Session::Fate Session::on_ready(char status, const Tracker::Result& result) {
   }
   if (status == 'I' && tracker_.empty()) portals_.clear();
   if (result.context.unit) {
+    if (several_hosts_) note_written(*result.context.unit, status);
     writes_.on_ready(*result.context.unit, status, tracker_.empty());
     if (result.context.unit->opaque) {
       settings_changed_in_block_ = true;
@@ -358,7 +365,8 @@ Session::Fate Session::on_ready(char status, const Tracker::Result& result) {
   }
   const auto& exec = result.context.exec;
   if (exec && result.kind == Request::query) on_finished(*exec);
-  if (exec && exec->fallback_due) {
+  const bool again_elsewhere = exec && exec->fallback_due && exec->on_standby;  // by the coroutine that waits for its end
+  if (exec && exec->fallback_due && !again_elsewhere) {
     report(*exec);
     send_original(*exec);
     fallback_ = nullptr;
@@ -370,7 +378,7 @@ Session::Fate Session::on_ready(char status, const Tracker::Result& result) {
     publish(status == 'I' ? "idle" : "idle in transaction");
     notify();
   }
-  return result.hidden ? Fate::swallow : Fate::relay;
+  return result.hidden || again_elsewhere ? Fate::swallow : Fate::relay;
 }
 
 /// The clock is read only where a transaction block begins and ends.

@@ -1,7 +1,9 @@
 #include "proxy/auth/server_login.hpp"
+#include "proxy/hosts/hosts.hpp"
 #include "proxy/session/session.hpp"
 #include "proxy/tls/tls.hpp"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <boost/asio/as_tuple.hpp>
@@ -38,6 +40,7 @@ Session::Session(Worker& worker, Stream client, std::unique_ptr<ServerConnection
       startup_(std::move(startup)),
       startup_packet_(std::move(startup_packet)),
       writes_(worker.hub, startup_.database),
+      several_hosts_(worker.hub.hosts->several()),
       counters_(&worker.hub.counters(worker.index, "")),
       event_(worker.loop),
       login_deadline_(worker.loop) {
@@ -62,6 +65,7 @@ Session::Session(Worker& worker, Stream client, std::unique_ptr<ServerConnection
   info_.address = std::move(client_address);
   info_.connected_unix_us = unix_us();
   info_.tls = tls_description(client_.ssl());
+  if (server_) info_.server_host = server_->host;
   info_.pinned = pooled() ? "" : "one server connection per client";
   if (lending_.pool) {
     ready_ = true;
@@ -130,7 +134,7 @@ void Session::client_lost() {
   if (closing_ || client_gone_) return;
   if (!server_ || !(marked() || (lending_.pool && !returnable()))) return finish();
   if (lending_.pool && !marked() && !tracker_.empty()) {
-    asio::co_spawn(worker_.loop, cancel_server(worker_, server_->pid, server_->key), asio::detached);
+    asio::co_spawn(worker_.loop, cancel_server(worker_, server_->host, server_->pid, server_->key), asio::detached);
   }
   client_gone_ = true;
   to_client_.clear();
@@ -171,6 +175,15 @@ void Session::finish() {
 void Session::close(bool with_fatal_error) {
   if (closing_) return;
   if (with_fatal_error) fatal("57P01", "terminating connection due to administrator command");
+  client_lost();
+}
+
+void Session::host_changed() {
+  if (closing_ || !server_ || worker_.hub.hosts->fits(server_->host) || (pooled() && pin_.empty())) return;
+  outdated_ = true;
+  if (!idle() || client_busy_) return;
+  spdlog::info("session={} event=host_left host={}", info_.id, worker_.hub.hosts->endpoint(server_->host).address());
+  fatal("57P01", fmt::format("terminating connection: its server is not {} any more", to_string(worker_.hub.hosts->wanted())));
   client_lost();
 }
 
@@ -354,6 +367,7 @@ Awaitable<void> Session::server_loop(std::shared_ptr<Session> self) {
       const auto [wait_error] = co_await server_->stream.async_wait(Socket::wait_read, as_result);
       if (closing_) break;
       if (server_.get() != mine || (lending_.pool && wait_error == asio::error::operation_aborted)) continue;
+      if (wait_error && lost_standby()) continue;
       if (wait_error) break;
     }
     if (!server_buffer_) server_buffer_ = worker_.take_buffer();
@@ -361,6 +375,7 @@ Awaitable<void> Session::server_loop(std::shared_ptr<Session> self) {
     const std::size_t n =
         server_->stream.read_some(asio::buffer(server_buffer_.get() + server_size_, kBufferBytes - server_size_), ec);
     if (ec == asio::error::would_block || ec == asio::error::try_again) continue;
+    if (ec && lost_standby()) continue;
     if (ec) break;
     server_size_ += n;
     on_server_bytes();
@@ -370,6 +385,7 @@ Awaitable<void> Session::server_loop(std::shared_ptr<Session> self) {
       asio::co_spawn(worker_.loop, flush_to_server(self), asio::detached);
     }
     if (lending_.pool) settle();
+    if (outdated_) host_changed();
   }
   if (closing_) co_return;
   if (!tracker_.empty()) spdlog::info("session={} event=server_gone in_flight={}", info_.id, tracker_.size());

@@ -13,6 +13,7 @@
 #include "protocol/startup.hpp"
 #include "protocol/wire.hpp"
 #include "proxy/execution.hpp"
+#include "proxy/hosts/hosts.hpp"
 #include "proxy/lanes.hpp"
 #include "proxy/pool/pools.hpp"
 #include "proxy/session/write_tracker.hpp"
@@ -52,6 +53,7 @@ class InFlight {
 inline constexpr std::string_view kSavepoint = "_pgsteer_";
 
 struct Prepared;
+struct ServerRefusal;
 
 /// What a plan made for this session depends on besides its text and parameter types.
 struct PlanStamp {
@@ -79,6 +81,7 @@ struct Exec {
   // A changed statement that the server refuses before any row is sent again as it came (DESIGN.md 6):
   bool fallback_armed = false, fallback_due = false;
   std::uint64_t catalog_epoch = 0;  ///< that its rewrite was proved under
+  bool on_standby = false;          ///< what fails there before any row is asked of the primary, as if it had not been
   bool distrusted = false;          ///< DDL came in between: the answer is thrown away and the original sent
   std::shared_ptr<Repeated> repeated;  ///< its text comes again and again without being prepared,
   bool reused = false;                 ///< and is run by a prepared statement of ours
@@ -118,7 +121,7 @@ struct Lending {
 ///
 /// Files: session.cpp (life, loops, buffers), client_messages.cpp (client -> server), planning.cpp, simple_query.cpp,
 /// prepared.cpp (the extended protocol), held_group.cpp (one execution of it as a unit), reuse.cpp (what repeats unprepared), server_messages.cpp (server ->
-/// client), caching.cpp (look-up and fill), admission.cpp (lanes and limits),
+/// client), caching.cpp (look-up and fill), admission.cpp (lanes and limits), routing.cpp (reading from standbys),
 /// reporting.cpp (what is counted and learned).
 class Session : public std::enable_shared_from_this<Session> {
  public:
@@ -137,6 +140,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool resting() const { return pooled() && !server_ ? true : idle() && !client_busy_ && (!pooled() || !pin_.empty()); }
   bool holds_pooled_server() const { return server_ && lending_.pool; }
   void look_again() { notify(); }  ///< PAUSE is over
+  void host_changed();  ///< a host is not any more what sessions want: who cannot change servers unseen ends as soon as nothing is under way
   std::uint64_t id() const { return info_.id; }
   void cancel_in_line(int server_pid, std::uint32_t key);  ///< a CancelRequest: only what waits here is ours to end
 
@@ -187,7 +191,10 @@ class Session : public std::enable_shared_from_this<Session> {
   bool pooled() const { return lending_.mode == PoolMode::transaction; }
   Awaitable<bool> greet();               ///< the login's end, as the server would say it
   std::vector<std::pair<std::string, std::string>> own_startup() const;
+  enum class Obtained : unsigned char { server, refused, over };
+  Awaitable<Obtained> obtain(Pool* from, ServerRefusal* refusal);
   Awaitable<bool> attach();              ///< false: no server is to be had; the client has been told, the message is done with
+  Awaitable<void> wait_for_host();       ///< that is what upstream.url asks for: until it is worth another try
   bool attach_at_once();                 ///< the same without waiting; false: it takes attach()
   bool take(std::unique_ptr<ServerConnection> server);  ///< false: it was dead
   void give_up_waiting();                ///< cancelled by the client: an error in the place of what it asked for
@@ -206,6 +213,21 @@ class Session : public std::enable_shared_from_this<Session> {
   void leave_server();
   void flush_soon();
   bool parameter_changed(std::string_view name, std::string_view value);  ///< true: news to the client
+
+  // --- routing.cpp ---
+  bool may_read_elsewhere(const Plan& plan) const;  ///< a policy sends it to a standby, as far as the plan can tell
+  Hosts::Reading choose_host(const Plan& plan) const;
+  Awaitable<bool> query_on_standby(std::shared_ptr<const Plan> plan, std::string_view message, Clock::time_point arrival);
+  Awaitable<bool> held_on_standby(std::shared_ptr<const Plan> plan, std::string_view sync, Clock::time_point arrival);
+  Awaitable<Obtained> attach_standby();
+  const std::shared_ptr<Pool>& pool_for_reading(int host);
+  void begin_reading(const std::shared_ptr<Exec>& exec);
+  Awaitable<bool> read_to_the_end(std::shared_ptr<Exec> exec);
+  void leave_standby();
+  bool lost_standby();                   ///< its end is no news to the client: nothing of its answer was passed on
+  void hand_back();
+  void note_write(const Plan* plan);
+  void note_written(const Unit& unit, char status);
 
   // --- pooled_statements.cpp ---
   void ensure_prepared(const std::shared_ptr<Prepared>& prepared);
@@ -383,6 +405,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool unmarked_ = false;        ///< counted in hub.unmarked_sessions
   bool closing_ = false;
   bool leaving_ = false;         ///< Terminate was sent: the end of the connection is no news
+  bool outdated_ = false;        ///< its host is not what is wanted any more
   bool client_gone_ = false;     ///< only the fate of what is under way is still awaited
   char status_ = 'I';            ///< of the last ReadyForQuery
   bool server_known_ = false;    ///< asked for its start on this connection
@@ -427,6 +450,14 @@ class Session : public std::enable_shared_from_this<Session> {
   bool adopted_ = false;                 ///< the attached server is in this session's state
   char attaching_for_ = 0;               ///< type of the message that needs a server; 0: one of which a part is with us already
   bool waiting_cancelled_ = false, skip_to_sync_ = false;
+  const bool several_hosts_;
+  Hosts::Reading reading_;               ///< where the statement at hand is to be read
+  std::vector<std::shared_ptr<Pool>> standby_pools_;  ///< by host, once used
+  std::shared_ptr<Exec> reader_;         ///< under way on a standby
+  bool on_standby_ = false;              ///< the server attached, or being attached, is one that is only read from
+  bool block_wrote_ = false;             ///< the transaction under way may have written
+  std::optional<Clock::time_point> wrote_at_;  ///< when the last write was acknowledged; none: standbys have it
+  bool awaiting_host_ = false;           ///< there is a place in the pool, but no host to connect to
   bool names_probed_ = false;            ///< the residue tells which of the client's statements are still there
   int cancels_ = 0;                      ///< cancel requests under way: until they are over nobody else gets this server
   std::string cancel_key_;               ///< process id and key as the client was told them

@@ -29,7 +29,7 @@ bool Session::query_at_once(std::string_view message) {
   auto plan = make_plan(query_text(message), {}, false);
   if (!tracker_.skipping()) forget_unnamed();
   const bool settings_wanted = facts_.settings_uncertain && could_act(*plan);
-  if (plan->analysis->flags.explain_pgsteer || settings_wanted || plan->decision.candidate != 0 ||
+  if (plan->analysis->flags.explain_pgsteer || settings_wanted || plan->decision.candidate != 0 || may_read_elsewhere(*plan) ||
       plan->decision.cache == policies::CacheDirective::look_up || restrained(*plan)) {
     begun_query_ = {std::move(plan), arrival};
     return false;
@@ -90,10 +90,18 @@ Awaitable<void> Session::on_query(std::string_view message) {
     }
     if (waited) plan = make_plan(text, {}, false);  // DDL, a ban or a new policy may have come meanwhile
   }
+  const bool routed = may_read_elsewhere(*plan);
+  if (routed && !fill) {  // an answer that the cache wants comes from the primary
+    const bool answered = co_await query_on_standby(plan, message, arrival);
+    if (answered || closing_) co_return;
+  } else if (routed) {
+    reading_ = {-1, "primary: its answer is for the cache"};
+  }
   if (!attached()) {
     if (const bool good = co_await attach(); !good) co_return;
   }
   const auto exec = run_query(std::move(plan), message, arrival, std::move(fill));
+  if (routed) exec->execution.route = reading_.why;
   if (exec->fallback_armed || names_probed_) {
     co_await drain_to_server();
     co_await quiet();
@@ -170,7 +178,11 @@ Awaitable<void> Session::refresh_settings() {
   // snapshot of the client's transaction. Servers of pools are asked when they are connected to.
   server_known_ |= pooled();
   const bool ask_identity = !in_block() && !pooled();
-  std::string sql = fmt::format("SELECT current_user, session_user, current_setting('search_path'), pg_catalog.pg_my_temp_schema(), {}",
+  // The schema stays when its objects are gone, and with pooling for whoever has the connection next.
+  std::string sql = fmt::format("SELECT current_user, session_user, current_setting('search_path'), CASE WHEN pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.=) 0"
+                                " THEN false ELSE EXISTS (SELECT FROM pg_catalog.pg_class WHERE relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()"
+                                " UNION ALL SELECT FROM pg_catalog.pg_proc WHERE pronamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()"
+                                " UNION ALL SELECT FROM pg_catalog.pg_type WHERE typnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()) END, {}",
                                 ask_identity ? kServerIdentity : "NULL");
   for (const auto name : cache::key_settings()) {
     sql += ", current_setting('" + std::string(name) + "', true)";
@@ -196,7 +208,7 @@ Awaitable<void> Session::refresh_settings() {
   facts_.settings["session_user"] = settings_reply_[1];
   facts_.search_path = settings_reply_[2];
   // Whatever made them: DO, a trigger, a string of several statements.
-  if (settings_reply_[3] != "0") facts_.has_temporary_objects = true;
+  facts_.has_temporary_objects = settings_reply_[3] == "t";
   if (ask_identity) worker_.hub.server_started(settings_reply_[4]);
   server_known_ |= ask_identity;
   if (!server_known_) settings_changed_in_block_ = true;  // ask again behind the block
@@ -221,7 +233,9 @@ Awaitable<void> Session::answer_locally(std::string_view text, bool simple) {
     if (closing_) co_return;
     plan = make_plan(inner, {}, !simple);
   }
-  const auto lines = explain_plan(*plan, worker_.snapshot(), inner);
+  auto shown = *plan;
+  if (may_read_elsewhere(*plan)) shown.decision.route = choose_host(*plan).why;
+  const auto lines = explain_plan(shown, worker_.snapshot(), inner);
   if (simple) protocol::append_row_description(to_client_, {{"QUERY PLAN", 25}});
   for (const auto& line : lines) protocol::append_data_row(to_client_, {line});
   protocol::append_command_complete(to_client_, "EXPLAIN");

@@ -13,6 +13,7 @@ struct Unit {
   cache::Words::Mark mark;
   bool failed = false;
   bool may_commit_partly = false;  ///< several statements, COMMIT inside, opaque text: an error does not prove rollback
+  bool wrote = false;              ///< may have: what follows is not read from a standby that has not got it yet
   bool opaque = false;             ///< wrote nobody knows where: settings and temporary objects may have changed too
   std::uint64_t catalog_epoch = 0; ///< when its writes were worked out; moved since: they may have been others
   std::shared_ptr<void> ddl;       ///< keeps the catalog unknown to everybody until the outcome is certain

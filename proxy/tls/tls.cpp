@@ -1,5 +1,6 @@
 #include "proxy/tls/tls.hpp"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <openssl/err.h>
@@ -110,9 +111,11 @@ std::shared_ptr<const TlsContexts> TlsContexts::load(const Config& config, std::
     contexts->clients_ = client_side(config.tls, error);
     if (!contexts->clients_) return nullptr;
   }
-  const auto endpoint = parse_endpoint(config.upstream.url, error);
-  if (endpoint && endpoint->wants_tls()) {
-    contexts->servers_ = server_side(*endpoint, error);
+  const auto upstreams = parse_upstreams(config.upstream.url, error);
+  const auto tls = [](const Endpoint& one) { return one.wants_tls(); };  // alike but for their names
+  const auto first = upstreams ? std::find_if(upstreams->hosts.begin(), upstreams->hosts.end(), tls) : std::vector<Endpoint>::const_iterator();
+  if (upstreams && first != upstreams->hosts.end()) {
+    contexts->servers_ = server_side(*first, error);
     if (!contexts->servers_) return nullptr;
   }
   return contexts;

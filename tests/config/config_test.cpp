@@ -263,6 +263,37 @@ TEST_CASE("endpoints") {
   }
 }
 
+TEST_CASE("several hosts") {
+  const struct {
+    std::string url, hosts;
+    SessionAttributes wanted;
+  } table[] = {
+      {"postgresql://h", "h:5432", SessionAttributes::any},
+      {"postgresql://a:1,b/d?target_session_attrs=primary", "a:1 b:5432", SessionAttributes::primary},
+      {"postgresql://u:p@a,[::1]:7,%2Ftmp:8/d?target_session_attrs=prefer-standby", "a:5432 [::1]:7 /tmp:8", SessionAttributes::prefer_standby},
+      {"host=a,b,c port=7 target_session_attrs=read-write", "a:7 b:7 c:7", SessionAttributes::read_write},
+      {"host=a,b port=7,8 target_session_attrs=read-only", "a:7 b:8", SessionAttributes::read_only},
+      {"host=,b port=,8 target_session_attrs=standby", "127.0.0.1:5432 b:8", SessionAttributes::standby},
+      {"postgresql:///d?host=a,b&port=5433", "a:5433 b:5433", SessionAttributes::any},
+  };
+  for (const auto& one : table) {
+    CAPTURE(one.url);
+    std::string error, hosts;
+    const auto read = parse_upstreams(one.url, &error);
+    INFO(error);
+    REQUIRE(read);
+    for (const auto& host : read->hosts) hosts += (hosts.empty() ? "" : " ") + host.address();
+    CHECK(hosts == one.hosts);
+    CHECK(read->wanted == one.wanted);
+    CHECK(read->hosts.back().user == read->hosts.front().user);
+  }
+  std::string error;
+  CHECK_FALSE(parse_upstreams("host=a,b,c port=1,2", &error));
+  CHECK(error == "expected one port or as many as hosts, got 2 ports for 3 hosts");
+  CHECK_FALSE(parse_upstreams("postgresql://a,b?target_session_attrs=master", &error));
+  CHECK(error == "target_session_attrs: expected any, read-write, read-only, primary, standby or prefer-standby, got 'master'");
+}
+
 TEST_CASE("TLS of endpoints") {
   std::string error;
   CHECK(parse_endpoint("postgresql://h", &error)->sslmode == "disable");

@@ -19,7 +19,7 @@ BIN=${PGBIN:-/usr/lib/postgresql/15/bin}
 DIRECT=${DIRECT:-}
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/pgsteer-e2e-XXXXXX")
 chmod 755 "$WORK"
-checks=0 faults=0 PIDS=() PG_DATA= PGSTEER_PID= DIRECT_PORT= PROXY_PORT= REDIS_PORT=
+checks=0 faults=0 PIDS=() PG_DATA= PGSTEER_PID= DIRECT_PORT= PROXY_PORT= REDIS_PORT= REPLICA_DATA= REPLICA_PORT=
 
 as_server() { # PostgreSQL refuses to run as root
   if [ "$(id -u)" = 0 ]; then (cd / && runuser -u nobody -- "$@"); else "$@"; fi
@@ -39,7 +39,9 @@ cleanup() {
   trap - EXIT INT TERM
   stop_pgsteer
   for pid in "${PIDS[@]:-}"; do [ -n "$pid" ] && kill "$pid" 2>/dev/null; done
-  [ -n "$PG_DATA" ] && as_server "$BIN/pg_ctl" -D "$PG_DATA" -m immediate -w stop >/dev/null 2>&1
+  for data in "$REPLICA_DATA" "$PG_DATA"; do
+    [ -n "$data" ] && as_server "$BIN/pg_ctl" -D "$data" -m immediate -w stop >/dev/null 2>&1
+  done
   if [ "$code" = 0 ] && [ "$faults" != 0 ]; then code=1; fi
   if [ "$code" != 0 ] && [ -f "$WORK/pgsteer.log" ]; then
     echo "--- last lines of pgsteer's log"; tail -30 "$WORK/pgsteer.log"
@@ -79,6 +81,31 @@ start_postgres() { # [extra lines of postgresql.conf [pg_hba.conf]]
     "$DIRECT_PORT" "$PG_DATA" "${1:-}" >>"$PG_DATA/postgresql.conf"
   [ $# -ge 2 ] && printf '%s\n' "$2" >"$PG_DATA/pg_hba.conf"
   server_start
+}
+# A streaming standby of the server of start_postgres (which has to allow replication: its pg_hba.conf does, by default). Its port goes to
+# REPLICA_PORT, its directory to REPLICA_DATA.
+start_replica() { # [extra lines of postgresql.conf]
+  REPLICA_DATA=$WORK/replica
+  REPLICA_PORT=$(free_port)
+  mkdir -m 700 "$REPLICA_DATA"
+  [ "$(id -u)" = 0 ] && chown nobody "$REPLICA_DATA"
+  as_server "$BIN/pg_basebackup" -d "host=127.0.0.1 port=$DIRECT_PORT user=postgres" -D "$REPLICA_DATA" -R -X stream -c fast >"$WORK/basebackup.log" 2>&1 ||
+    { cat "$WORK/basebackup.log"; exit 1; }
+  printf "port = %s\nunix_socket_directories = '%s'\n%s\n" "$REPLICA_PORT" "$REPLICA_DATA" "${1:-}" >>"$REPLICA_DATA/postgresql.conf"
+  replica_start
+}
+replica_start() { as_server "$BIN/pg_ctl" -D "$REPLICA_DATA" -l "$REPLICA_DATA/log" -w start >/dev/null || { tail "$REPLICA_DATA/log"; exit 1; }; }
+replica() { PGPORT=$REPLICA_PORT "$@"; }
+await() { # seconds what command...: until the command succeeds
+  local deadline=$((SECONDS + $1)) what=$2
+  shift 2
+  until "$@" >/dev/null 2>&1; do
+    [ $SECONDS -lt $deadline ] || { fail "$what (waited in vain)"; return 1; }
+    sleep 0.1
+  done
+}
+caught_up() { # the standby has replayed all that is committed on the server
+  [ "$(replica psql -XAtqc "select pg_last_wal_replay_lsn() >= '$(direct psql -XAtqc 'select pg_current_wal_flush_lsn()')'")" = t ]
 }
 server_start() { as_server "$BIN/pg_ctl" -D "$PG_DATA" -l "$PG_DATA/log" -w start >/dev/null || { tail "$PG_DATA/log"; exit 1; }; }
 server_stop() { as_server "$BIN/pg_ctl" -D "$PG_DATA" -m "${1:-fast}" -w stop >/dev/null; }

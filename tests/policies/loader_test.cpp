@@ -235,7 +235,7 @@ TEST_CASE("wrong forms, each with its message") {
        "p.toml:2: [[rule]] limits.rate_per_tag.route: expected a rate such as \"50/s\", \"600/min\" or \"10/h\", got '0/s'"},
       {"rate of tags", "[[rule]]\nlimits = { rate_per_tag = \"1/s\" }",
        "p.toml:2: [[rule]] limits.rate_per_tag: expected a table such as { route = \"10/s\" }, got '1/s'"},
-      {"route", "[[rule]]\nroute = \"standby\"", "p.toml:2: [[rule]] route: expected primary or replica, got 'standby'"},
+      {"route", "[[rule]]\nroute = \"standby\"", "p.toml:2: [[rule]] route: expected primary, replica or any, got 'standby'"},
       {"lane without lanes", "[[rule]]\nlane = \"slow\"",
        "p.toml:2: [[rule]] lane: expected a lane of some [lanes.<name>], got 'slow' and there are none"},
       {"lane misspelt", "[[rule]]\nlane = \"slwo\"\n[lanes.slow]",
