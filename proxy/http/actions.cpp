@@ -89,7 +89,7 @@ Response act(const Call& call) {
   std::map<std::string, std::string> fields;
   for (const auto& [name, value] : body.items()) {
     const auto word = word_of(value);
-    const bool known = std::any_of(action->fields.begin(), action->fields.end(), [&](const Field& f) { return f.name == name; });
+    const bool known = std::any_of(action->fields.begin(), action->fields.end(), [&wanted = name](const Field& f) { return f.name == wanted; });
     if (!known || !word) return wrong();
     fields[name] = *word;
   }

@@ -104,7 +104,9 @@ void Session::forward_parse(const std::shared_ptr<Prepared>& prepared, std::stri
   if (const auto old = find_prepared(prepared->name)) {
     // The name is taken: the server says so itself, once it has such a name.
     prepare_own_name(prepared->name, false);
-    expect(Request::parse, {nullptr, nullptr, std::make_shared<Prepared>(*prepared)});
+    auto taken = std::make_shared<Prepared>(*prepared);
+    taken->unkept = true;  // should it be taken after all, it is there under its own name
+    expect(Request::parse, {nullptr, nullptr, std::move(taken)});
     return forward(message);
   }
   const auto* encoding = view_.find("client_encoding");

@@ -92,17 +92,13 @@ std::shared_ptr<const Analysis> analyse_scanned(std::string_view text, const Tex
   analysis->fingerprint_hex = hex16(analysis->fingerprint);
   analysis->normalized_ = std::make_shared<Analysis::Normalized>();
   analysis->normalized_->text = text;
-  analysis->normalized_->has_comments = !scan.comments.empty();
   return analysis;
 }
 
 const std::string& Analysis::normalized() const {
   static const std::string unparsed;
   if (!normalized_) return unparsed;
-  std::call_once(normalized_->once, [&text = normalized_->text, comments = normalized_->has_comments] {
-    text = parser::normalize(text);
-    if (comments) text = without_comments(text);
-  });
+  std::call_once(normalized_->once, [&text = normalized_->text] { text = without_comments_and_strings(parser::normalize(text)); });
   return normalized_->text;
 }
 

@@ -173,7 +173,7 @@ struct Analysis {
   bool read_only_select() const {
     return kind == StatementKind::select && !flags.into && !flags.locking_clause && !flags.data_modifying_cte;
   }
-  /// Literals as $n, comments dropped; for people. "" when unparsed. Worked out when first asked for: it costs a parse, and of
+  /// Literals as $n (in utility statements strings as '...'), comments dropped; for people. "" when unparsed. Worked out when first asked for: it costs a parse, and of
   /// most texts nobody asks, since it is kept once per fingerprint. Thread-safe.
   const std::string& normalized() const;
 
@@ -182,7 +182,6 @@ struct Analysis {
   struct Normalized {
     std::once_flag once;
     std::string text;  ///< until then as it was read
-    bool has_comments = false;
   };
   std::shared_ptr<Normalized> normalized_;
 };

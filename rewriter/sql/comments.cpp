@@ -128,11 +128,15 @@ void read_comments(std::string_view text, const TextScan& scan, Analysis& analys
     read_tags(trim(text.substr(last.begin + 2, last.end - last.begin - 4)), analysis);
 }
 
-std::string without_comments(std::string_view text) {
+std::string without_comments_and_strings(std::string_view text) {
   std::string out;
   std::size_t kept = 0;
   Lexer lexer(text);
   for (Token token = lexer.next(); token.kind != TokenKind::end; token = lexer.next()) {
+    if (token.kind == TokenKind::string || token.kind == TokenKind::bit_string) {
+      out.append(text.substr(kept, token.begin - kept)).append("'...'");
+      kept = token.end;
+    }
     if (token.kind != TokenKind::comment) continue;
     out += trim(text.substr(kept, token.begin - kept));
     out += ' ';

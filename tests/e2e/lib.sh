@@ -136,6 +136,7 @@ mode = "auto"
 cache = "strict"
 rewrite = ["all"]
 steer = { arms = "default", floor = "1us" }
+reuse = true
 TOML
 }
 

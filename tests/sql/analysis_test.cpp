@@ -388,6 +388,19 @@ TEST_CASE("analysis: shape merges literals only") {
   CHECK(analyse("SELECT 1")->shape.hex().size() == 32);
 }
 
+TEST_CASE("analysis: no string is left in the normalized text") {
+  for (const char* text : {"create role a password 'secret'", "comment on table t is 'secret'", "prepare p as select $$secret$$", "execute p(E'secret')",
+                           "alter system set x = 'secret'", "call f('it''s secret' /* secret */)", "create table c (a text default U&'secret')",
+                           "create function f() returns text language sql as $f$select 'secret'$f$", "select 1; comment on table t is 'secret'"}) {
+    CAPTURE(text);
+    const auto a = analyse(text);
+    CHECK(a->why_not == WhyNot::none);
+    CHECK(a->normalized() != "");
+    CHECK(a->normalized().find("secret") == std::string::npos);
+  }
+  CHECK(analyse("prepare p as select 'a', b from t -- x")->normalized() == "prepare p as select '...', b from t");
+}
+
 TEST_CASE("analysis: fingerprint and normalized text") {
   const auto a = analyse("SELECT a FROM t WHERE b = 'x' /* c */ AND d = 5 -- e");
   CHECK(a->normalized() == "SELECT a FROM t WHERE b = $1 AND d = $2");
