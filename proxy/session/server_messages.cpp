@@ -427,7 +427,7 @@ void Session::send_original(Exec& failed) {
   again->execution.sent_ns = since(failed.execution.arrival);
   if (failed.savepoint && !failed.execution.sqlstate.empty()) roll_back_to_savepoint(failed);
   auto unit = std::make_shared<Unit>();
-  writes_.before_opaque(*unit);
+  writes_.before_forward(*unit, *failed.plan->analysis, writes_of(*failed.plan), false);
   for (const auto request : failed.original_requests) {
     const bool last = request == Request::query || request == Request::sync;
     if (request == Request::parse) {

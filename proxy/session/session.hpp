@@ -257,6 +257,7 @@ class Session : public std::enable_shared_from_this<Session> {
   static std::shared_ptr<const Plan> as_it_came(std::shared_ptr<const Plan> plan);
   std::shared_ptr<const Plan> refreshed_plan(Prepared& prepared);
   std::shared_ptr<Exec> make_exec(std::shared_ptr<const Plan> plan, std::string_view text);
+  cache::WriteSet writes_of(const Plan& plan) const;
   void track_writes(const Plan* plan, bool fresh);
   PlanStamp stamp() const;
   bool catalog_moving() const;
