@@ -91,7 +91,7 @@ void Session::publish(const char* state) {
   info_.live_state->store(state, std::memory_order_relaxed);
 }
 
-Awaitable<void> Session::run() {
+void Session::start() {
   auto self = shared_from_this();
   worker_.sessions[info_.id] = self;
   counters_->client_connections.add();
@@ -102,10 +102,7 @@ Awaitable<void> Session::run() {
   to_server_ = std::move(startup_packet_);
   if (!ready_) start_login_deadline();
   asio::co_spawn(worker_.loop, server_loop(self), asio::detached);
-  if (lending_.pool) {
-    if (const bool good = co_await greet(); !good) co_return;
-  }
-  co_await client_loop(self);
+  asio::co_spawn(worker_.loop, client_loop(self), asio::detached);
 }
 
 void Session::start_login_deadline() {
@@ -304,6 +301,9 @@ Awaitable<void> Session::drain_to_server() {
 }
 
 Awaitable<void> Session::client_loop([[maybe_unused]] std::shared_ptr<Session> self) {
+  if (lending_.pool) {
+    if (const bool good = co_await greet(); !good) co_return;
+  }
   co_await drain_to_server();
   boost::system::error_code ec;
   while (!closing_ && !client_gone_) {

@@ -131,7 +131,7 @@ class Session : public std::enable_shared_from_this<Session> {
   ~Session();
 
   /// Runs both directions until either side ends.
-  Awaitable<void> run();
+  void start();
   void close(bool with_fatal_error);  ///< from the worker's thread: KILL, shutdown
   Awaitable<void> cancel();              ///< of what is under way, by the client's key
   void check_timeouts(Clock::time_point now);  ///< every 50 ms or so, from the worker's thread

@@ -160,9 +160,10 @@ def generated(direct, proxy, path):
                 break
             for sql in (f"set timezone = '{line['zone']}'", "set client_min_messages = error"):
                 comparison.both(sql)
-            *_, error, _ = comparison.proxied.answers([line["rows"]], False)[0]
-            if error:
-                sys.exit(f"rows: {error}")
+            for sql in ("set statement_timeout = 0", line["rows"], "reset statement_timeout"):
+                *_, error, _ = comparison.proxied.answers([sql], False)[0]
+                if error:
+                    sys.exit(f"rows: {error}")
         else:
             batch.append((line["sql"], line["ordered"]))
     comparison.report(start)
