@@ -333,6 +333,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Awaitable<Lookup> look_up(std::shared_ptr<const Plan> plan, std::string_view text,
                             std::span<const std::uint32_t> types, std::string_view parameters,
                             std::string_view formats, bool need_description);
+  const std::string& session_key();
   void store(Exec& exec);
   void report_hit(std::shared_ptr<const Plan> plan, std::string_view text, const cache::Entry& entry, Source source,
                   Clock::time_point arrival);
@@ -434,6 +435,8 @@ class Session : public std::enable_shared_from_this<Session> {
   } begun_query_;                                ///< by query_at_once(), for on_query()
   std::shared_ptr<Exec> fallback_;               ///< failed, its original is to be sent at ReadyForQuery
   std::shared_ptr<Exec> reusing_;                ///< until the server has taken its Bind: whatever follows waits for that
+  std::string session_key_;               ///< cache::session_key() …
+  std::uint64_t session_key_version_ = ~std::uint64_t{0};  ///< … of facts_ of this version
   std::uint64_t reuse_scope_ = 0, reuse_scope_version_ = ~std::uint64_t{0};  ///< and facts_.version by which it was read
   std::vector<std::string> settings_reply_;
 
