@@ -163,6 +163,8 @@ void wait_for_signals(asio::signal_set& signals, Hub& hub, Shutdown& shutdown) {
 }  // namespace
 
 int run_server(const RunOptions& options) {
+  // OpenSSL writes with write(2): without this, one client that reset its encrypted connection would end the process.
+  std::signal(SIGPIPE, SIG_IGN);
   auto loaded = load_all(options.config_file, options.overrides);
   if (!loaded.error.empty()) {
     std::fprintf(stderr, "%s\n", loaded.error.c_str());
