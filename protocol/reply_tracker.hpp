@@ -45,7 +45,7 @@ class ReplyTracker {
     Request kind = Request::query;
     bool hidden = false;
     Context context{};               ///< of the request this message belongs to (moved out when finished)
-    std::vector<Expected> dropped{};   ///< on error: the requests that will get no reply any more
+    std::vector<Expected> dropped{};   ///< the requests that will get no reply any more: after an error, or swallowed by COPY-in
   };
 
   /// Registers a request about to be sent. False: the server ignores it (it is skipping to Sync after an error, or is
@@ -117,8 +117,7 @@ class ReplyTracker {
       case 's': return execute ? finish() : unexpected();
       case 'G': case 'W':
         if (!query && !execute) return unexpected();
-        begin_copy_in();
-        return part();
+        return begin_copy_in();
       case 'H': case 'd': case 'c': return query || execute ? part() : unexpected();
       case 'E': return on_error();
       case 'Z':
@@ -163,14 +162,17 @@ class ReplyTracker {
   }
 
   /// In COPY-in mode the server ignores Sync: those already on their way get no ReadyForQuery.
-  void begin_copy_in() {
+  Result begin_copy_in() {
+    Result result = part();
     copy_in_ = true;
     copy_done_sent_ = false;
     while (queue_.size() > 1 && !copy_done_sent_) {
       // Anything else than Sync ends the COPY: CopyDone, CopyFail, or a message the server takes for a fault.
       copy_done_sent_ = queue_[1].kind != Request::sync;
+      if (queue_[1].kind != Request::copy_end) result.dropped.push_back(std::move(queue_[1]));
       queue_.erase(queue_.begin() + 1);
     }
+    return result;
   }
 
   void drop_marks() {

@@ -12,6 +12,7 @@ namespace pgsteer::protocol {
 enum class FirstPacket : std::uint8_t { startup, ssl_request, gssenc_request, cancel_request, direct_tls, malformed };
 
 constexpr std::uint32_t kProtocol3 = 3 << 16;
+constexpr std::uint32_t kProtocol32 = kProtocol3 | 2;  ///< cancel keys of up to 256 bytes
 constexpr std::uint32_t kSslRequest = 80877103;
 constexpr std::uint32_t kGssEncRequest = 80877104;
 constexpr std::uint32_t kCancelRequest = 80877102;

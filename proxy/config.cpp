@@ -62,6 +62,7 @@ struct Loader {
   void check();
   void check_login();
   void check_rules();
+  void check_query();
   void check_tls();
   void resolve_paths();
   std::string place(std::string_view key) const;
@@ -219,6 +220,7 @@ void Loader::check_login() {
   if (!auth.hba_file.empty()) check_rules();
   else if (auth.mode == "terminate" && auth.method != "trust" && auth.method != "cert" && auth.file.empty())
     fault(place("auth.file"), fmt::format("auth.file: expected a file of users for auth.method = \"{}\", got none", auth.method));
+  if (!auth.query_user.empty()) check_query();
   const auto& pool = config.pool;
   if (auth.mode == "relay" && (pool.mode == "transaction" || !pool.transaction.empty()))
     fault(place(pool.mode == "transaction" ? "pool.mode" : "pool.transaction"),
@@ -247,6 +249,17 @@ void Loader::check_rules() {
     if (rule.certificate != HbaFile::Certificate::none && (config.tls.mode == "disable" || config.tls.client_ca_file.empty()))
       lacks(rule.method == LoginMethod::cert ? "tls.mode and tls.client_ca_file" : "tls.mode and tls.client_ca_file for clientcert");
   }
+}
+
+/// auth.query, and the user it is asked as.
+void Loader::check_query() {
+  const auto& auth = config.auth;
+  const auto* secret = config.users ? config.users->secret(auth.query_user) : nullptr;
+  if (auth.mode != "terminate")
+    fault(place("auth.query_user"), "auth.query_user: looking users up needs auth.mode = \"terminate\"");
+  else if (!secret || secret->empty() || secret->starts_with("SCRAM-SHA-256$"))
+    fault(place("auth.query_user"), fmt::format("auth.query_user: expected a user of auth.file with a password (a SCRAM secret opens no server), got '{}'", auth.query_user));
+  if (auth.query.find("$1") == auth.query.npos) fault(place("auth.query"), "auth.query: expected a query with $1, the user");
 }
 
 void Loader::check_tls() {

@@ -98,6 +98,10 @@ struct Config {
     std::string method = "scram-sha-256";  ///< of terminate: scram-sha-256, md5, password, cert, trust
     std::string file;                      ///< users and their secrets
     std::string hba_file;                  ///< rules as in pg_hba.conf, in the place of `method`
+    std::string query_user;                ///< "" = the server is not asked for secrets
+    std::string query_database = "postgres";
+    std::string query = "SELECT usename, passwd, extract(epoch from valuntil) FROM pg_catalog.pg_shadow WHERE usename = $1";
+    std::chrono::milliseconds query_cache{10000};  ///< what it says is taken for true so long
   } auth;
   struct Pool {
     std::string mode = "session";          ///< session | transaction, where neither list below says otherwise
@@ -121,6 +125,9 @@ struct Config {
     bool read_your_writes = true;          ///< what a session reads is no older than what it wrote
     std::chrono::milliseconds max_lag{5000};  ///< standbys further behind are not read from; 0 = any
   } routing;
+  struct Shutdown {
+    std::chrono::milliseconds drain_timeout{300000};  ///< of a process that was replaced: its clients may stay so long
+  } shutdown;
   struct Tls {
     std::string mode = "disable";          ///< disable, allow, require, verify-ca, verify-full: of clients
     std::string certificate_file, key_file;

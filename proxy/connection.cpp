@@ -30,15 +30,23 @@ constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
 namespace {
 
+/// Counted in Worker::arriving by who accepted it.
+class Arriving {
+ public:
+  explicit Arriving(Worker& worker) : worker_(&worker) {}
+  ~Arriving() { over(); }
+  Arriving(const Arriving&) = delete;
+  Arriving& operator=(const Arriving&) = delete;
+  void over() {
+    if (worker_) --std::exchange(worker_, nullptr)->arriving;
+  }
+
+ private:
+  Worker* worker_;
+};
+
 /// Address of a client on the unix socket: nobody can listen there.
 constexpr std::string_view kLocalAddress = "unix";
-
-asio::awaitable<void> send_fatal(Stream& client, std::string sqlstate, std::string message, std::string hint = {}) {
-  std::string bytes;
-  protocol::append_error(bytes, {.severity = "FATAL", .sqlstate = std::move(sqlstate), .message = std::move(message),
-                                 .detail = {}, .hint = std::move(hint)});
-  co_await client.write_all(std::move(bytes));
-}
 
 /// As the server of a TLS connection. Nothing was read beyond what asked for it: what was sent ahead of the handshake is taken for a
 /// part of it and ends the connection (the injection of CVE-2021-3935 and CVE-2021-23222).
@@ -124,23 +132,21 @@ asio::awaitable<void> forward_cancel(Worker& worker, int host, std::string packe
 
 /// The request's key is one of ours. The connection stays open until the cancellation has reached the server, as a server's would.
 asio::awaitable<void> cancel_here(Worker& worker, std::string packet) {
-  protocol::Reader r(std::string_view(packet).substr(8));
-  const std::uint64_t pid = r.int32(), key = r.int32();
   auto over = std::make_shared<asio::steady_timer>(worker.loop, worker.snapshot().config->upstream.connect_timeout * 2);
-  worker.hub.on_cancel_here(pid << 32 | key, [&worker, over] { asio::post(worker.loop, [over] { over->cancel(); }); });
+  worker.hub.on_cancel_here(packet.substr(8), [&worker, over] { asio::post(worker.loop, [over] { over->cancel(); }); });
   co_await over->async_wait(as_result);
 }
 
-/// NegotiateProtocolVersion, when the client asked for more than 3.0 gives.
+/// NegotiateProtocolVersion, when the client asked for more than 3.2 gives.
 std::string negotiation(const protocol::Startup& startup) {
   std::vector<std::string> unknown;
   for (const auto& [name, value] : startup.parameters) {
     if (name.starts_with("_pq_.")) unknown.push_back(name);
   }
   std::string out;
-  if (startup.version == protocol::kProtocol3 && unknown.empty()) return out;
+  if (startup.version <= protocol::kProtocol32 && unknown.empty()) return out;
   protocol::Message message(out, 'v');
-  message.int32(protocol::kProtocol3).int32(static_cast<std::uint32_t>(unknown.size()));
+  message.int32(std::min(startup.version, protocol::kProtocol32)).int32(static_cast<std::uint32_t>(unknown.size()));
   for (const auto& name : unknown) message.cstring(name);
   return out;
 }
@@ -151,21 +157,21 @@ asio::awaitable<std::optional<Lending>> admit(Worker& worker, Stream& client, co
   if (!version.empty()) {
     if (co_await client.write_all(version)) co_return std::nullopt;
   }
-  std::optional<protocol::ScramKeys> keys;
-  if (const bool good = co_await authenticate_client(worker, client, startup, std::move(client_address), &keys); !good) co_return std::nullopt;
-  if (startup.replicates() || !startup.options_understood) {
-    co_await send_fatal(client, "0A000", startup.replicates() ? "replication connections need auth.mode = relay"
-                                                     : "startup options other than -c name=value need auth.mode = relay");
+  Proof proof;
+  if (const bool good = co_await authenticate_client(worker, client, startup, std::move(client_address), &proof); !good) co_return std::nullopt;
+  const bool replicates = startup.replicates();
+  if (!startup.options_understood && !replicates) {
+    co_await send_fatal(client, "0A000", "startup options other than -c name=value need auth.mode = relay");
     co_return std::nullopt;
   }
-  Lending lending{worker.hub.pools->pool(startup.database, startup.user),
-                  pool_mode(*worker.snapshot().config, startup.database, startup.user)};
-  if (keys) worker.hub.pools->set_keys(*lending.pool, *keys);
+  Lending lending{worker.hub.pools->pool(startup.database, startup.user, replicates ? Pool::kReplication : Pool::kMain),
+                  replicates ? PoolMode::session : pool_mode(*worker.snapshot().config, startup.database, startup.user)};
+  if (proof.keys || !proof.secret.empty()) worker.hub.pools->set_proof(*lending.pool, std::move(proof));
   co_return lending;
 }
 
 asio::awaitable<bool> console_login(Worker& worker, Stream& client, const protocol::Startup& startup, std::string client_address) {
-  std::optional<protocol::ScramKeys> unused;
+  Proof unused;
   co_return co_await authenticate_client(worker, client, startup, std::move(client_address), &unused);
 }
 
@@ -219,6 +225,7 @@ std::string tls_missing(const Config& config, Stream& client, const std::string&
 }  // namespace
 
 asio::awaitable<void> serve_connection(Worker& worker, Socket socket, std::string client_address) {
+  Arriving arriving(worker);
   const auto config = worker.snapshot().config;
   boost::system::error_code ignored;
   socket.non_blocking(true, ignored);
@@ -250,6 +257,7 @@ asio::awaitable<void> serve_connection(Worker& worker, Socket socket, std::strin
       auto let_in = co_await (console_login(worker, client, startup, client_address) || deadline.async_wait(as_result));
       if (let_in.index() == 1 || !std::get<0>(let_in)) co_return;
     }
+    arriving.over();
     co_await serve_console(worker, std::move(client), startup.user, client_address);
     co_return;
   }
@@ -279,6 +287,7 @@ asio::awaitable<void> serve_connection(Worker& worker, Socket socket, std::strin
   }
   auto session = std::make_shared<Session>(worker, std::move(client), std::move(server), std::move(lending), std::move(startup),
                                            std::move(packet), std::move(client_address));
+  arriving.over();
   co_await session->run();
 }
 

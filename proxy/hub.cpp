@@ -31,8 +31,9 @@ struct Hub::Impl {
   std::map<std::string, std::map<int, Counters>> counters;  // by database
   mutable std::mutex meters_mutex;
   std::array<std::unique_ptr<Meters>, kMaxThreads> meters;
-  mutable std::mutex reload_mutex;
+  mutable std::mutex reload_mutex;  // guards the next two
   std::string reload_error;
+  std::string http_status = "off";
 
   mutable std::mutex clients_mutex;
   std::unordered_map<std::uint64_t, ClientInfo> clients;
@@ -204,6 +205,16 @@ std::optional<cache::Words::Mark> Hub::take_prepared_mark(const std::string& gid
   std::optional<cache::Words::Mark> mark(std::move(found->second));
   impl_->prepared_marks.erase(found);
   return mark;
+}
+
+std::string Hub::http_status() const {
+  const std::lock_guard lock(impl_->reload_mutex);
+  return impl_->http_status;
+}
+
+void Hub::set_http_status(std::string status) {
+  const std::lock_guard lock(impl_->reload_mutex);
+  impl_->http_status = std::move(status);
 }
 
 std::string Hub::reload_error() const {

@@ -127,7 +127,8 @@ class Hub {
   std::function<std::vector<std::shared_ptr<std::atomic<bool>>>()> ping_loops;
   std::atomic<std::int64_t> reloaded_unix_us{0};  ///< when the configuration in force was read
   std::string reload_error() const;               ///< of the last reload; "" when it was taken
-  std::string http_status = "off";                ///< for health; written before any other thread starts
+  std::string http_status() const;                ///< for health
+  void set_http_status(std::string status);
   std::atomic<bool> paused{false};
 
   // --- lanes and limits -------------------------------------------------------------------------------------------
@@ -145,10 +146,11 @@ class Hub {
   const std::unique_ptr<Hosts> hosts;  ///< of upstream.url
 
   // --- pooling (auth.mode = terminate) ------------------------------------------------------------------------
+  class AuthQuery* auth_query = nullptr;  ///< likewise
   class Pools* pools = nullptr;  ///< set by the server; always there while sessions are
   /// Set by the server: cancels what the session with this key of ours does; `done` is called from some thread when no late
   /// cancellation can follow any more.
-  std::function<void(std::uint64_t key, std::function<void()> done)> on_cancel_here;
+  std::function<void(std::string key, std::function<void()> done)> on_cancel_here;
 
   // --- PAUSE --------------------------------------------------------------------------------------------------
   /// What the event loops say of their sessions, one after the other.

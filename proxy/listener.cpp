@@ -21,6 +21,18 @@ namespace asio = boost::asio;
 using Socket = asio::generic::stream_protocol::socket;
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
+namespace {
+
+asio::ip::address listen_address(const std::string& text, boost::system::error_code& ec) {
+  return asio::ip::make_address(text == "*" ? "0.0.0.0" : text, ec);
+}
+
+std::string unix_path(const Config::Listen& listen) {
+  return listen.unix_socket_dir.empty() ? std::string() : fmt::format("{}/.s.PGSQL.{}", listen.unix_socket_dir, listen.port);
+}
+
+}  // namespace
+
 struct Listener::Impl {
   std::vector<std::unique_ptr<Worker>>& workers;
   const Config& config;
@@ -30,34 +42,49 @@ struct Listener::Impl {
   std::size_t next = 0;
   bool inherited = false;  ///< the sockets are the supervisor's: listen.* says nothing
 
-  /// A listening socket that was opened for us.
+  /// A listening socket that was opened for us: by a supervisor, or by the process before.
   void adopt(int fd) {
     sockaddr_storage name{};
     socklen_t size = sizeof name;
     int listens = 0;
     socklen_t length = sizeof listens;
     if (::getsockname(fd, reinterpret_cast<sockaddr*>(&name), &size) != 0 || ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) != 0 || listens == 0)
-      throw std::runtime_error(fmt::format("descriptor {} of LISTEN_FDS: expected a listening stream socket", fd));
+      throw std::runtime_error(fmt::format("inherited descriptor {}: expected a listening stream socket", fd));
     boost::system::error_code ec;
     const bool unix_socket = name.ss_family == AF_UNIX;
-    if (unix_socket ? local.is_open() : tcp.is_open()) throw std::runtime_error("LISTEN_FDS: expected one TCP and one unix socket at most");
+    if (unix_socket ? local.is_open() : tcp.is_open()) throw std::runtime_error("inherited descriptors: expected one TCP and one unix socket at most");
     if (unix_socket) local.assign(asio::local::stream_protocol(), fd, ec);
     else tcp.assign(name.ss_family == AF_INET6 ? asio::ip::tcp::v6() : asio::ip::tcp::v4(), fd, ec);
-    if (ec) throw std::runtime_error(fmt::format("descriptor {} of LISTEN_FDS: {}", fd, ec.message()));
-    inherited = true;
+    if (ec) throw std::runtime_error(fmt::format("inherited descriptor {}: {}", fd, ec.message()));
     if (unix_socket) return spdlog::info("event=socket_inherited listen=unix");
     const auto where = tcp.local_endpoint(ec);
     spdlog::info("event=socket_inherited listen={}:{}", where.address().to_string(), where.port());
   }
 
+  /// What [listen] still names; the supervisor's are taken as they are.
+  void take_over(const PassedSockets& passed) {
+    const auto& listen = config.listen;
+    inherited = passed.supervised;
+    for (const int fd : passed.descriptors) adopt(fd);
+    if (inherited) return;
+    boost::system::error_code ec;
+    const auto where = tcp.is_open() ? tcp.local_endpoint(ec) : asio::ip::tcp::endpoint();
+    const auto wanted = listen_address(listen.address, ec);
+    if (tcp.is_open() && (listen.address.empty() || ec || where.address() != wanted || (listen.port != 0 && where.port() != listen.port))) tcp.close(ec);
+    if (local.is_open() && passed.unix_path == unix_path(listen)) local_path = passed.unix_path;
+    else local.close(ec);
+  }
+
   void dispatch(int fd, int family, std::string address) {
     Worker& worker = *workers[next++ % workers.size()];
+    ++worker.arriving;
     asio::post(worker.loop, [&worker, fd, family, address = std::move(address)] {
       boost::system::error_code ec;
       Socket socket(worker.loop);
       socket.assign(asio::generic::stream_protocol(family, 0), fd, ec);
       if (ec) {
         ::close(fd);
+        --worker.arriving;
         return;
       }
       asio::co_spawn(worker.loop, serve_connection(worker, std::move(socket), address), asio::detached);
@@ -88,7 +115,7 @@ template <class Acceptor>
 static asio::awaitable<void> accept_loop(Acceptor& acceptor, Worker& worker, std::function<void(int, std::string)> take) {
   for (;;) {
     auto [ec, socket] = co_await acceptor.async_accept(as_result);
-    if (ec == asio::error::operation_aborted || !acceptor.is_open()) co_return;
+    if (ec == asio::error::operation_aborted || (ec && !acceptor.is_open())) co_return;
     if (ec) {
       co_await pause_after(ec, worker);
       continue;
@@ -106,12 +133,16 @@ static asio::awaitable<void> accept_loop(Acceptor& acceptor, Worker& worker, std
   }
 }
 
-void Listener::start() {
+void Listener::start(const PassedSockets* passed) {
   const auto& listen = impl_->config.listen;
-  for (const int fd : inherited_sockets()) impl_->adopt(fd);
+  for (const int fd : inherited_sockets()) {
+    impl_->adopt(fd);
+    impl_->inherited = true;
+  }
+  if (passed && !impl_->inherited) impl_->take_over(*passed);
   boost::system::error_code ec;
-  if (!impl_->inherited && !listen.address.empty()) {
-    const auto address = asio::ip::make_address(listen.address == "*" ? "0.0.0.0" : listen.address, ec);
+  if (!impl_->inherited && !impl_->tcp.is_open() && !listen.address.empty()) {
+    const auto address = listen_address(listen.address, ec);
     if (ec) throw std::runtime_error(fmt::format("listen.address '{}': expected an IP address or '*'", listen.address));
     const asio::ip::tcp::endpoint endpoint(address, listen.port);
     auto& tcp = impl_->tcp;
@@ -121,8 +152,8 @@ void Listener::start() {
     if (!ec) tcp.listen(listen.backlog, ec);
     if (ec) throw std::runtime_error(fmt::format("cannot listen on {}:{}: {}", listen.address, listen.port, ec.message()));
   }
-  if (!impl_->inherited && !listen.unix_socket_dir.empty()) {
-    impl_->local_path = fmt::format("{}/.s.PGSQL.{}", listen.unix_socket_dir, listen.port);
+  if (!impl_->inherited && !impl_->local.is_open() && !listen.unix_socket_dir.empty()) {
+    impl_->local_path = unix_path(listen);
     ::unlink(impl_->local_path.c_str());
     auto& local = impl_->local;
     local.open();
@@ -137,6 +168,18 @@ void Listener::start() {
     asio::co_spawn(worker.loop, accept_loop(impl_->tcp, worker, take(impl_->tcp.local_endpoint(ec).protocol().family())), asio::detached);
   }
   if (impl_->local.is_open()) asio::co_spawn(worker.loop, accept_loop(impl_->local, worker, take(AF_UNIX)), asio::detached);
+}
+
+PassedSockets Listener::sockets() {
+  PassedSockets ours{{}, impl_->local_path, impl_->inherited};
+  if (impl_->tcp.is_open()) ours.descriptors.push_back(impl_->tcp.native_handle());
+  if (impl_->local.is_open()) ours.descriptors.push_back(impl_->local.native_handle());
+  return ours;
+}
+
+void Listener::forget() {
+  impl_->local_path.clear();
+  stop();
 }
 
 void Listener::stop() {

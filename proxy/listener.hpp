@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "proxy/stream.hpp"
+#include "proxy/takeover.hpp"
 #include "proxy/worker.hpp"
 
 namespace pgsteer::proxy {
@@ -15,9 +16,12 @@ class Listener {
  public:
   Listener(std::vector<std::unique_ptr<Worker>>& workers, const Config& config);
   ~Listener();
-  /// Binds, or takes the sockets a supervisor has bound, and starts accepting; throws std::runtime_error with address and reason.
-  void start();
+  /// Binds, or takes the sockets that a supervisor or the process before has bound, and starts accepting; throws std::runtime_error with
+  /// address and reason. Passed sockets of other addresses than [listen] names are closed.
+  void start(const PassedSockets* passed = nullptr);
   void stop();  ///< from worker 0's thread
+  PassedSockets sockets();  ///< to be passed on; still ours
+  void forget();            ///< stop(), for somebody else accepts on the same sockets now
 
  private:
   struct Impl;

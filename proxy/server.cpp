@@ -16,6 +16,8 @@
 #include <functional>
 #include <thread>
 
+#include "proxy/auth/auth_query.hpp"
+#include "proxy/auth/proof.hpp"
 #include "proxy/http/server.hpp"
 #include "proxy/hosts/hosts.hpp"
 #include "proxy/hosts/watch.hpp"
@@ -30,6 +32,7 @@
 #include "proxy/session/session.hpp"
 #include "proxy/stats_period.hpp"
 #include "proxy/systemd.hpp"
+#include "proxy/takeover.hpp"
 #include "proxy/worker.hpp"
 
 namespace pgsteer::proxy {
@@ -69,7 +72,8 @@ class LoopThread {
   bool started_ = false;
 };
 
-/// Shutdown in order: no new clients; idle sessions end at once, busy ones get kDrainTime; then the loops stop.
+/// Shutdown in order: no new clients; idle sessions end at once, busy ones get kDrainTime; then the loops stop. A process that was
+/// replaced begins it when the last client has left, or when shutdown.drain_timeout is over.
 class Shutdown {
  public:
   Shutdown(std::vector<std::unique_ptr<Worker>>& workers, Listener& listener) : workers_(workers), listener_(listener) {}
@@ -77,7 +81,7 @@ class Shutdown {
   void begin() {
     if (begun_.exchange(true)) return force();
     spdlog::info("event=shutdown_begin");
-    notify_supervisor("STOPPING=1");
+    if (!lingered_) notify_supervisor("STOPPING=1");  // the service goes on, in another process
     asio::post(workers_[0]->loop, [this] { listener_.stop(); });
     deadline_ = Clock::now() + kDrainTime;
     for (auto& worker : workers_) asio::post(worker->loop, [this, w = worker.get()] { drain(*w); });
@@ -86,8 +90,29 @@ class Shutdown {
   void force() {
     deadline_ = Clock::now();
   }
+  bool begun() const { return begun_; }
+
+  /// From worker 0's thread: nothing more is accepted.
+  void when_empty(std::chrono::milliseconds limit) {
+    occupied_ = workers_.size();
+    for (auto& worker : workers_) asio::post(worker->loop, [this, w = worker.get(), until = Clock::now() + limit] { linger(*w, until); });
+  }
 
  private:
+  /// Which loop is empty stays empty; the last one begins.
+  void linger(Worker& worker, Clock::time_point until) {
+    if (begun_) return;
+    const bool empty = worker.sessions.empty() && worker.arriving == 0;
+    if (Clock::now() >= until || (empty && occupied_.fetch_sub(1) == 1)) {
+      if (!lingered_.exchange(true)) begin();
+      return;
+    }
+    if (empty) return;
+    worker.hub.drain();  // nobody learns from it any more
+    auto timer = std::make_shared<asio::steady_timer>(worker.loop, std::chrono::milliseconds(50));
+    timer->async_wait([this, timer, w = &worker, until](boost::system::error_code) { linger(*w, until); });
+  }
+
   void drain(Worker& worker) {
     const bool late = Clock::now() >= deadline_.load();
     std::vector<std::shared_ptr<Session>> live;
@@ -109,6 +134,8 @@ class Shutdown {
   std::vector<std::unique_ptr<Worker>>& workers_;
   Listener& listener_;
   std::atomic<bool> begun_{false};
+  std::atomic<std::size_t> occupied_{0};  ///< loops with clients, of a process that was replaced
+  std::atomic<bool> lingered_{false};
   std::atomic<Clock::time_point> deadline_{Clock::time_point::max()};
 };
 
@@ -124,6 +151,7 @@ void tick(asio::steady_timer& timer, Worker& worker, Pools* pools) {
     if (ec) return;
     if (pools) {
       pools->tick();
+      worker.hub.auth_query->tick();
       worker.hub.stats_period->tick(unix_us(), [&worker] { return worker.hub.totals_by_database(); });
     }
     const auto& limits = worker.snapshot().config->pool;
@@ -144,8 +172,8 @@ void primary_changed(Hub& hub) {
   for (const auto& [database, catalog] : hub.snapshot()->catalogs) hub.catalog_changed(database);
 }
 
-void wait_for_signals(asio::signal_set& signals, Hub& hub, Shutdown& shutdown) {
-  signals.async_wait([&](boost::system::error_code ec, int number) {
+void wait_for_signals(asio::signal_set& signals, Hub& hub, Shutdown& shutdown, std::function<void()> start_successor) {
+  signals.async_wait([&, start_successor](boost::system::error_code ec, int number) {
     if (ec) return;
     if (number == SIGHUP) {
       if (const auto error = hub.reload()) spdlog::error("event=reload_refused error=\"{}\"", *error);
@@ -153,11 +181,30 @@ void wait_for_signals(asio::signal_set& signals, Hub& hub, Shutdown& shutdown) {
     } else if (number == SIGUSR1) {
       hub.update([](Snapshot& next) { next.panic = true; });
       spdlog::warn("event=panic by=SIGUSR1");
+    } else if (number == SIGUSR2) {
+      start_successor();
     } else {
       shutdown.begin();
     }
-    wait_for_signals(signals, hub, shutdown);
+    wait_for_signals(signals, hub, shutdown, start_successor);
   });
+}
+
+/// False: it was asked for and cannot be had.
+bool start_http(Hub& hub, const Config& config, const std::string& token, std::unique_ptr<HttpServer>& http) {
+  http = std::make_unique<HttpServer>(hub, token);
+  const std::string status = http->start(config.http.address, static_cast<std::uint16_t>(config.http.port));
+  hub.set_http_status(status);
+  if (status.starts_with("listens")) {
+    spdlog::info("event=http_ready listen={}:{}", config.http.address, config.http.port);
+  } else if (config.given("http.port") || config.given("http.address")) {
+    spdlog::error("event=start_failed error=\"http: {}\"", status);
+    std::fprintf(stderr, "pgsteer: http: cannot listen on %s\n", status.c_str());
+    return false;
+  } else {
+    spdlog::warn("event=http_off error=\"{}\" hint=\"http.port names another port, 0 means none\"", status);
+  }
+  return true;
 }
 
 }  // namespace
@@ -188,6 +235,16 @@ int run_server(const RunOptions& options) {
   }
   redis.deadline = config.cache.redis_deadline;
   const auto events = start_logging(config);
+  std::optional<Takeover> predecessor;
+  if (options.replace) {
+    predecessor = Takeover::begin(state_directory(config), &error);
+    if (!predecessor && !error.empty()) {
+      spdlog::error("event=start_failed error=\"{}\"", error);
+      std::fprintf(stderr, "pgsteer: %s\n", error.c_str());
+      return 1;
+    }
+    if (!predecessor) spdlog::info("event=nothing_to_replace");
+  }
 
   Hub hub(loaded.config, loaded.policies);
   Pools pools(hub);
@@ -201,15 +258,21 @@ int run_server(const RunOptions& options) {
     workers.push_back(std::make_unique<Worker>(hub, i));
     if (!config.cache.redis_url.empty()) workers.back()->redis = cache::RedisStore::create(workers.back()->loop, redis);
   }
+  std::vector<Worker*> all_workers;
+  for (auto& worker : workers) all_workers.push_back(worker.get());
+  pools.serve_on(std::move(all_workers));
   hub.subscribe([&workers](std::shared_ptr<const Snapshot> snapshot) {
     for (auto& worker : workers) {
       asio::post(worker->loop, [w = worker.get(), snapshot] { w->set_snapshot(snapshot); });
     }
   });
 
+  AuthQuery auth_query(*workers[0]);
+  hub.auth_query = &auth_query;
+  if (config.auth.mode == "terminate") keep_mock_salts(state_directory(config));
   Listener listener(workers, config);
   try {
-    listener.start();
+    listener.start(predecessor ? &predecessor->sockets() : nullptr);
   } catch (const std::exception& e) {
     spdlog::error("event=start_failed error=\"{}\"", e.what());
     std::fprintf(stderr, "pgsteer: %s\n", e.what());
@@ -228,13 +291,16 @@ int run_server(const RunOptions& options) {
       });
     }
   };
-  hub.on_cancel_here = [&workers](std::uint64_t key, std::function<void()> done) {
+  hub.on_cancel_here = [&workers, &predecessor](std::string key, std::function<void()> done) {
     auto without = std::make_shared<std::atomic<std::size_t>>(workers.size());
     for (auto& worker : workers) {
-      asio::post(worker->loop, [w = worker.get(), key, done, without] {
+      asio::post(worker->loop, [&predecessor, w = worker.get(), key, done, without] {
         const auto found = w->cancel_keys.find(key);
         auto session = found == w->cancel_keys.end() ? nullptr : found->second.lock();
-        if (!session && without->fetch_sub(1) == 1) done();
+        if (!session && without->fetch_sub(1) == 1) {
+          if (predecessor) predecessor->cancel(key);
+          done();
+        }
         if (session) asio::co_spawn(w->loop, cancel_session(session, done), asio::detached);
       });
     }
@@ -303,28 +369,53 @@ int run_server(const RunOptions& options) {
     return flags;
   };
   std::unique_ptr<HttpServer> http;
-  if (config.http.port != 0) {
-    http = std::make_unique<HttpServer>(hub, token);
-    hub.http_status = http->start(config.http.address, static_cast<std::uint16_t>(config.http.port));
-    if (hub.http_status.starts_with("listens")) {
-      spdlog::info("event=http_ready listen={}:{}", config.http.address, config.http.port);
-    } else if (config.given("http.port") || config.given("http.address")) {
-      spdlog::error("event=start_failed error=\"http: {}\"", hub.http_status);
-      std::fprintf(stderr, "pgsteer: http: cannot listen on %s\n", hub.http_status.c_str());
-      return 1;
-    } else {
-      spdlog::warn("event=http_off error=\"{}\" hint=\"http.port names another port, 0 means none\"", hub.http_status);
-    }
+  // What two processes cannot have at once. False: the configuration asks for what is not to be had.
+  const auto start_background = [&] {
+    if (config.http.port != 0 && !start_http(hub, config, token, http)) return false;
+    learner.start();
+    return true;
+  };
+  std::atomic<bool> predecessor_lives{predecessor.has_value()};
+  if (predecessor) {
+    // Its clients write, and we do not hear of it: until they have gone nothing is answered from the cache.
+    hub.unmarked_sessions.fetch_add(1);
+  } else if (!start_background()) {
+    return 1;
   }
+  const auto become_replaceable = [&] {
+    return std::make_unique<Succession>(*workers[0], state_directory(config), Succession::Steps{
+        .refusal = [&] { return std::string(hub.paused.load() ? "PAUSE is in force" : shutdown.begun() ? "it is shutting down"
+                                            : predecessor_lives.load() ? "clients of the process before it are still there" : ""); },
+        .sockets = [&] { return listener.sockets(); },
+        .stop_accepting = [&] {
+          listener.forget();
+          // The catalog is no longer followed, and the other process's writes are not seen: nothing is changed or answered from now on.
+          hub.update([](Snapshot& next) { next.console_mode = policies::Mode::observe; });
+        },
+        .release = [&] {
+          http.reset();
+          learner.stop();
+        },
+        .released = [&](pid_t successor) {
+          notify_supervisor(fmt::format("MAINPID={}", successor));
+          shutdown.when_empty(workers[0]->snapshot().config->shutdown.drain_timeout);
+        },
+        .cancel = [&](std::string key) { hub.on_cancel_here(std::move(key), [] {}); }});
+  };
+  std::unique_ptr<Succession> succession;
+  if (!predecessor) succession = become_replaceable();
   asio::signal_set signals(workers[0]->loop, SIGINT, SIGTERM, SIGHUP);
   signals.add(SIGUSR1);
-  wait_for_signals(signals, hub, shutdown);
-  learner.start();
+  signals.add(SIGUSR2);
+  const auto start_successor = [&] {
+    if (succession) succession->start_successor(options.executable);
+  };
+  wait_for_signals(signals, hub, shutdown, start_successor);
 
   spdlog::info("event=ready version={} listen={}:{} upstream={} threads={} mode={} state_dir={}", PGSTEER_VERSION,
                config.listen.address, config.listen.port, config.upstream.url.substr(config.upstream.url.find('@') + 1),
                threads, policies::to_string(config.mode.initial), state_directory(config));
-  notify_supervisor("READY=1");
+  if (!predecessor) notify_supervisor("READY=1");
   {
     std::vector<std::unique_ptr<LoopThread>> loops;
     for (auto& worker : workers) {
@@ -333,7 +424,21 @@ int run_server(const RunOptions& options) {
         w->loop.run();
       }));
     }
+    if (predecessor) {
+      if (!predecessor->ready()) spdlog::warn("event=predecessor_lost");
+      predecessor->watch(*workers[0], [&hub, &predecessor_lives] {
+        hub.words.flush();
+        hub.unmarked_sessions.fetch_sub(1);
+        predecessor_lives = false;
+        spdlog::info("event=predecessor_gone");
+      });
+      if (!start_background()) spdlog::error("event=http_off error=\"{}\"", hub.http_status());
+      auto replaceable = become_replaceable();
+      asio::post(workers[0]->loop, [&succession, made = std::make_shared<std::unique_ptr<Succession>>(std::move(replaceable))] { succession = std::move(*made); });
+      notify_supervisor("READY=1");
+    }
   }
+  succession.reset();  // what it stops is stopped
   hub.lanes->close();
   http.reset();  // it reads the learner
   pools.shut_down();

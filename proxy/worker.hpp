@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <cstdint>
 #include <memory>
@@ -34,7 +35,8 @@ class Worker {
   ReuseBook repeating;
   std::shared_ptr<cache::RedisStore> redis;  ///< null without redis_url
   std::unordered_map<std::uint64_t, std::weak_ptr<Session>> sessions;
-  std::unordered_map<std::uint64_t, std::weak_ptr<Session>> cancel_keys;  ///< of sessions that were given a key of ours
+  std::unordered_map<std::string, std::weak_ptr<Session>> cancel_keys;  ///< process id and key, as on the wire, that we have given
+  std::atomic<int> arriving{0};              ///< connections that were accepted and are neither a session nor over
   int in_flight = 0;                         ///< statements at the server now
   double recent_p95_ms = 0;                  ///< running estimate over all statements of this thread
 

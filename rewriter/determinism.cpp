@@ -56,6 +56,11 @@ bool cut_is_harmless(const Scope& scope, const Bound& bound) {
 bool identical_columns(const Json& value, const Bound& bound) {
   if (const auto* reference = bound.reference(value))
     return reference->source && equal_means_identical(reference->output()->type);
+  if (const auto* expr = as(value, "A_Expr")) {
+    // Equal quotients of numerics may have different scales.
+    const auto names = name_list(array_field(*expr, "name"));
+    if (names && names->back() == "/" && !is_integer(type_of(value, bound).oid)) return false;
+  }
   if (const auto* cast = as(value, "TypeCast")) {
     const auto* type = object_field(*cast, "typeName");
     const auto oid = type ? builtin_type(plain_type_name(*type)) : 0;
@@ -115,12 +120,35 @@ bool calls_are_order_free(Scope& scope, const Bound& bound, std::string* why_not
   });
 }
 
+/// A column of a set operation whose type is not known from its arms: it is that of none of their modifiers.
+bool identical_in_all_arms(const Scope& scope, std::size_t index, const Bound& bound) {
+  if (scope.opaque_outputs || scope.values || index >= scope.outputs.size()) return false;
+  if (scope.set_operation) {
+    for (const auto* side : {"larg", "rarg"}) {
+      const auto* arm = object_field(*scope.select, side);
+      const auto* inner = arm ? bound.scope_of(arm) : nullptr;
+      if (!inner || !identical_in_all_arms(*inner, index, bound)) return false;
+    }
+    return true;
+  }
+  const auto& type = scope.outputs[index].type;
+  if (type.oid != 0) return equal_means_identical(Type{type.oid, -1, type.collation});
+  const auto* targets = array_field(*scope.select, "targetList");
+  const auto* target = targets && index < targets->size() ? as((*targets)[index], "ResTarget") : nullptr;
+  const auto* value = target ? field(*target, "val") : nullptr;
+  return value && targets->size() == scope.outputs.size() && (is_value(*value) || is_null_constant(*value));
+}
+
 /// DISTINCT and GROUP BY show one of several equal values: they must be identical, not just equal.
 bool representatives_are_identical(const Scope& scope, const Bound& bound) {
   if (scope.set_operation) {
-    if (bool_field(*scope.select, "all")) return true;
-    return std::all_of(scope.outputs.begin(), scope.outputs.end(),
-                       [](const auto& out) { return out.type.oid == 0 || equal_means_identical(out.type); });
+    if (bool_field(*scope.select, "all") && string_field(*scope.select, "op") == "SETOP_UNION") return true;
+    if (scope.opaque_outputs) return false;
+    for (std::size_t i = 0; i < scope.outputs.size(); ++i) {
+      const auto& type = scope.outputs[i].type;
+      if (type.oid != 0 ? !equal_means_identical(type) : !identical_in_all_arms(scope, i, bound)) return false;
+    }
+    return true;
   }
   if (const auto* group = field(*scope.select, "groupClause"))
     if (!identical_columns(*group, bound)) return false;

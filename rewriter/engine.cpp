@@ -188,11 +188,15 @@ std::vector<Candidate> rewrite(const sql::Query& query, const sql::Analysis& ana
   const auto bound = Bound::bind(*tree, catalog, query, &why);
   if (bound && bound->recursive()) why = "WITH RECURSIVE";
   if (!bound || bound->recursive() || !answer_is_determined(*bound, &why)) return {};
+  if (!conditions_cannot_raise(*bound)) {
+    why = "a condition could raise an error, and another plan could show it other rows";
+    return {};
+  }
 
-  const bool may_raise = !conditions_cannot_raise(*bound), window = has_window(*bound);
+  const bool window = has_window(*bound);
   std::vector<const Rule*> allowed, always;
   for (const auto& rule : rule_list()) {
-    if (!switches.allows(rule.info.name) || (may_raise && !rule.in_place) || (window && !rule.knows_windows)) continue;
+    if (!switches.allows(rule.info.name) || (window && !rule.knows_windows)) continue;
     allowed.push_back(&rule);
     if (rule.info.always_gains) always.push_back(&rule);
   }
@@ -232,7 +236,7 @@ std::vector<Candidate> rewrite(const sql::Query& query, const sql::Analysis& ana
       offer({rule});  // together they came into doubt: perhaps one alone does not
     }
   }
-  if (candidates.empty() && why.empty()) why = may_raise ? "no rule fires (few may beside a condition that can raise an error)" : "no rule fires";
+  if (candidates.empty() && why.empty()) why = "no rule fires";
   if (!candidates.empty()) why.clear();
   return candidates;
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <boost/json.hpp>
+#include <cctype>
+#include <set>
 
 #include "rewriter/keys.hpp"
 #include "rewriter/types.hpp"
@@ -50,6 +52,59 @@ bool cast_cannot_raise(const Object& cast, const Bound& bound) {
          (target == oid::date && time(from));
 }
 
+bool is_now(const Json& node) {
+  if (as(node, "SQLValueFunction")) return true;
+  const auto* call = as(node, "FuncCall");
+  const auto names = call ? name_list(array_field(*call, "funcname")) : std::nullopt;
+  return names && names->back() == "now" && (names->size() == 1 || names->front() == "pg_catalog");
+}
+
+/// now() - interval '30 days', CURRENT_DATE - 7: of years that nobody can leave by a few digits.
+bool is_near_now(const Json& left, const Json& right) {
+  if (!is_now(left)) return false;
+  const auto* cast = as(right, "TypeCast");
+  const auto* argument = cast ? field(*cast, "arg") : nullptr;
+  if (const auto days = integer_constant(right)) return *days > -100000 && *days < 100000;
+  const auto text = argument ? string_constant(*argument) : std::nullopt;
+  if (!text || text->size() > 24) return false;
+  int digits = 0;
+  for (const char c : *text) {
+    digits = std::isdigit(static_cast<unsigned char>(c)) ? digits + 1 : 0;
+    if (digits > 4) return false;
+  }
+  return true;
+}
+
+/// Conditions of two collations that nobody has chosen between are an error where a row meets them.
+void collations(const Json& node, const Bound& bound, std::set<sql::Oid>& found) {
+  constexpr sql::Oid database_default = 100;  // gives way to any other
+  if (const auto* reference = bound.reference(node)) {
+    const auto collation = reference->source ? reference->output()->type.collation : 0;
+    if (collation != 0 && collation != database_default) found.insert(collation);
+    return;
+  }
+  if (as(node, "CollateClause")) return;
+  if (const auto* list = node.if_array()) {
+    for (const auto& item : *list) collations(item, bound, found);
+  } else if (const auto* object = node.if_object()) {
+    for (const auto& member : *object) {
+      const auto* query = member.key() == "subselect" ? as(member.value(), "SelectStmt") : nullptr;
+      const auto* outputs = query ? field(*query, "targetList") : &member.value();
+      if (outputs) collations(*outputs, bound, found);  // its conditions are looked at where its own scope comes
+    }
+  }
+}
+
+bool one_collation(const Json& node, const Bound& bound) {
+  if (const auto* expr = as(node, "BoolExpr")) {
+    const auto* arguments = array_field(*expr, "args");
+    return arguments && std::all_of(arguments->begin(), arguments->end(), [&](const Json& item) { return one_collation(item, bound); });
+  }
+  std::set<sql::Oid> found;
+  collations(node, bound, found);
+  return found.size() <= 1;
+}
+
 bool operator_cannot_raise(const Object& expr, const Bound& bound) {
   const auto names = name_list(array_field(expr, "name"));
   if (!names || names->size() != 1) return false;
@@ -65,10 +120,13 @@ bool operator_cannot_raise(const Object& expr, const Bound& bound) {
   }
   if (among(comparisons, name) || name == "||" || name == "BETWEEN" || name == "NOT BETWEEN") return true;
   if (name != "+" && name != "-" && name != "*") return false;
-  // Integers overflow; a numeric has room.
   const auto* left = field(expr, "lexpr");
   const auto* right = field(expr, "rexpr");
-  return left && right && (is_value(*left) || type_of(*left, bound).oid == oid::numeric) &&
+  if (!left || !right) return false;
+  if (name != "*" && (shift_within(*right, type_of(*left, bound).oid) || shift_within(*left, type_of(*right, bound).oid) || is_near_now(*left, *right)))
+    return true;
+  // Integers overflow; a numeric has room.
+  return (is_value(*left) || type_of(*left, bound).oid == oid::numeric) &&
          (is_value(*right) || type_of(*right, bound).oid == oid::numeric) && !(is_value(*left) && is_value(*right));
 }
 
@@ -99,7 +157,7 @@ bool joins_cannot_raise(const Json& item, const Bound& bound) {
   const auto* join = as(item, "JoinExpr");
   if (!join) return true;
   const auto* quals = field(*join, "quals");
-  return (!quals || cannot_raise(*quals, bound)) && joins_cannot_raise(*field(*join, "larg"), bound) &&
+  return (!quals || (cannot_raise(*quals, bound) && one_collation(*quals, bound))) && joins_cannot_raise(*field(*join, "larg"), bound) &&
          joins_cannot_raise(*field(*join, "rarg"), bound);
 }
 
@@ -109,7 +167,7 @@ bool conditions_cannot_raise(const Bound& bound) {
   return std::all_of(bound.scopes().begin(), bound.scopes().end(), [&](const auto& scope) {
     const auto* where = field(*scope->select, "whereClause");
     const auto* from = array_field(*scope->select, "fromClause");
-    return (!where || cannot_raise(*where, bound)) &&
+    return (!where || (cannot_raise(*where, bound) && one_collation(*where, bound))) &&
            (!from || std::all_of(from->begin(), from->end(), [&](const Json& item) { return joins_cannot_raise(item, bound); }));
   });
 }

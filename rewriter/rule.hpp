@@ -22,7 +22,6 @@ struct Attempt {
 struct Rule {
   RuleInfo info;
   bool (*apply)(Attempt& attempt);
-  bool in_place = false;       ///< no condition meets a row it did not meet before: may act beside conditions that can raise errors
   bool knows_windows = false;  ///< no other rule acts where a window function stands
 };
 

@@ -260,4 +260,15 @@ bool cannot_fail(const Json& node, const Bound& bound) {
   return false;
 }
 
+std::optional<std::int64_t> shift_within(const Json& literal, sql::Oid column) {
+  constexpr std::int64_t far = std::int64_t{1} << 60;
+  if (!as(literal, "A_Const")) return std::nullopt;
+  const auto value = integer_constant(literal);
+  if (!value || *value <= -far || *value >= far) return std::nullopt;
+  const bool wide = *value > INT32_MAX || *value < INT32_MIN;  // then the literal is a bigint
+  if (wide) return column == oid::int2 || column == oid::int4 ? value : std::nullopt;
+  constexpr std::int64_t room = INT32_MAX - 32768;
+  return column == oid::int2 && *value >= -room && *value <= room ? value : std::nullopt;
+}
+
 }  // namespace pgsteer::rewriter

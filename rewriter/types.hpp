@@ -36,4 +36,8 @@ bool equal_means_identical(const Type& type);
 /// raise an error on any row, so it may be evaluated on rows the original would not have reached.
 bool cannot_fail(const Json& node, const Bound& bound);
 
+/// The value of an integer literal, when column + literal and column - literal are computed in a type that holds them for every value of
+/// the column's type.
+std::optional<std::int64_t> shift_within(const Json& literal, sql::Oid column);
+
 }  // namespace pgsteer::rewriter

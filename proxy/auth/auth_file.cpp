@@ -42,6 +42,7 @@ std::shared_ptr<const AuthFile> AuthFile::parse(std::string_view text, std::stri
       *error = fmt::format("line {}: expected \"name\" \"secret\"", number);
       return nullptr;
     }
+    file->keeps_scram_ = file->keeps_scram_ || secret->starts_with("SCRAM-SHA-256$");
     if (!file->secrets_.emplace(std::move(*name), std::move(*secret)).second) {
       *error = fmt::format("line {}: this user was there before", number);
       return nullptr;

@@ -14,9 +14,11 @@ class AuthFile {
   static std::shared_ptr<const AuthFile> parse(std::string_view text, std::string* error);
   /// nullptr: no such user.
   const std::string* secret(std::string_view user) const;
+  bool keeps_scram() const { return keeps_scram_; }  ///< some secret is of SCRAM
 
  private:
   std::map<std::string, std::string, std::less<>> secrets_;
+  bool keeps_scram_ = false;
 };
 
 }  // namespace pgsteer::proxy

@@ -35,13 +35,17 @@ std::string error_message(std::string sqlstate, std::string text) {
   return out;
 }
 
-std::string startup_packet(const Pool& pool) {
+std::string startup_packet(const Pool& pool, const std::vector<std::pair<std::string, std::string>>& parameters) {
   std::string body;
   const auto word = [&](std::string_view text) { body.append(text).push_back('\0'); };
   word("user");
   word(pool.user);
   word("database");
   word(pool.database);
+  for (const auto& [name, value] : parameters) {
+    word(name);
+    word(value);
+  }
   body.push_back('\0');
   std::string packet;
   protocol::append_int32(packet, static_cast<std::uint32_t>(body.size() + 8));
@@ -52,10 +56,11 @@ std::string startup_packet(const Pool& pool) {
 /// One login exchange: takes the server's messages, says what to answer.
 class Login {
  public:
-  Login(Worker& worker, ServerConnection& server, const Pool& pool, std::optional<protocol::ScramKeys> keys, bool ask_identity)
-      : server_(server), pool_(pool), keys_(std::move(keys)), ask_identity_(ask_identity) {
+  Login(Worker& worker, ServerConnection& server, const Pool& pool, Proof proof, bool ask_identity)
+      : server_(server), pool_(pool), keys_(std::move(proof.keys)), ask_identity_(ask_identity) {
     const auto& config = *worker.snapshot().config;
     if (const auto* known = config.users ? config.users->secret(pool.user) : nullptr) secret_ = *known;
+    if (!plain_password() && !proof.secret.empty()) secret_ = std::move(proof.secret);
   }
 
   /// Bytes to send; sets failed() or done().
@@ -214,7 +219,8 @@ bool is_on(const Parameters& reported, std::string_view name) {
   return value && *value == "on";
 }
 
-Awaitable<std::unique_ptr<ServerConnection>> log_in(Worker& worker, std::shared_ptr<Pool> pool, int host, bool shared, std::string* refusal) {
+Awaitable<std::unique_ptr<ServerConnection>> log_in(Worker& worker, std::shared_ptr<Pool> pool, int host, bool shared, std::string* refusal,
+                                                    std::vector<std::pair<std::string, std::string>> parameters) {
   std::string error;
   auto socket = co_await connect_with_deadline(worker, host, &error);
   if (!socket) {
@@ -224,9 +230,9 @@ Awaitable<std::unique_ptr<ServerConnection>> log_in(Worker& worker, std::shared_
   auto server = std::make_unique<ServerConnection>(worker, std::move(*socket));
   server->host = host;
   server->pool = pool;
-  Login login(worker, *server, *pool, worker.hub.pools->keys(*pool), shared && !pool->for_reading());
+  Login login(worker, *server, *pool, worker.hub.pools->proof(*pool), shared && !pool->for_reading());
   asio::steady_timer deadline(worker.loop, worker.snapshot().config->upstream.connect_timeout);
-  auto outcome = co_await (exchange(*server, login, startup_packet(*pool), refusal) || deadline.async_wait(as_result));
+  auto outcome = co_await (exchange(*server, login, startup_packet(*pool, parameters), refusal) || deadline.async_wait(as_result));
   if (outcome.index() == 1) {
     *refusal = error_message("08006", "the server did not complete the login within upstream.connect_timeout");
     co_return nullptr;
@@ -254,15 +260,15 @@ Awaitable<std::unique_ptr<ServerConnection>> log_in(Worker& worker, std::shared_
 
 }  // namespace
 
-Awaitable<std::unique_ptr<ServerConnection>> open_server(Worker& worker, std::shared_ptr<Pool> pool, Slot slot, bool shared,
-                                                         ServerRefusal* refusal) {
+Awaitable<std::unique_ptr<ServerConnection>> open_server(Worker& worker, std::shared_ptr<Pool> pool, Slot slot, bool shared, ServerRefusal* refusal,
+                                                         std::vector<std::pair<std::string, std::string>> parameters) {
   const Hosts& hosts = *worker.hub.hosts;
   std::unique_ptr<ServerConnection> server;
   refusal->message = error_message("08006", hosts.several() ? hosts.why_none() : std::string());
   refusal->again = hosts.particular() && !pool->for_reading();
   const auto candidates = pool->for_reading() ? std::vector<int>{pool->host} : hosts.candidates(true);
   for (const int host : candidates) {
-    server = co_await log_in(worker, pool, host, shared, &refusal->message);
+    server = co_await log_in(worker, pool, host, shared, &refusal->message, parameters);
     if (server) break;
     if (concerns_the_host(refusal->message)) continue;
     refusal->again = false;

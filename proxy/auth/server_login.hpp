@@ -23,8 +23,9 @@ inline constexpr std::string_view kServerIdentity =
 /// Connects and logs in as the pool's user with what auth.file or a client's proof gives; up to ReadyForQuery, each host within
 /// upstream.connect_timeout. Of several hosts the first one that is what upstream.url asks for, as libpq does it. The slot is inside the connection from then on. nullptr with a refusal otherwise. `shared`: nobody waits
 /// for its end while it is idle, so the server is asked who it is, and the cache is void should it not be the one of before.
-Awaitable<std::unique_ptr<ServerConnection>> open_server(Worker& worker, std::shared_ptr<Pool> pool, Slot slot, bool shared,
-                                                         ServerRefusal* refusal);
+/// `parameters`: of the startup packet, besides user and database.
+Awaitable<std::unique_ptr<ServerConnection>> open_server(Worker& worker, std::shared_ptr<Pool> pool, Slot slot, bool shared, ServerRefusal* refusal,
+                                                         std::vector<std::pair<std::string, std::string>> parameters = {});
 
 /// A cancel request for one server connection of a host; returns when the server has closed its side, so that the signal was sent by then.
 Awaitable<void> cancel_server(Worker& worker, int host, std::uint32_t pid, std::uint32_t key);

@@ -37,7 +37,8 @@ ConsoleResult show_health(const Request& request) {
   table.row("redis", redis == "in use" ? "ok" : redis, redis == "off" || redis == "in use" ? "" : "answers come from the server meanwhile");
   const auto reload_error = request.hub.reload_error();
   table.row("configuration", reload_error.empty() ? "ok" : "degraded", reload_error.empty() ? "" : "the last reload was refused: " + reload_error);
-  table.row("http", request.hub.http_status == "off" || request.hub.http_status.starts_with("listens") ? "ok" : "degraded", request.hub.http_status);
+  const std::string http = request.hub.http_status();
+  table.row("http", http == "off" || http.starts_with("listens") ? "ok" : "degraded", http);
   auto checks = learner_checks(request.hub);
   table.row("model", worse(checks, "model", snapshot->model ? "ok" : "none yet"),
             snapshot->model ? snapshot->model->version() : "estimates come from history and calibration");

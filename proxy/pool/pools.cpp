@@ -86,7 +86,7 @@ bool Pools::may_open(const Pool& pool, const Config& config, bool reserve) const
   int of_database = 0, of_user = 0;
   if (config.pool.max_db_connections == 0 && config.pool.max_user_connections == 0) return true;
   for (const auto& [name, other] : pools_) {
-    if (other->host != pool.host) continue;  // each server has limits of its own
+    if (other->limited_with() != pool.limited_with()) continue;  // each server has limits of its own
     if (other->database == pool.database) of_database += other->open;
     if (other->user == pool.user) of_user += other->open;
   }
@@ -101,7 +101,7 @@ bool Pools::make_room(const Pool& wanting, const Config& config) {
   for (const auto& [name, other] : pools_) {
     const bool related = (config.pool.max_db_connections > 0 && other->database == wanting.database) ||
                          (config.pool.max_user_connections > 0 && other->user == wanting.user);
-    if (other.get() == &wanting || !related || other->host != wanting.host || other->idle.empty()) continue;
+    if (other.get() == &wanting || !related || other->limited_with() != wanting.limited_with() || other->idle.empty()) continue;
     if (!from || other->idle.front()->idle_since < from->idle.front()->idle_since) from = other.get();
   }
   if (!from) return false;
@@ -174,6 +174,7 @@ void Pools::acquire(const std::shared_ptr<Waiter>& waiter) {
   const auto settings = waiter->worker.snapshot().config;
   const Lock lock(mutex_);
   Pool& pool = *waiter->pool;
+  pool.ahead.wanted = true;
   if (pool.waiters.empty() && !paused()) {
     const bool room = may_open(pool, *settings, false);
     if (take_idle(pool, waiter, room)) return;
@@ -301,6 +302,7 @@ void Pools::tick() {
       it = pool->idle.erase(it);
     }
   }
+  open_ahead(*settings, now);
 }
 
 void Pools::reconnect() {
@@ -369,15 +371,16 @@ void Pools::set_welcome(Pool& pool, const std::string& startup_settings, Welcome
   pool.welcomes[startup_settings] = std::move(welcome);
 }
 
-std::optional<protocol::ScramKeys> Pools::keys(Pool& pool) {
+Proof Pools::proof(Pool& pool) {
   const Lock lock(mutex_);
+  if (!pool.for_reading()) return pool.proof;
   const auto main = pools_.find({pool.database, pool.user, Pool::kMain});  // one proof fits all hosts: they have the same secrets
-  return main == pools_.end() ? pool.keys : main->second->keys;
+  return main == pools_.end() ? pool.proof : main->second->proof;
 }
 
-void Pools::set_keys(Pool& pool, const protocol::ScramKeys& keys) {
+void Pools::set_proof(Pool& pool, Proof proof) {
   const Lock lock(mutex_);
-  pool.keys = keys;
+  pool.proof = std::move(proof);
 }
 
 std::vector<Pools::Numbers> Pools::numbers() {
@@ -386,7 +389,7 @@ std::vector<Pools::Numbers> Pools::numbers() {
   const Lock lock(mutex_);
   std::vector<Numbers> all;
   for (const auto& [name, pool] : pools_) {
-    Numbers one{pool->database, pool->user, pool->host, pool_mode(*settings, pool->database, pool->user) == PoolMode::transaction, pool->open, static_cast<int>(pool->idle.size()), static_cast<int>(pool->waiters.size()), 0};
+    Numbers one{pool->database, pool->user, pool->limited_with(), pool->host != Pool::kReplication && pool_mode(*settings, pool->database, pool->user) == PoolMode::transaction, pool->open, static_cast<int>(pool->idle.size()), static_cast<int>(pool->waiters.size()), 0};
     if (!pool->waiters.empty()) {
       one.longest_wait_us = std::chrono::duration_cast<std::chrono::microseconds>(now - pool->waiters.front()->since).count();
     }

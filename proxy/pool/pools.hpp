@@ -11,7 +11,7 @@
 #include <tuple>
 #include <vector>
 
-#include "protocol/scram.hpp"
+#include "proxy/auth/proof.hpp"
 #include "proxy/config.hpp"
 #include "proxy/pool/server_connection.hpp"
 
@@ -37,7 +37,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   const std::string database, user;
   const int host;  ///< of Hosts; kMain: what upstream.url's target_session_attrs asks for
   static constexpr int kMain = -1;
-  bool for_reading() const { return host != kMain; }
+  static constexpr int kReplication = -2;  ///< there, too: walsenders, each of one client; only the limits are shared
+  bool for_reading() const { return host >= 0; }
+  int limited_with() const { return for_reading() ? host : kMain; }  ///< each server has limits of its own
 
  private:
   friend class Pools;
@@ -45,8 +47,13 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::deque<std::shared_ptr<struct Waiter>> waiters;   ///< first come first
   int open = 0;                                         ///< slots given: connections that live, or are being made
   std::atomic<int> leaving = 0;                         ///< of these, on their way to being closed by their workers; needs no lock
-  std::optional<protocol::ScramKeys> keys;              ///< taken from a client's proof
+  Proof proof;                                          ///< the latest client's
   std::map<std::string, Welcome> welcomes;              ///< by startup settings
+  struct {
+    bool wanted = false, under_way = false;  ///< wanted: from the first use, until the server says no for good
+    std::chrono::milliseconds rest{};
+    std::chrono::steady_clock::time_point not_before{};
+  } ahead;                                              ///< pool.min_pool_size
 };
 
 /// A session that waits for a server. Filled in under the lock by whoever serves it, then woken on its own worker.
@@ -83,7 +90,8 @@ class Pools {
   void give_back(std::unique_ptr<ServerConnection> server);
   void slot_free(const std::shared_ptr<Pool>& pool);  ///< by Slot alone
 
-  /// Every 50 ms or so, from one thread: time-outs, reserve, what is idle for too long or too old.
+  void serve_on(std::vector<Worker*> workers) { workers_ = std::move(workers); }  ///< once, before the first tick
+  /// Every 50 ms or so, from one thread: time-outs, reserve, what is idle for too long or too old, what is to be opened ahead.
   void tick();
   void reconnect();          ///< whatever is open now is closed as soon as nobody holds it
   void reconnect(int host);  ///< the same for the connections to one host
@@ -95,8 +103,8 @@ class Pools {
 
   std::optional<Welcome> welcome(Pool& pool, const std::string& startup_settings);
   void set_welcome(Pool& pool, const std::string& startup_settings, Welcome welcome);
-  std::optional<protocol::ScramKeys> keys(Pool& pool);
-  void set_keys(Pool& pool, const protocol::ScramKeys& keys);
+  Proof proof(Pool& pool);
+  void set_proof(Pool& pool, Proof proof);
 
   struct Numbers {
     std::string database, user;
@@ -119,8 +127,12 @@ class Pools {
   bool outdated(const ServerConnection& server) const { return server.connected < not_before_[static_cast<std::size_t>(server.host)].load(); }
   void hand(std::unique_ptr<ServerConnection> server, std::shared_ptr<Waiter> waiter);
   std::shared_ptr<const Config> config() const;
+  void open_ahead(const Config& config, std::chrono::steady_clock::time_point now);
+  Awaitable<void> open_one(Worker& worker, std::shared_ptr<Pool> pool, std::shared_ptr<Slot> slot);
 
   Hub& hub_;
+  std::vector<Worker*> workers_;
+  std::size_t next_worker_ = 0;
   unsigned ticks_ = 0;
   std::vector<std::atomic<std::chrono::steady_clock::time_point>> not_before_;  ///< by host: connections older than this are closed
   std::mutex mutex_;

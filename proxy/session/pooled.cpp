@@ -91,7 +91,7 @@ Awaitable<bool> Session::greet() {
     protocol::append_parameter_status(to_client_, name, value);
     parameter_changed(name, value);
   }
-  protocol::Message(to_client_, 'K').int32(static_cast<std::uint32_t>(cancel_key_ >> 32)).int32(static_cast<std::uint32_t>(cancel_key_));
+  protocol::Message(to_client_, 'K').bytes(cancel_key_);
   worker_.cancel_keys[cancel_key_] = weak_from_this();
   protocol::append_ready(to_client_, 'I');
   greeted_ = true;
@@ -99,6 +99,14 @@ Awaitable<bool> Session::greet() {
   co_await drain_to_client();
   settle();
   co_return !closing_;
+}
+
+/// A walsender is told at its start what it is to be.
+std::vector<std::pair<std::string, std::string>> Session::own_startup() const {
+  if (!startup_.replicates()) return {};
+  auto parameters = startup_.parameters;
+  std::erase_if(parameters, [](const auto& p) { return p.first == "user" || p.first == "database" || p.first.starts_with("_pq_."); });
+  return parameters;
 }
 
 bool Session::take(std::unique_ptr<ServerConnection> server) {
@@ -187,7 +195,7 @@ Awaitable<Session::Obtained> Session::obtain(Pool* from, ServerRefusal* refusal)
       take(std::move(waiter->server));
       continue;
     }
-    auto made = co_await open_server(worker_, pool, std::move(waiter->slot), pooled(), refusal);
+    auto made = co_await open_server(worker_, pool, std::move(waiter->slot), pooled(), refusal, own_startup());
     if (closing_ && made) pools.give_back(std::move(made));
     if (closing_) co_return Obtained::over;
     if (!made) co_return Obtained::refused;
@@ -436,7 +444,7 @@ Awaitable<void> Session::cancel() {
     waiting_cancelled_ = true;
     notify();
   }
-  if (!server_ || tracker_.empty()) co_return;
+  if (!server_ || (tracking_ && tracker_.empty())) co_return;
   // Until the server has closed the cancel connection it may still be about to send the signal.
   ++cancels_;
   const auto self = shared_from_this();

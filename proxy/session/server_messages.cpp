@@ -167,6 +167,8 @@ Session::Fate Session::on_server_message(char type, std::string_view message, bo
     case Meaning::error:
       return on_error(message, whole, result);
     case Meaning::part:
+      if (!result.dropped.empty()) join_swallowed(result);
+      break;
     case Meaning::finished:
       break;
   }
@@ -180,6 +182,20 @@ Session::Fate Session::on_server_message(char type, std::string_view message, bo
     return Fate::swallow;
   }
   return on_reply(type, message, whole, result);
+}
+
+/// COPY-in has swallowed Syncs that were sent ahead of it: the transaction goes on to the next one that is answered.
+void Session::join_swallowed(Tracker::Result& result) {
+  std::shared_ptr<Unit> heir;
+  for (const auto& expected : tracker_.queue()) {
+    if (expected.kind != Request::sync && expected.kind != Request::query && expected.kind != Request::function_call) continue;
+    heir = expected.context.unit;
+    break;
+  }
+  if (!heir) heir = unit_ ? unit_ : (unit_ = std::make_shared<Unit>());
+  for (auto& swallowed : result.dropped) {
+    if (auto& unit = swallowed.context.unit; unit && unit != heir) WriteTracker::join(*heir, std::move(unit));
+  }
 }
 
 void Session::on_hidden(char type, std::string_view message, const Context& context) {

@@ -23,6 +23,8 @@ namespace {
 constexpr std::size_t kMaxPending = 256 * 1024;
 /// What an idle session may keep of its output buffers.
 constexpr std::size_t kIdleCapacity = 4096;
+/// Bytes of a cancel key: of protocol 3.0, and as PostgreSQL 18 makes them for 3.2.
+constexpr std::size_t kShortKey = 4, kLongKey = 32;
 
 void give_back(std::string& buffer, bool idle) {
   if (buffer.capacity() > (idle ? kIdleCapacity : kMaxPending)) buffer = std::string();
@@ -68,12 +70,11 @@ Session::Session(Worker& worker, Stream client, std::unique_ptr<ServerConnection
   if (lending_.pool) {
     ready_ = true;
     counters_ = &worker_.hub.counters(worker_.index, info_.database);
-    const std::string random = protocol::random_bytes(4);
-    cancel_key_ = (info_.id & 0x7fffffff) << 32;
-    for (const unsigned char byte : random) cancel_key_ = (cancel_key_ & 0xffffffff00000000) | ((cancel_key_ << 8 | byte) & 0xffffffff);
+    protocol::append_int32(cancel_key_, static_cast<std::uint32_t>(info_.id & 0x7fffffff));
+    cancel_key_ += protocol::random_bytes(startup_.version >= protocol::kProtocol32 ? kLongKey : kShortKey);
     auto state = std::make_shared<SessionState>();
     for (const auto& [name, value] : startup_.settings) {
-      if (name == "pgsteer.mode") continue;
+      if (name == "pgsteer.mode" || startup_.replicates()) continue;  // a walsender gets them in its startup packet
       state->settings[name] = value;
       custom_settings_ = custom_settings_ || name.find('.') != name.npos;
     }
@@ -96,7 +97,7 @@ Awaitable<void> Session::run() {
   counters_->client_connections.add();
   info_.live_state = std::make_shared<std::atomic<const char*>>("login");
   worker_.hub.set_client(info_);
-  worker_.hub.catalog_wanted(facts_.database);
+  if (!startup_.replicates() || startup_.replicates_database()) worker_.hub.catalog_wanted(facts_.database);
   if (lending_.pool) startup_packet_.clear();
   to_server_ = std::move(startup_packet_);
   if (!ready_) start_login_deadline();
@@ -166,7 +167,7 @@ void Session::finish() {
     worker_.hub.unmarked_sessions.fetch_sub(1);
   }
   worker_.sessions.erase(info_.id);
-  if (cancel_key_) worker_.cancel_keys.erase(cancel_key_);
+  worker_.cancel_keys.erase(cancel_key_);
   worker_.hub.drop_client(info_.id);
   counters_->client_disconnects.add();
 }
@@ -209,7 +210,7 @@ void Session::lose_tracking(const char* why) {
 }
 
 void Session::unmarked_work() {
-  if (unmarked_ || startup_.replication == "true") return;  // a physical walsender runs no SQL
+  if (unmarked_ || (startup_.replicates() && !startup_.replicates_database())) return;  // a physical walsender runs no SQL
   // counted without a cache too: a reload may bring one while this work is under way
   unmarked_ = true;
   worker_.hub.unmarked_sessions.fetch_add(1);
@@ -318,7 +319,7 @@ Awaitable<void> Session::client_loop([[maybe_unused]] std::shared_ptr<Session> s
     if (ec) break;
     client_size_ += n;
     // No deadline: RESUME wakes us.
-    while (worker_.hub.paused.load(std::memory_order_relaxed) && ready_ && !closing_ && undisturbed()) co_await event_.async_wait(as_result);
+    while (worker_.hub.paused.load(std::memory_order_relaxed) && ready_ && !closing_ && undisturbed() && !startup_.replicates()) co_await event_.async_wait(as_result);
     if (closing_) break;
     client_busy_ = true;
     co_await on_client_bytes();

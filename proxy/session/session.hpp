@@ -190,6 +190,7 @@ class Session : public std::enable_shared_from_this<Session> {
   // --- pooled.cpp ---
   bool pooled() const { return lending_.mode == PoolMode::transaction; }
   Awaitable<bool> greet();               ///< the login's end, as the server would say it
+  std::vector<std::pair<std::string, std::string>> own_startup() const;
   enum class Obtained : unsigned char { server, refused, over };
   Awaitable<Obtained> obtain(Pool* from, ServerRefusal* refusal);
   Awaitable<bool> attach();              ///< false: no server is to be had; the client has been told, the message is done with
@@ -375,6 +376,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Fate on_error(std::string_view message, bool whole, const Tracker::Result& result);
   Fate on_ready(char status, const Tracker::Result& result);
   void time_block(char status);
+  void join_swallowed(Tracker::Result& result);
   void on_hidden(char type, std::string_view message, const Context& context);
   void on_finished(Exec& exec);
   void apply_settings(const Plan& plan);
@@ -459,7 +461,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool awaiting_host_ = false;           ///< there is a place in the pool, but no host to connect to
   bool names_probed_ = false;            ///< the residue tells which of the client's statements are still there
   int cancels_ = 0;                      ///< cancel requests under way: until they are over nobody else gets this server
-  std::uint64_t cancel_key_ = 0;
+  std::string cancel_key_;               ///< process id and key as the client was told them
   Clock::time_point last_activity_, transaction_start_, query_start_;
   Clock::time_point block_start_;        ///< of the transaction block under way, for the counters
   Counters* counters_;                   ///< of no database until the client has logged in

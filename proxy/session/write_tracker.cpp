@@ -85,7 +85,19 @@ void WriteTracker::mark(Unit& unit) {
   unit.mark = std::move(wider);
 }
 
+void WriteTracker::join(Unit& unit, std::shared_ptr<Unit> swallowed) {
+  unit.wrote |= swallowed->wrote;
+  unit.opaque |= swallowed->opaque;
+  unit.may_commit_partly |= swallowed->may_commit_partly;
+  unit.joined.push_back(std::move(swallowed));
+}
+
 void WriteTracker::on_ready(Unit& unit, char status, bool quiet) {
+  for (const auto& earlier : unit.joined) {
+    earlier->failed |= unit.failed;
+    earlier->may_commit_partly |= unit.may_commit_partly;
+    on_ready(*earlier, status, false);
+  }
   // A trigger or a cascade that came while the write waited for its lock: what it wrote was not marked.
   if (unit.mark && unit.catalog_epoch != 0 && unit.catalog_epoch != hub_.catalog_epoch.load() + 1) {
     hub_.words.bump(database_, std::array<sql::Oid, 1>{0});

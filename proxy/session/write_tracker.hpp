@@ -1,6 +1,7 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cache/cache.hpp"
 #include "proxy/hub.hpp"
@@ -19,6 +20,7 @@ struct Unit {
   std::shared_ptr<void> ddl;       ///< keeps the catalog unknown to everybody until the outcome is certain
   std::string prepared_gid;        ///< PREPARE TRANSACTION of this name is in it
   std::string finished_gid;        ///< COMMIT/ROLLBACK PREPARED
+  std::vector<std::shared_ptr<Unit>> joined;  ///< of Syncs that a COPY swallowed: their transaction ends with this one's
 };
 
 /// The writer's half of the cache protocol (CACHE.md 2.4): marks every relation of a write before anything that can
@@ -37,6 +39,8 @@ class WriteTracker {
   void before_ddl(Unit& unit);
   /// The server answered PREPARE TRANSACTION or a COMMIT with ROLLBACK.
   static void rolled_back(Unit& unit) { unit.prepared_gid.clear(); }
+  /// The Sync of `swallowed` is not answered: what it wrote is committed by that of `unit`.
+  static void join(Unit& unit, std::shared_ptr<Unit> swallowed);
   /// Call on ReadyForQuery. `quiet`: no other request is in flight.
   void on_ready(Unit& unit, char status, bool quiet);
   bool wrote_in_transaction() const { return transaction_writes_.writes; }

@@ -83,6 +83,6 @@ bool apply(Attempt& attempt) {
 
 }  // namespace
 
-const Rule coalesce_equals{{"coalesce_equals", "COALESCE(c, k) = v -> c = v [OR c IS NULL]", false, false, 0.9}, apply, true};
+const Rule coalesce_equals{{"coalesce_equals", "COALESCE(c, k) = v -> c = v [OR c IS NULL]", false, false, 0.9}, apply};
 
 }  // namespace pgsteer::rewriter

@@ -42,6 +42,6 @@ bool apply(Attempt& attempt) {
 
 }  // namespace
 
-const Rule count_not_null{{"count_not_null", "count(not null column) -> count(*)", false, true, 1.0}, apply, true};
+const Rule count_not_null{{"count_not_null", "count(not null column) -> count(*)", false, true, 1.0}, apply};
 
 }  // namespace pgsteer::rewriter

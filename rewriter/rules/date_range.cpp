@@ -197,6 +197,6 @@ bool apply(Attempt& attempt) {
 
 }  // namespace
 
-const Rule date_range{{"date_range", "ts::date = D -> .. AND ts >= D - 1 day AND ts < D + 2 days", false, false, 0.9}, apply, true};
+const Rule date_range{{"date_range", "ts::date = D -> .. AND ts >= D - 1 day AND ts < D + 2 days", false, false, 0.9}, apply};
 
 }  // namespace pgsteer::rewriter

@@ -48,6 +48,6 @@ bool apply(Attempt& attempt) {
 
 }  // namespace
 
-const Rule distinct_over_key{{"distinct_over_key", "SELECT DISTINCT with a key in the output -> SELECT", false, true, 1.0}, apply, true};
+const Rule distinct_over_key{{"distinct_over_key", "SELECT DISTINCT with a key in the output -> SELECT", false, true, 1.0}, apply};
 
 }  // namespace pgsteer::rewriter

@@ -116,6 +116,6 @@ bool apply(Attempt& attempt) {
 
 // The planner sees almost the same cost: any gain in its eyes is a large one in fact.
 const Rule keyset_row_comparison{
-    {"keyset_row_comparison", "a < x OR (a = x AND b < y) -> (a, b) < (x, y)", false, false, 1.0}, apply, true};
+    {"keyset_row_comparison", "a < x OR (a = x AND b < y) -> (a, b) < (x, y)", false, false, 1.0}, apply};
 
 }  // namespace pgsteer::rewriter

@@ -65,6 +65,6 @@ bool apply(Attempt& attempt) {
 
 }  // namespace
 
-const Rule lateral_window{{"lateral_window", "JOIN (.. OVER (PARTITION BY k ..)) s ON s.k = a.c -> LATERAL with k = a.c inside", false, false, 0.9}, apply, false, true};
+const Rule lateral_window{{"lateral_window", "JOIN (.. OVER (PARTITION BY k ..)) s ON s.k = a.c -> LATERAL with k = a.c inside", false, false, 0.9}, apply, true};
 
 }  // namespace pgsteer::rewriter

@@ -171,6 +171,6 @@ bool apply(Attempt& attempt) {
 
 }  // namespace
 
-const Rule literal_cast{{"literal_cast", "id::text = '5', id = 5.0 -> id = 5", false, true, 1.0}, apply, true};
+const Rule literal_cast{{"literal_cast", "id::text = '5', id = 5.0 -> id = 5", false, true, 1.0}, apply};
 
 }  // namespace pgsteer::rewriter

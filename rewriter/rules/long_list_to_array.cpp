@@ -57,6 +57,6 @@ bool apply(Attempt& attempt) {
 }  // namespace
 
 const Rule long_list_to_array{
-    {"long_list_to_array", "id IN (100 integers or more) -> id = ANY ('{..}')", false, true, 1.0}, apply, true};
+    {"long_list_to_array", "id IN (100 integers or more) -> id = ANY ('{..}')", false, true, 1.0}, apply};
 
 }  // namespace pgsteer::rewriter

@@ -69,6 +69,6 @@ bool apply(Attempt& attempt) {
 }  // namespace
 
 const Rule union_to_union_all{
-    {"union_to_union_all", "UNION of keyed, disjoint arms -> UNION ALL", false, true, 1.0}, apply, true};
+    {"union_to_union_all", "UNION of keyed, disjoint arms -> UNION ALL", false, true, 1.0}, apply};
 
 }  // namespace pgsteer::rewriter

@@ -40,6 +40,6 @@ bool apply(Attempt& attempt) {
 }  // namespace
 
 const Rule useless_order_by{
-    {"useless_order_by", "ORDER BY inside count(*), IN, EXISTS -> dropped", false, true, 1.0}, apply, true};
+    {"useless_order_by", "ORDER BY inside count(*), IN, EXISTS -> dropped", false, true, 1.0}, apply};
 
 }  // namespace pgsteer::rewriter

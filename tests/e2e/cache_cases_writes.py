@@ -129,3 +129,28 @@ def copy_in(t):
 
 
 case("15 COPY FROM", table(15), copy_in)
+
+
+def copy_in_swallows_a_sync(t):
+    """As libpq sends it: Sync stands behind Execute before the server says that it wants data, and is not answered."""
+    w = t.on("w", wire=True)
+    for n, ahead in enumerate((True, False)):
+        t.warm(total("15y"))
+        w.parse("copy t15y from stdin").bind().execute().message(b"S")
+        while w.receive()[0] != b"G":
+            pass
+        t.read(total("15y"))  # not yet: nor may what is read now be kept for later
+        t.read(total("15y"))
+        w.message(b"d", f"{60 + n}\t60\n".encode())
+        w.message(b"c")
+        if ahead:
+            w.message(b"S")
+            t.log.append([kind for kind, _ in w.until_ready()])
+        else:
+            w.parse("select 1").bind().execute()
+            t.log.append(w.sync())
+        t.read(total("15y"))
+        t.read(total("15y"))
+
+
+case("15y COPY FROM whose Sync is swallowed", table("15y"), copy_in_swallows_a_sync)
