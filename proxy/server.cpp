@@ -210,6 +210,8 @@ bool start_http(Hub& hub, const Config& config, const std::string& token, std::u
 }  // namespace
 
 int run_server(const RunOptions& options) {
+  // OpenSSL writes with write(2): without this, one client that reset its encrypted connection would end the process.
+  std::signal(SIGPIPE, SIG_IGN);
   auto loaded = load_all(options.config_file, options.overrides);
   if (!loaded.error.empty()) {
     std::fprintf(stderr, "%s\n", loaded.error.c_str());
