@@ -141,6 +141,29 @@ except OSError:
     print("another ALPN: ended")
 PY
 }
+resets() { # clients that end with RST in place of a goodbye, some in the middle of a result
+  "$PYTHON" - "$PROXY_PORT" <<'PY'
+import socket, ssl, struct, sys, time
+startup = struct.pack("!I", 196608) + b"user\0postgres\0database\0postgres\0\0"
+context = ssl._create_unverified_context()
+for n in range(12):
+    s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 20)
+    s.sendall(struct.pack("!II", 8, 80877103))
+    assert s.recv(1) == b"S"
+    s = context.wrap_socket(s)
+    s.sendall(struct.pack("!I", len(startup) + 4) + startup)
+    got = b""
+    while b"Z\0\0\0\5I" not in got:
+        got += s.recv(4096)
+    if n % 2:
+        query = b"select repeat('x', 1000000) from generate_series(1, 9)\0"
+        s.sendall(b"Q" + struct.pack("!I", len(query) + 4) + query)
+        s.recv(100)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    s.close()
+time.sleep(0.5)
+PY
+}
 equal 'tricks with the handshake' 'startup ahead of TLS: ended
 plain after S: ended
 TLS after GSSENC: answered
@@ -148,6 +171,9 @@ SSLRequest inside of TLS: C0A000
 direct TLS: answered
 direct TLS without ALPN: ended
 another ALPN: ended' "$(raw)"
+check 'clients that are gone without a word' resets
+# A shell may have been told to ignore SIGPIPE, and hands that on: then this shows nothing.
+check 'end nobody but themselves' kill -0 "$PGSTEER_PID"
 
 serial() { openssl s_client -connect "127.0.0.1:$PROXY_PORT" -starttls postgres </dev/null 2>/dev/null | openssl x509 -noout -serial; }
 before=$(serial)
