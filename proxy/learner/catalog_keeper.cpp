@@ -58,6 +58,10 @@ void CatalogKeeper::loop() {
     if (!config->upstream.probe) continue;
     const auto now = SteadyClock::now();
     for (auto& [database, slot] : slots_) {
+      if (hub_.vacancies.asked(database, now)) {
+        slot.loader.reset();
+        continue;
+      }
       if (now < slot.not_before || (!slot.wanted && now < slot.next_poll)) continue;
       if (now < slot.next_look && hub_.snapshot()->catalog(database)) continue;
       busy_ = true;

@@ -157,6 +157,7 @@ void Session::track_writes(const Plan* plan, bool fresh) {
     note_residue(nullptr);
     return writes_.before_opaque(*unit_);
   }
+  for (const auto& database : plan->analysis->databases_alone) worker_.hub.vacate(database);
   if (may_change_catalog(*plan->analysis)) writes_.before_ddl(*unit_);
   const bool in_block = status_ == 'T' && tracker_.empty() && !group_open_;
   if (fresh && !catalog_moving() && plan->snapshot_version == worker_.snapshot().version) {

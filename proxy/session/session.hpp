@@ -195,6 +195,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool over() const { return closing_ || failed_; }
 
   // --- pooled.cpp ---
+  bool own_notification(std::string_view message);
   bool pooled() const { return lending_.mode == PoolMode::transaction; }
   Awaitable<bool> greet();               ///< the login's end, as the server would say it
   std::vector<std::pair<std::string, std::string>> own_startup() const;
