@@ -13,6 +13,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <filesystem>
 
+#include "proxy/survive.hpp"
 #include "proxy/systemd.hpp"
 
 namespace pgsteer::proxy {
@@ -39,6 +40,8 @@ struct Listener::Impl {
   asio::ip::tcp::acceptor tcp;
   asio::local::stream_protocol::acceptor local;
   std::string local_path;
+  /// Coroutines end with the loop, which outlives this.
+  std::shared_ptr<bool> accepting_tcp = std::make_shared<bool>(false), accepting_local = std::make_shared<bool>(false);
   std::size_t next = 0;
   bool inherited = false;  ///< the sockets are the supervisor's: listen.* says nothing
 
@@ -75,10 +78,10 @@ struct Listener::Impl {
     else local.close(ec);
   }
 
+  /// Throws only when the descriptor is still the caller's.
   void dispatch(int fd, int family, std::string address) {
     Worker& worker = *workers[next++ % workers.size()];
-    ++worker.arriving;
-    asio::post(worker.loop, [&worker, fd, family, address = std::move(address)] {
+    auto serve = [&worker, fd, family, address = std::move(address)] {
       boost::system::error_code ec;
       Socket socket(worker.loop);
       socket.assign(asio::generic::stream_protocol(family, 0), fd, ec);
@@ -88,7 +91,14 @@ struct Listener::Impl {
         return;
       }
       asio::co_spawn(worker.loop, serve_connection(worker, std::move(socket), address), asio::detached);
-    });
+    };
+    ++worker.arriving;
+    try {
+      asio::post(worker.loop, std::move(serve));
+    } catch (const std::exception&) {
+      --worker.arriving;
+      throw;
+    }
   }
 };
 
@@ -105,14 +115,19 @@ asio::awaitable<void> pause_after(boost::system::error_code ec, Worker& worker) 
 
 Listener::Listener(std::vector<std::unique_ptr<Worker>>& workers, const Config& config)
     : impl_(new Impl{workers, config, asio::ip::tcp::acceptor(workers[0]->loop),
-                     asio::local::stream_protocol::acceptor(workers[0]->loop), {}, 0, false}) {}
+                     asio::local::stream_protocol::acceptor(workers[0]->loop), {}, std::make_shared<bool>(false), std::make_shared<bool>(false), 0, false}) {}
 
 Listener::~Listener() {
   if (!impl_->local_path.empty()) ::unlink(impl_->local_path.c_str());
 }
 
 template <class Acceptor>
-static asio::awaitable<void> accept_loop(Acceptor& acceptor, Worker& worker, std::function<void(int, std::string)> take) {
+static asio::awaitable<void> accept_loop(Acceptor& acceptor, Worker& worker, std::shared_ptr<bool> accepting, std::function<void(int, std::string)> take) {
+  struct Accepting {
+    std::shared_ptr<bool> flag;
+    ~Accepting() { *flag = false; }
+  } running{accepting};
+  *accepting = true;
   for (;;) {
     auto [ec, socket] = co_await acceptor.async_accept(as_result);
     if (ec == asio::error::operation_aborted || (ec && !acceptor.is_open())) co_return;
@@ -129,7 +144,13 @@ static asio::awaitable<void> accept_loop(Acceptor& acceptor, Worker& worker, std
       address = peer.address().to_string() + ":" + std::to_string(peer.port());
     }
     const int fd = socket.release(ignored);
-    if (!ignored) take(fd, std::move(address));
+    if (ignored) continue;
+    try {
+      take(fd, std::move(address));
+    } catch (const std::exception&) {
+      ::close(fd);
+      throw;
+    }
   }
 }
 
@@ -162,12 +183,17 @@ void Listener::start(const PassedSockets* passed) {
     if (ec) throw std::runtime_error(fmt::format("cannot listen on {}: {}", impl_->local_path, ec.message()));
     ::chmod(impl_->local_path.c_str(), 0777);
   }
+  accept();
+}
+
+void Listener::accept() {
   Worker& worker = *impl_->workers[0];
   const auto take = [this](int family) { return [this, family](int fd, std::string from) { impl_->dispatch(fd, family, std::move(from)); }; };
-  if (impl_->tcp.is_open()) {
-    asio::co_spawn(worker.loop, accept_loop(impl_->tcp, worker, take(impl_->tcp.local_endpoint(ec).protocol().family())), asio::detached);
-  }
-  if (impl_->local.is_open()) asio::co_spawn(worker.loop, accept_loop(impl_->local, worker, take(AF_UNIX)), asio::detached);
+  boost::system::error_code ec;
+  if (impl_->tcp.is_open() && !*impl_->accepting_tcp)
+    asio::co_spawn(worker.loop, accept_loop(impl_->tcp, worker, impl_->accepting_tcp, take(impl_->tcp.local_endpoint(ec).protocol().family())), rethrow);
+  if (impl_->local.is_open() && !*impl_->accepting_local)
+    asio::co_spawn(worker.loop, accept_loop(impl_->local, worker, impl_->accepting_local, take(AF_UNIX)), rethrow);
 }
 
 PassedSockets Listener::sockets() {

@@ -19,7 +19,8 @@ class Listener {
   /// Binds, or takes the sockets that a supervisor or the process before has bound, and starts accepting; throws std::runtime_error with
   /// address and reason. Passed sockets of other addresses than [listen] names are closed.
   void start(const PassedSockets* passed = nullptr);
-  void stop();  ///< from worker 0's thread
+  void accept();  ///< from worker 0's thread: begins again what an exception has ended
+  void stop();    ///< the same
   PassedSockets sockets();  ///< to be passed on; still ours
   void forget();            ///< stop(), for somebody else accepts on the same sockets now
 

@@ -27,10 +27,12 @@
 #include "proxy/listener.hpp"
 #include "proxy/log.hpp"
 #include "proxy/pool/pools.hpp"
+#include "proxy/process.hpp"
 #include "proxy/redis_url.hpp"
 #include "proxy/reload.hpp"
 #include "proxy/session/session.hpp"
 #include "proxy/stats_period.hpp"
+#include "proxy/survive.hpp"
 #include "proxy/systemd.hpp"
 #include "proxy/takeover.hpp"
 #include "proxy/worker.hpp"
@@ -145,25 +147,37 @@ asio::awaitable<void> cancel_session(std::shared_ptr<Session> session, std::func
 }
 
 /// Time-outs: of sessions by their own worker, of the pools by the first one, which looks at the minute of SHOW STATS too.
-void tick(asio::steady_timer& timer, Worker& worker, Pools* pools) {
-  timer.expires_after(std::chrono::milliseconds(50));
-  timer.async_wait([&timer, &worker, pools](boost::system::error_code ec) {
+struct Ticker {
+  asio::steady_timer timer;
+  bool armed = false;
+};
+void tick(Ticker& ticker, Worker& worker, Pools* pools) {
+  if (ticker.armed) return;
+  ticker.timer.expires_after(std::chrono::milliseconds(50));
+  ticker.timer.async_wait([&ticker, &worker, pools](boost::system::error_code ec) {
+    ticker.armed = false;
     if (ec) return;
+    tick(ticker, worker, pools);  // first: what follows may throw
+    // A snapshot's message is lost when there is no memory for it.
+    if (auto current = worker.hub.snapshot(); current.get() != &worker.snapshot()) worker.set_snapshot(std::move(current));
     if (pools) {
       pools->tick();
       worker.hub.auth_query->tick();
       worker.hub.stats_period->tick(unix_us(), [&worker] { return worker.hub.totals_by_database(); });
     }
     const auto& limits = worker.snapshot().config->pool;
-    if ((limits.query_timeout + limits.transaction_timeout + limits.idle_transaction_timeout).count() > 0) {
+    if (worker.failed_sessions > 0 || (limits.query_timeout + limits.transaction_timeout + limits.idle_transaction_timeout).count() > 0) {
       std::vector<std::shared_ptr<Session>> live;
       for (const auto& [id, weak] : worker.sessions) {
         if (auto session = weak.lock()) live.push_back(std::move(session));
       }
-      for (const auto& session : live) session->check_timeouts(Clock::now());
+      for (const auto& session : live) {
+        session->check_timeouts(Clock::now());
+        session->outlive();
+      }
     }
-    tick(timer, worker, pools);
   });
+  ticker.armed = true;
 }
 
 /// What another primary holds may lack the last commits of the one before, and have another catalog.
@@ -175,6 +189,7 @@ void primary_changed(Hub& hub) {
 void wait_for_signals(asio::signal_set& signals, Hub& hub, Shutdown& shutdown, std::function<void()> start_successor) {
   signals.async_wait([&, start_successor](boost::system::error_code ec, int number) {
     if (ec) return;
+    wait_for_signals(signals, hub, shutdown, start_successor);  // first: what follows may throw
     if (number == SIGHUP) {
       if (const auto error = hub.reload()) spdlog::error("event=reload_refused error=\"{}\"", *error);
       else spdlog::info("event=reloaded");
@@ -186,7 +201,6 @@ void wait_for_signals(asio::signal_set& signals, Hub& hub, Shutdown& shutdown, s
     } else {
       shutdown.begin();
     }
-    wait_for_signals(signals, hub, shutdown, start_successor);
   });
 }
 
@@ -212,6 +226,7 @@ bool start_http(Hub& hub, const Config& config, const std::string& token, std::u
 int run_server(const RunOptions& options) {
   // OpenSSL writes with write(2): without this, one client that reset its encrypted connection would end the process.
   std::signal(SIGPIPE, SIG_IGN);
+  prepare_process();
   auto loaded = load_all(options.config_file, options.overrides);
   if (!loaded.error.empty()) {
     std::fprintf(stderr, "%s\n", loaded.error.c_str());
@@ -347,10 +362,10 @@ int run_server(const RunOptions& options) {
   };
   HostWatch host_watch(hub);
   host_watch.start();
-  std::vector<std::unique_ptr<asio::steady_timer>> timers;
+  std::vector<std::unique_ptr<Ticker>> tickers;
   for (auto& worker : workers) {
-    timers.push_back(std::make_unique<asio::steady_timer>(worker->loop));
-    tick(*timers.back(), *worker, worker->index == 0 ? &pools : nullptr);
+    tickers.push_back(std::make_unique<Ticker>(asio::steady_timer(worker->loop)));
+    tick(*tickers.back(), *worker, worker->index == 0 ? &pools : nullptr);
   }
   hub.on_cancel = [&workers](int server_pid, std::uint32_t key) {
     for (auto& worker : workers) {
@@ -419,9 +434,12 @@ int run_server(const RunOptions& options) {
   {
     std::vector<std::unique_ptr<LoopThread>> loops;
     for (auto& worker : workers) {
-      loops.push_back(std::make_unique<LoopThread>([w = worker.get()] {
+      loops.push_back(std::make_unique<LoopThread>([&, w = worker.get()] {
         const auto guard = asio::make_work_guard(w->loop);
-        w->loop.run();
+        run_loop(w->loop, "worker", [&] {
+          tick(*tickers[static_cast<std::size_t>(w->index)], *w, w->index == 0 ? &pools : nullptr);
+          if (w->index == 0) listener.accept();
+        });
       }));
     }
     if (predecessor) {

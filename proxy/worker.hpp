@@ -37,6 +37,7 @@ class Worker {
   std::unordered_map<std::uint64_t, std::weak_ptr<Session>> sessions;
   std::unordered_map<std::string, std::weak_ptr<Session>> cancel_keys;  ///< process id and key, as on the wire, that we have given
   std::atomic<int> arriving{0};              ///< connections that were accepted and are neither a session nor over
+  int failed_sessions = 0;                   ///< of which the servers are not done yet
   int in_flight = 0;                         ///< statements at the server now
   double recent_p95_ms = 0;                  ///< running estimate over all statements of this thread
 

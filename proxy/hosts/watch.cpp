@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "proxy/hosts/hosts.hpp"
+#include "proxy/survive.hpp"
 
 namespace pgsteer::proxy {
 
@@ -58,7 +59,7 @@ HostLook read(const Rows& rows, HostLook look) {
 
 void HostWatch::start() {
   if (!hub_.hosts->several()) return;
-  for (int host = 0; host < hub_.hosts->count(); ++host) threads_.emplace_back([this, host] { watch(host); });
+  for (int host = 0; host < hub_.hosts->count(); ++host) threads_.emplace_back([this, host] { run_thread("hosts", [this, host] { watch(host); }); });
 }
 
 void HostWatch::stop() {

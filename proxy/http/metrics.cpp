@@ -17,6 +17,7 @@
 #include "proxy/learner/learner.hpp"
 #include "proxy/pool/pools.hpp"
 #include "proxy/tls/tls.hpp"
+#include "proxy/survive.hpp"
 
 namespace pgsteer::proxy::http {
 namespace {
@@ -223,6 +224,7 @@ void statements(Writer& w, Hub& hub) {
   w.counter("pgsteer_fallbacks_total", "Changed statements the server refused: the original was sent instead.", t.fallbacks);
   w.counter("pgsteer_tracking_lost_total", "Connections whose protocol could not be followed: relayed as bytes.", t.tracking_lost);
   w.counter("pgsteer_protocol_errors_total", "Malformed messages; their connections were closed.", t.protocol_errors);
+  w.counter("pgsteer_exceptions_total", "Exceptions that ended a session or a step in the background: no memory, or a mistake of ours.", survived_exceptions());
 }
 
 void lanes(Writer& w, const Hub& hub, const Snapshot& snapshot) {

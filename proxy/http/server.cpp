@@ -25,6 +25,7 @@
 
 #include "proxy/hosts/hosts.hpp"
 #include "proxy/http/api.hpp"
+#include "proxy/survive.hpp"
 
 namespace pgsteer::proxy {
 
@@ -113,7 +114,21 @@ struct HttpServer::Impl {
   std::string upstream;      ///< what the last look found
   Clock::time_point upstream_seen{};
 
+  /// Begins what is not under way: at the start, and after an exception.
+  void keep_going() {
+    if (!accepting && acceptor.is_open()) asio::co_spawn(loop, accept_all(), rethrow);
+    if (!watching) asio::co_spawn(loop, watch(), rethrow);
+  }
+
+  struct UnderWay {
+    bool& flag;
+    explicit UnderWay(bool& the_flag) : flag(the_flag) { flag = true; }
+    ~UnderWay() { flag = false; }
+  };
+  bool accepting = false, watching = false;
+
   asio::awaitable<void> accept_all() {
+    const UnderWay now(accepting);
     for (;;) {
       auto [ec, socket] = co_await acceptor.async_accept(as_result);
       if (ec == asio::error::operation_aborted || ec == asio::error::bad_descriptor) co_return;
@@ -128,6 +143,7 @@ struct HttpServer::Impl {
   }
 
   asio::awaitable<void> watch() {
+    const UnderWay now(watching);
     asio::steady_timer timer(loop);
     for (auto next = Clock::now();;) {
       trend.sample(hub, unix_us());
@@ -328,9 +344,8 @@ std::string HttpServer::start(const std::string& address, std::uint16_t port) {
   if (!ec) acceptor.listen(asio::socket_base::max_listen_connections, ec);
   if (ec) return fmt::format("{}:{}: {}", address, port, ec.message());
   impl_->api = std::make_unique<http::Api>(impl_->hub, impl_->token, where.address().is_loopback());
-  asio::co_spawn(impl_->loop, impl_->accept_all(), asio::detached);
-  asio::co_spawn(impl_->loop, impl_->watch(), asio::detached);
-  impl_->thread = std::thread([impl = impl_.get()] { impl->loop.run(); });
+  impl_->keep_going();
+  impl_->thread = std::thread([impl = impl_.get()] { run_loop(impl->loop, "http", [impl] { impl->keep_going(); }); });
   return fmt::format("listens on {}:{}", address, acceptor.local_endpoint().port());
 }
 

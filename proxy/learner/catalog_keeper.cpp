@@ -1,4 +1,5 @@
 #include "proxy/learner/catalog_keeper.hpp"
+#include "proxy/survive.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -20,7 +21,7 @@ CatalogKeeper::~CatalogKeeper() { stop(); }
 void CatalogKeeper::start() {
   if (!thread_.joinable())
     thread_ = std::thread([this] {
-      loop();
+      run_thread("catalog", [this] { loop(); });
       slots_.clear();  // and with it the connections
     });
 }

@@ -23,6 +23,8 @@
 #include "proxy/learner/verifier.hpp"
 #include "proxy/pipeline.hpp"
 #include "proxy/reload.hpp"
+#include "proxy/process.hpp"
+#include "proxy/survive.hpp"
 
 namespace pgsteer::proxy {
 
@@ -32,6 +34,7 @@ using namespace learning;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kDrainInterval{10}, kModelInterval{500};
+constexpr auto kTrimInterval = std::chrono::seconds(10);
 constexpr milliseconds kQuiet{250};  // nothing reported for that long: drained
 constexpr std::uint64_t kRowsWorthTraining = 200;
 
@@ -70,7 +73,7 @@ struct Learner::Impl {
   }
 
   void clerk() {
-    auto next_flush = Clock::now(), next_model = next_flush;
+    auto next_flush = Clock::now(), next_model = next_flush, next_trim = next_flush;
     auto last_training = Clock::now();
     std::uint64_t trained_at = 0;
     bool drifted = false;
@@ -87,6 +90,10 @@ struct Learner::Impl {
       if (now >= next_model) {
         models.poll();
         next_model = Clock::now() + kModelInterval;
+      }
+      if (now >= next_trim) {
+        return_free_memory();
+        next_trim = Clock::now() + kTrimInterval;
       }
       const auto stored = store.state().stored;
       drifted = drifted || !models.drifted().empty();
@@ -236,9 +243,9 @@ void Learner::start() {
   impl_->bans.load();
   impl_->models.poll();
   impl_->keeper.start();
-  impl_->clerk_thread = std::thread([this] { impl_->clerk(); });
-  impl_->scout_thread = std::thread([this] { impl_->scout(); });
-  impl_->verify_thread = std::thread([this] { impl_->verify(); });
+  impl_->clerk_thread = std::thread([this] { run_thread("clerk", [this] { impl_->clerk(); }); });
+  impl_->scout_thread = std::thread([this] { run_thread("scout", [this] { impl_->scout(); }); });
+  impl_->verify_thread = std::thread([this] { run_thread("verify", [this] { impl_->verify(); }); });
 }
 
 void Learner::stop() {

@@ -378,7 +378,7 @@ void Session::on_residue() {
 }
 
 void Session::flush_soon() {
-  if (writing_to_server_ == 0) asio::co_spawn(worker_.loop, flush_to_server(shared_from_this()), asio::detached);
+  if (writing_to_server_ == 0) asio::co_spawn(worker_.loop, guarded(shared_from_this(), flush_to_server(shared_from_this())), asio::detached);
 }
 
 bool Session::unclean() const { return server_->ran_unseen_code && server_->last_client != info_.id; }

@@ -93,7 +93,9 @@ void Session::publish(const char* state) {
   info_.live_state->store(state, std::memory_order_relaxed);
 }
 
-Awaitable<void> Session::run() {
+Awaitable<void> Session::run() { return guarded(shared_from_this(), begin()); }
+
+Awaitable<void> Session::begin() {
   auto self = shared_from_this();
   worker_.sessions[info_.id] = self;
   counters_->client_connections.add();
@@ -103,7 +105,7 @@ Awaitable<void> Session::run() {
   if (lending_.pool) startup_packet_.clear();
   to_server_ = std::move(startup_packet_);
   if (!ready_) start_login_deadline();
-  asio::co_spawn(worker_.loop, server_loop(self), asio::detached);
+  asio::co_spawn(worker_.loop, guarded(self, server_loop(self)), asio::detached);
   if (lending_.pool) {
     if (const bool good = co_await greet(); !good) co_return;
   }
@@ -308,11 +310,11 @@ Awaitable<void> Session::drain_to_server() {
 Awaitable<void> Session::client_loop([[maybe_unused]] std::shared_ptr<Session> self) {
   co_await drain_to_server();
   boost::system::error_code ec;
-  while (!closing_ && !client_gone_) {
+  while (!over() && !client_gone_) {
     if (client_size_ == 0) worker_.give_buffer(std::move(client_buffer_));
     if (!client_.pending()) {
       const auto [wait_error] = co_await client_.async_wait(Socket::wait_read, as_result);
-      if (wait_error || closing_) break;
+      if (wait_error || over()) break;
     }
     if (!client_buffer_) client_buffer_ = worker_.take_buffer();
     const std::size_t n =
@@ -321,8 +323,8 @@ Awaitable<void> Session::client_loop([[maybe_unused]] std::shared_ptr<Session> s
     if (ec) break;
     client_size_ += n;
     // No deadline: RESUME wakes us.
-    while (worker_.hub.paused.load(std::memory_order_relaxed) && ready_ && !closing_ && undisturbed() && !startup_.replicates()) co_await event_.async_wait(as_result);
-    if (closing_) break;
+    while (worker_.hub.paused.load(std::memory_order_relaxed) && ready_ && !over() && undisturbed() && !startup_.replicates()) co_await event_.async_wait(as_result);
+    if (over()) break;
     client_busy_ = true;
     co_await on_client_bytes();
     client_busy_ = false;
@@ -333,7 +335,7 @@ Awaitable<void> Session::client_loop([[maybe_unused]] std::shared_ptr<Session> s
       if (leaving_) co_return;  // what it asked for is still awaited
     }
   }
-  if (closing_) co_return;
+  if (over()) co_return;
   if (lending_.pool && ec == asio::error::eof) {
     leaving_ = true;
     // Without its Sync the server would keep answers to itself; nobody is there to send one.
@@ -357,7 +359,7 @@ Awaitable<void> Session::login_gate() {
 }
 
 Awaitable<void> Session::server_loop(std::shared_ptr<Session> self) {
-  while (!closing_) {
+  while (!over()) {
     if (server_size_ == 0) worker_.give_buffer(std::move(server_buffer_));
     if (!server_) {
       // No deadline: the session attaches a server, or ends; both wake us.
@@ -367,7 +369,7 @@ Awaitable<void> Session::server_loop(std::shared_ptr<Session> self) {
     const ServerConnection* const mine = server_.get();
     if (!server_->stream.pending()) {
       const auto [wait_error] = co_await server_->stream.async_wait(Socket::wait_read, as_result);
-      if (closing_) break;
+      if (over()) break;
       if (server_.get() != mine || (lending_.pool && wait_error == asio::error::operation_aborted)) continue;
       if (wait_error && lost_standby()) continue;
       if (wait_error) break;
@@ -384,12 +386,12 @@ Awaitable<void> Session::server_loop(std::shared_ptr<Session> self) {
     if (!write_to_client()) co_await drain_to_client();
     // Never waits here: a server that is itself waiting for us to read would wait for ever.
     if (writing_to_server_ == 0 && !write_to_server()) {
-      asio::co_spawn(worker_.loop, flush_to_server(self), asio::detached);
+      asio::co_spawn(worker_.loop, guarded(self, flush_to_server(self)), asio::detached);
     }
     if (lending_.pool) settle();
     if (outdated_) host_changed();
   }
-  if (closing_) co_return;
+  if (over()) co_return;
   if (!tracker_.empty()) spdlog::info("session={} event=server_gone in_flight={}", info_.id, tracker_.size());
   // An end that nobody asked for may be a crash: unlogged tables are empty then, asynchronous commits lost.
   if (ready_ && !leaving_ && !client_gone_) worker_.hub.words.flush();

@@ -132,6 +132,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
   /// Runs both directions until either side ends.
   Awaitable<void> run();
+  void outlive();  ///< one that failed: whether its server is done; now and then while worker.failed_sessions is not 0
   void close(bool with_fatal_error);  ///< from the worker's thread: KILL, shutdown
   Awaitable<void> cancel();              ///< of what is under way, by the client's key
   void check_timeouts(Clock::time_point now);  ///< every 50 ms or so, from the worker's thread
@@ -176,6 +177,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Awaitable<void> quiet();               ///< until no request is in flight
   Awaitable<bool> our_turn();            ///< quiet; false when a server would not answer here (it skips to Sync)
   Awaitable<void> flush_to_server(std::shared_ptr<Session> self);
+  Awaitable<void> begin();               ///< run(), unguarded
   Awaitable<void> login_gate();          ///< until the server waits for the client to speak
   void start_login_deadline();
   bool marked() const;                   ///< a marked write may still commit
@@ -186,6 +188,11 @@ class Session : public std::enable_shared_from_this<Session> {
   void fatal(const char* sqlstate, const std::string& message);
   void publish(const char* state);
   void finish();
+
+  // --- failure.cpp ---
+  static Awaitable<void> guarded(std::shared_ptr<Session> self, Awaitable<void> loop);
+  void failed(const char* why) noexcept;
+  bool over() const { return closing_ || failed_; }
 
   // --- pooled.cpp ---
   bool own_notification(std::string_view message);
@@ -204,7 +211,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void settle();                         ///< between two messages: hands the server back if nothing ties it to us
   bool lendable() const;                 ///< nothing is under way or half done
   /// The server may be given to the next client as it is.
-  bool returnable() const { return pooled() && server_ && lendable() && !residue_unknown_ && pin_.empty(); }
+  bool returnable() const { return !failed_ && pooled() && server_ && lendable() && !residue_unknown_ && pin_.empty(); }
   void ask_residue();
   void on_residue();
   void pin(const std::string& reason);
@@ -406,6 +413,8 @@ class Session : public std::enable_shared_from_this<Session> {
   bool tracking_ = true;
   bool unmarked_ = false;        ///< counted in hub.unmarked_sessions
   bool closing_ = false;
+  bool failed_ = false;          ///< something was thrown
+  std::shared_ptr<Session> kept_;  ///< this one, from then to its end
   bool leaving_ = false;         ///< Terminate was sent: the end of the connection is no news
   bool outdated_ = false;        ///< its host is not what is wanted any more
   bool client_gone_ = false;     ///< only the fate of what is under way is still awaited

@@ -33,10 +33,18 @@ using Normalized = Owned<PgQueryNormalizeResult, pg_query_free_normalize_result>
 /// within max_depth brackets nearly always fits; what does not is refused as too deep.
 constexpr std::size_t json_levels_per_bracket = 8;
 
+/// libpg_query ends the process when it finds no memory outside of its own error handling, while it writes its tree out as JSON above all.
+/// So as much as that may take is asked for beforehand, and given back at once: thrown here, it costs one statement its analysis.
+void demand_memory_for(const std::string& text) {
+  constexpr std::size_t at_least = 512 * 1024, per_byte = 128;
+  ::operator delete(::operator new(at_least + per_byte * text.size()));
+}
+
 }  // namespace
 
 std::optional<boost::json::value> parse(const std::string& text, const Limits& limits, boost::json::storage_ptr storage,
                                         WhyNot& why) {
+  demand_memory_for(text);
   const Parsed parsed(pg_query_parse(text.c_str()));
   if (parsed->error != nullptr || parsed->parse_tree == nullptr) {
     why = WhyNot::syntax;
@@ -59,11 +67,13 @@ std::optional<boost::json::value> parse(const std::string& text, const Limits& l
 }
 
 std::uint64_t fingerprint(const std::string& text) {
+  demand_memory_for(text);
   const Fingerprinted result(pg_query_fingerprint(text.c_str()));
   return result->error == nullptr ? result->fingerprint : 0;
 }
 
 std::string normalize(const std::string& text) {
+  demand_memory_for(text);
   const Normalized result(pg_query_normalize(text.c_str()));
   if (result->error != nullptr || result->normalized_query == nullptr) return {};
   return result->normalized_query;

@@ -8,7 +8,7 @@ import time
 import uuid
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from wire import Closed, Failed, Wire, fields, rows  # noqa: E402
+from wire import SYNC, Closed, Failed, Wire, errors, execution, parse, query, rows  # noqa: E402
 
 direct, proxy, pid, seconds, seed, report = *map(int, sys.argv[1:6]), sys.argv[6]
 pool = int(sys.argv[7]) if len(sys.argv) > 7 else 0
@@ -25,25 +25,6 @@ def count(what, n=1):
 def fault(text):
     with lock:
         faults.append(text)
-
-
-def parse(text, name=""):
-    body = name.encode() + b"\0" + text.encode() + b"\0\0\0"
-    return b"P" + struct.pack("!I", len(body) + 4) + body
-
-
-def execution(values, name=""):
-    body = b"\0" + name.encode() + b"\0" + struct.pack("!HH", 0, len(values))
-    body += b"".join(struct.pack("!i", len(v)) + v for v in values) + b"\0\0"
-    return b"B" + struct.pack("!I", len(body) + 4) + body + b"D\0\0\0\x06P\0" + b"E\0\0\0\x09\0\0\0\0\0" + b"S\0\0\0\4"
-
-
-def query(text):
-    return b"Q" + struct.pack("!I", len(text) + 5) + text.encode() + b"\0"
-
-
-def errors(messages):
-    return [fields(b) for k, b in messages if k == b"E"]
 
 
 class Bystander:
@@ -65,7 +46,7 @@ class Bystander:
                 self.expect([[word]], wire.until_ready())
             elif kind == 2:
                 if not self.prepared:
-                    wire.raw(parse(f"select $1::text || '{self.number}'", "own") + b"S\0\0\0\4")
+                    wire.raw(parse(f"select $1::text || '{self.number}'", "own") + SYNC)
                     wire.until_ready()
                     self.prepared = True
                 wire.raw(execution([word.encode()], "own"))

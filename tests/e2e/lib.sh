@@ -3,6 +3,8 @@
 #   PGSTEER=path   the program under test        DIRECT=1   no proxy: the scripts themselves must pass against PostgreSQL
 #   E2E_MODE=mode  off observe suggest auto ...; default observe
 #   UPSTREAM_URL   in place of the server's own
+#   STATE_DIR      in place of $WORK/state
+#   E2E_ENVIRONMENT  variables of its environment, NAME=value by blanks
 #   E2E_ARGUMENTS  more arguments of pgsteer, by blanks: the same script with pooling, say
 #
 # After start_postgres: DIRECT_PORT. After start_pgsteer: PROXY_PORT (with DIRECT=1 the same port). Checks: same, check, fail.
@@ -46,6 +48,7 @@ cleanup() {
   if [ "$code" != 0 ] && [ -f "$WORK/pgsteer.log" ]; then
     echo "--- last lines of pgsteer's log"; tail -30 "$WORK/pgsteer.log"
   fi
+  grep -q " $WORK/state " /proc/mounts && umount "$WORK/state"
   rm -rf "$WORK"
   exit "$code"
 }
@@ -122,10 +125,28 @@ start_pgsteer() { # [more arguments]
   if [ -n "$DIRECT" ]; then PROXY_PORT=$DIRECT_PORT; return; fi
   [ -x "${PGSTEER:-}" ] || { echo "FAILED: PGSTEER='${PGSTEER:-}' is no program (or set DIRECT=1)"; exit 1; }
   [ -n "$PROXY_PORT" ] || PROXY_PORT=$(free_port)
-  "$PGSTEER" run --upstream "${UPSTREAM_URL:-postgresql://127.0.0.1:$DIRECT_PORT}" --listen "127.0.0.1:$PROXY_PORT" --state-dir "$WORK/state" \
+  env ${E2E_ENVIRONMENT:-} "$PGSTEER" run --upstream "${UPSTREAM_URL:-postgresql://127.0.0.1:$DIRECT_PORT}" --listen "127.0.0.1:$PROXY_PORT" --state-dir "${STATE_DIR:-$WORK/state}" \
     --mode "${E2E_MODE:-observe}" --set http.port=0 ${E2E_ARGUMENTS:-} "$@" >>"$WORK/pgsteer.log" 2>&1 &
   PGSTEER_PID=$!
   wait_port "$PROXY_PORT" pgsteer
+}
+
+small_disk() { # the state directory becomes a file system of 48 MB, as far as this machine lets us
+  mkdir -p "$WORK/state"
+  mount -t tmpfs -o size=48m tmpfs "$WORK/state" 2>/dev/null
+}
+
+start_gate() { # target port: a gate.py to it. Its port goes to GATE_PORT, that of its commands to GATE_CONTROL
+  mkfifo "$WORK/gate"
+  "$PYTHON" "$E2E/gate.py" "$1" >"$WORK/gate" 2>>"$WORK/gate.log" &
+  PIDS+=($!)
+  read -r GATE_PORT GATE_CONTROL <"$WORK/gate" || { echo "FAILED: no gate"; cat "$WORK/gate.log"; exit 1; }
+  rm "$WORK/gate"
+}
+
+gate_says() { # port of its commands, command: the answer
+  exec 9<>"/dev/tcp/127.0.0.1/$1" && printf '%s\n' "$2" >&9 && head -1 <&9
+  exec 9>&-
 }
 
 everything_policy() { # makes $WORK/policies: whatever may change or answer a statement is on

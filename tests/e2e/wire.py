@@ -5,6 +5,7 @@ import struct
 PROTOCOL_3 = 196608
 SSL_REQUEST = 80877103
 CANCEL_REQUEST = 80877102
+SYNC = b"S\0\0\0\4"
 
 
 class Closed(Exception):
@@ -88,6 +89,27 @@ class Wire:
 
 class Failed(Exception):
     pass
+
+
+def query(text):
+    """A simple query as bytes; parse, execution and SYNC likewise, to be sent together in a pipeline."""
+    return b"Q" + struct.pack("!I", len(text) + 5) + text.encode() + b"\0"
+
+
+def parse(text, name=""):
+    body = name.encode() + b"\0" + text.encode() + b"\0\0\0"
+    return b"P" + struct.pack("!I", len(body) + 4) + body
+
+
+def execution(values, name="", sync=True):
+    """Bind, Describe, Execute and, unless said otherwise, Sync."""
+    body = b"\0" + name.encode() + b"\0" + struct.pack("!HH", 0, len(values))
+    body += b"".join(struct.pack("!i", len(v)) + v for v in values) + b"\0\0"
+    return b"B" + struct.pack("!I", len(body) + 4) + body + b"D\0\0\0\x06P\0" + b"E\0\0\0\x09\0\0\0\0\0" + (SYNC if sync else b"")
+
+
+def errors(messages):
+    return [fields(b) for k, b in messages if k == b"E"]
 
 
 def fields(body):

@@ -1,0 +1,44 @@
+#include "proxy/process.hpp"
+
+#include <malloc.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <fstream>
+
+namespace pgsteer::proxy {
+
+void prepare_process() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  ::umask(077);
+  if (::getrlimit(RLIMIT_CORE, &limit) == 0 && limit.rlim_cur == 0) ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+namespace {
+
+std::size_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  std::size_t all = 0, resident = 0;
+  file >> all >> resident;
+  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace
+
+void return_free_memory() {
+  constexpr std::size_t much = 32u << 20;
+  static std::size_t at_last_trim = 0;  // what was left then is in use, or in the holes between what is
+  const std::size_t resident = resident_bytes();
+  if (resident < at_last_trim + much || ::mallinfo2().fordblks < much) return;
+  ::malloc_trim(0);
+  at_last_trim = resident_bytes();
+}
+
+}  // namespace pgsteer::proxy

@@ -1,0 +1,17 @@
+#pragma once
+
+namespace pgsteer::proxy {
+
+/// What the process asks of the system before it reads a secret or opens a socket.
+///
+/// Descriptors: the soft limit of a login shell (1024) would end at 500 clients, so it is raised to the hard one.
+/// Files: what it creates (store, audit log, models) is its own user's alone.
+/// Memory holds passwords, keys and results: unless the operator wants core files (a soft limit above 0: `ulimit -c unlimited`,
+/// LimitCORE=infinity) the process is not dumpable. Then there is no core file, not even one piped to a collector, which would not look at
+/// the limit, and another process of the same user can neither attach to this one nor read its memory.
+void prepare_process();
+
+/// After a crowd has left the allocator keeps what it took. From the background, every ten seconds or so: gives it back where that is much. One thread only.
+void return_free_memory();
+
+}  // namespace pgsteer::proxy
