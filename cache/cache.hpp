@@ -135,8 +135,10 @@ struct Key {
 };
 /// Settings of the session that are in the key.
 std::span<const std::string_view> key_settings();
+/// All of a session that an answer may depend on: database, user, search_path and those settings, as bytes for the key.
+std::string session_key(const sql::SessionFacts& session);
 struct KeyInput {
-  const sql::SessionFacts* session = nullptr;
+  std::string_view session;          ///< session_key(), worked out again whenever the session's facts change
   std::uint64_t generation = 0;
   sql::Oid database_oid = 0;
   std::string_view text;

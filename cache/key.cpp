@@ -9,7 +9,7 @@
 namespace pgsteer::cache {
 namespace {
 
-constexpr std::uint32_t format_version = 1;
+constexpr std::uint32_t format_version = 2;
 constexpr std::uint32_t absent = 0xFFFFFFFF;  // no field can be that long: a message has at most 2^30 bytes
 
 // Sorted, lower case: walked side by side with the session's settings.
@@ -71,21 +71,23 @@ bool same_word(std::string_view word, std::string_view lower) {
 
 std::span<const std::string_view> key_settings() { return settings; }
 
+std::string session_key(const sql::SessionFacts& session) {
+  std::string out;
+  field(out, session.database);
+  field(out, session.user);
+  field(out, session.search_path);
+  add_settings(out, session.settings);
+  return out;
+}
+
 Key make_key(const KeyInput& input) {
   Key key;
   std::string& out = key.material;
-  out.reserve(256 + input.text.size() + input.bind_parameters.size() + input.parameter_types.size() * 4);
+  out.reserve(48 + input.session.size() + input.text.size() + input.bind_parameters.size() + input.result_formats.size() + input.parameter_types.size() * 4);
   number(out, format_version, 4);
   number(out, input.generation, 8);
   number(out, input.database_oid, 4);
-  if (input.session != nullptr) {
-    field(out, input.session->database);
-    field(out, input.session->user);
-    field(out, input.session->search_path);
-    add_settings(out, input.session->settings);
-  } else {
-    number(out, absent, 4);
-  }
+  field(out, input.session);
   field(out, input.text);
   number(out, input.parameter_types.size(), 4);
   for (const std::uint32_t type : input.parameter_types) number(out, type, 4);

@@ -239,6 +239,11 @@ void Hub::resume() {
   if (on_resume) on_resume();
 }
 
+void Hub::vacate(const std::string& database) {
+  vacancies.ask(database);
+  if (pools) pools->vacate(database);
+}
+
 std::optional<std::string> Hub::reload() {
   const auto current = snapshot();
   ReloadResult loaded = load_again(*current->config, overrides);

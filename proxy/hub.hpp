@@ -14,6 +14,7 @@
 #include "proxy/execution.hpp"
 #include "proxy/meters.hpp"
 #include "proxy/snapshot.hpp"
+#include "proxy/vacancies.hpp"
 
 namespace pgsteer::proxy {
 
@@ -151,6 +152,10 @@ class Hub {
   /// Set by the server: cancels what the session with this key of ours does; `done` is called from some thread when no late
   /// cancellation can follow any more.
   std::function<void(std::string key, std::function<void()> done)> on_cancel_here;
+
+  /// No transaction of ours is in the way: idle connections to the database are closed, and no background one is opened for a while.
+  void vacate(const std::string& database);
+  Vacancies vacancies;
 
   // --- PAUSE --------------------------------------------------------------------------------------------------
   /// What the event loops say of their sessions, one after the other.

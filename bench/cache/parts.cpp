@@ -26,7 +26,8 @@ Key key_of(std::size_t number) {
   sql::SessionFacts session;
   session.settings = {{"timezone", "UTC"}, {"datestyle", "ISO, MDY"}, {"client_encoding", "UTF8"}};
   KeyInput input;
-  input.session = &session;
+  const std::string who = session_key(session);
+  input.session = who;
   input.text = text;
   return make_key(input);
 }
@@ -52,7 +53,8 @@ void bench_parts() {
   const std::string text = "select id, name, price from items where group_id = $1 order by price limit 10";
   const std::vector<std::uint32_t> types{23};
   KeyInput input;
-  input.session = &session;
+  const std::string who = session_key(session);
+  input.session = who;
   input.text = text;
   input.parameter_types = types;
   input.bind_parameters = std::string_view("\0\0\0\1\0\0\0\2" "42", 10);

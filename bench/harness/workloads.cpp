@@ -7,6 +7,7 @@
 
 #include "bench/harness/replay.hpp"
 #include "bench/workload/loader.hpp"
+#include "bench/workload/tpch.hpp"
 
 namespace pgsteer::harness {
 namespace {
@@ -71,7 +72,7 @@ struct Kind {
 constexpr Kind kinds[] = {
     {"oltp", "TPC-B and single accounts by each protocol; the shop's page and key statements",
      [](const StatementClass& c) { return c.name == "point_read" || c.name == "point_write" || c.name == "list_page"; }},
-    {"analytic", "aggregation, windows, subqueries, time ranges, an export of some thousand rows",
+    {"analytic", "the 22 shapes of TPC-H; the shop's aggregation, windows, subqueries, time ranges, an export of some thousand rows",
      [](const StatementClass& c) { return c.name == "dashboard" || c.name == "window" || c.name == "subquery" || c.name == "search" || c.name == "time_range" || c.name == "export"; }},
     {"joins", "joins of four and five tables on skewed, correlated columns: where planners err", [](const StatementClass& c) { return c.name.starts_with("report_"); }},
     {"orm", "patterns that object-relational mappers write", [](const StatementClass& c) { return c.name.starts_with("orm_"); }},
@@ -86,6 +87,7 @@ Workload make_workload(const std::string& name, const WorkloadOptions& options) 
   if (kind == std::end(kinds)) throw std::invalid_argument(fmt::format("unknown workload '{}': there are\n{}", name, workload_list()));
   Workload workload{kind->name, kind->what, {}, false, name == "mixed", {}, {}};
   if (name == "oltp") workload.classes = bank_classes(options.scale);
+  if (name == "analytic") workload.classes = workload::tpch_classes();
   for (auto& c : workload::shop_classes(Scale{options.scale}))
     if (kind->belongs(c)) workload.classes.push_back(std::move(c));
   return workload;
@@ -100,6 +102,7 @@ std::string workload_list() {
 void load_data(const std::string& url, const std::vector<Workload>& workloads, const WorkloadOptions& options) {
   const auto any = [&](auto condition) { return std::any_of(workloads.begin(), workloads.end(), condition); };
   if (any([](const Workload& w) { return w.name == "oltp"; })) load_bank(url, options.scale);
+  if (any([](const Workload& w) { return w.name == "analytic"; })) workload::load_tpch(url, options.scale);
   if (any([](const Workload& w) { return !w.on_users_data; })) workload::load(url, Scale{options.scale}, options.seed);
 }
 

@@ -141,8 +141,8 @@ const char* const shapes[] = {
 int main(int argc, char** argv) {
   try {
     std::unique_ptr<test::Postgres> own;
-    if (argc < 2) own = std::make_unique<test::Postgres>();
-    const std::string url = argc < 2 ? own->url() : argv[1];
+    if (argc < 2 || !*argv[1]) own = std::make_unique<test::Postgres>();
+    const std::string url = own ? own->url() : argv[1];
     const std::string rows = argc < 3 ? "1000000" : std::to_string(std::atoi(argv[2]));
     pqxx::connection connection(url);
     make_rows(connection, rows);

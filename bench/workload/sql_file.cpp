@@ -1,7 +1,9 @@
 #include "bench/workload/sql_file.hpp"
 
 #include <fstream>
+#include <iterator>
 #include <map>
+#include <sstream>
 #include <stdexcept>
 
 #include <fmt/format.h>
@@ -53,6 +55,11 @@ std::string fill_template(const std::string& text, Random& random) {
 std::vector<StatementClass> sql_file_classes(const std::string& path, int per_round) {
   std::ifstream file(path);
   if (!file) throw std::invalid_argument("cannot read " + path);
+  return sql_classes(std::string(std::istreambuf_iterator<char>(file), {}), path, per_round);
+}
+
+std::vector<StatementClass> sql_classes(const std::string& text, const std::string& path, int per_round) {
+  std::istringstream file(text);
   std::vector<StatementClass> classes;
   std::string name, what, sql;
   bool ordered = false;

@@ -58,6 +58,10 @@ void CatalogKeeper::loop() {
     if (!config->upstream.probe) continue;
     const auto now = SteadyClock::now();
     for (auto& [database, slot] : slots_) {
+      if (hub_.vacancies.asked(database, now)) {
+        slot.loader.reset();
+        continue;
+      }
       if (now < slot.not_before || (!slot.wanted && now < slot.next_poll)) continue;
       if (now < slot.next_look && hub_.snapshot()->catalog(database)) continue;
       busy_ = true;
@@ -106,7 +110,8 @@ void CatalogKeeper::load(const std::string& database, Slot& slot) {
   CatalogSignature signature;
   std::shared_ptr<sql::Catalog> catalog = slot.loader->load(&signature);
   const bool structure_changed = slot.version > 0 && signature.structure != slot.loaded.structure;
-  if (signature != slot.loaded) ++slot.version;
+  const bool changed = signature != slot.loaded;
+  if (changed) ++slot.version;
   catalog->version = slot.version;
   slot.loaded = std::move(signature);
   slot.wanted = false;
@@ -120,7 +125,7 @@ void CatalogKeeper::load(const std::string& database, Slot& slot) {
     else
       slot.wanted = true;
   });
-  spdlog::info("catalog database={} version={} relations={} hint_plan={}", database, catalog->version,
+  spdlog::log(changed ? spdlog::level::info : spdlog::level::debug, "catalog database={} version={} relations={} hint_plan={}", database, catalog->version,
                catalog->relations().size(), catalog->hint_plan);
 }
 

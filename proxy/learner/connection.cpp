@@ -363,14 +363,16 @@ Answer Connection::stream(const std::string& sql, const Parameters& parameters) 
 
 // --- Links -----------------------------------------------------------------------------------------------------------
 
-Links::Links(UserOf user_of, Interrupt interrupt) : user_of_(std::move(user_of)), interrupt_(std::move(interrupt)) {}
+Links::Links(UserOf user_of, Interrupt interrupt, Vacant vacant)
+    : user_of_(std::move(user_of)), interrupt_(std::move(interrupt)), vacant_(std::move(vacant)) {}
 
 Connection* Links::get(const Config& config, const std::string& database) {
+  leave();
   Slot& slot = slots_[database];
   if (slot.connection && !slot.connection->broken()) return slot.connection.get();
   slot.connection.reset();
   const auto now = SteadyClock::now();
-  if (now < slot.not_before) return nullptr;
+  if (now < slot.not_before || vacant_(database)) return nullptr;
   std::string error;
   if (const auto target = probe_target(config, database, user_of_(database), &error))
     slot.connection = Connection::open(*target, config.upstream.connect_timeout, interrupt_, &error);
@@ -384,6 +386,12 @@ Connection* Links::get(const Config& config, const std::string& database) {
   slot.not_before = SteadyClock::now() + slot.delay;
   state_[database] = error;
   return nullptr;
+}
+
+void Links::leave() {
+  for (auto& [database, slot] : slots_) {
+    if (slot.connection && vacant_(database)) slot.connection.reset();
+  }
 }
 
 void Links::close_all() { slots_.clear(); }

@@ -115,9 +115,12 @@ class Connection {
 class Links {
  public:
   using UserOf = std::function<std::string(const std::string& database)>;
-  Links(UserOf user_of, Interrupt interrupt);
+  using Vacant = std::function<bool(const std::string& database)>;
+  /// While `vacant` says so there is no connection to that database.
+  Links(UserOf user_of, Interrupt interrupt, Vacant vacant);
   /// An idle connection, or nullptr (with the reason in health()) when there is none right now.
   Connection* get(const Config& config, const std::string& database);
+  void leave();  ///< closes what is idle in databases that are to be vacated
   void close_all();
   std::vector<std::pair<std::string, std::string>> health() const;
 
@@ -129,6 +132,7 @@ class Links {
   };
   UserOf user_of_;
   Interrupt interrupt_;
+  Vacant vacant_;
   std::map<std::string, Slot> slots_;
   mutable std::mutex mutex_;
   std::map<std::string, std::string> state_;

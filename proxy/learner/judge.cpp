@@ -69,6 +69,7 @@ bool judge_functions(Connection& connection, GateB& gate) {
   for (int r = 0; r < rows.rows(); ++r) {
     const std::string_view name = rows.text(r, 1);
     const char volatility = rows.text(r, 2)[0];
+    if (name.starts_with("pg_stat_get_")) gate.explorable = false;  // the look itself would show: in pg_stat_activity, say
     if (volatility == 'v') {
       refuse(gate, Reason::volatile_function, name);
       gate.explorable = false;

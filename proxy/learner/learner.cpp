@@ -51,14 +51,16 @@ struct Learner::Impl {
         book(owner, audit),
         store(state_dir),
         keeper(owner, [this](const std::string& database) { return book.user_of(database); }),
-        links([this](const std::string& database) { return book.user_of(database); }, [this] { return must_let_go(); }),
+        links([this](const std::string& database) { return book.user_of(database); }, [this] { return must_let_go(); },
+              [this](const std::string& database) { return hub.vacancies.asked(database); }),
         prober(owner, book, links),
         bans(owner, audit, state_dir),
         explorer(owner, book, links, store, bans, [this](milliseconds time) { return pause(time); }),
         pin_file(state_dir),
         trainer(std::move(executable), state_dir),
         models(owner, audit, state_dir),
-        verify_links([this](const std::string& database) { return book.user_of(database); }, [this] { return must_let_go(); }),
+        verify_links([this](const std::string& database) { return book.user_of(database); }, [this] { return must_let_go(); },
+              [this](const std::string& database) { return hub.vacancies.asked(database); }),
         verifier(owner, verify_links, bans) {}
 
   bool must_let_go() const { return stopping.load(std::memory_order_relaxed) || hub.snapshot()->panic; }
@@ -140,6 +142,7 @@ struct Learner::Impl {
 
   void scout() {
     while (!stopping) {
+      links.leave();
       const bool worked = !hub.snapshot()->panic && (prober.step() || explorer.step());
       if (!worked) {
         std::unique_lock lock(mutex);
@@ -151,6 +154,7 @@ struct Learner::Impl {
 
   void verify() {
     while (!stopping) {
+      verify_links.leave();
       if (!hub.snapshot()->panic && verifier.step()) continue;
       std::unique_lock lock(mutex);
       wake.wait_for(lock, milliseconds(50), [this] { return stopping.load(); });

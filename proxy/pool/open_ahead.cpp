@@ -31,7 +31,7 @@ void Pools::open_ahead(const Config& config, Clock::time_point now) {
   }
   for (const auto& [name, pool] : pools_) {
     auto& ahead = pool->ahead;
-    if (!ahead.wanted || ahead.under_way || now < ahead.not_before || pool->open - pool->leaving >= config.pool.min_pool_size) continue;
+    if (!ahead.wanted || ahead.under_way || now < ahead.not_before || hub_.vacancies.asked(pool->database, now) || pool->open - pool->leaving >= config.pool.min_pool_size) continue;
     if (pool->host == Pool::kReplication || pool_mode(config, pool->database, pool->user) != PoolMode::transaction || !may_open(*pool, config, false)) continue;
     ahead.under_way = true;
     ++pool->open;

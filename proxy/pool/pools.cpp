@@ -212,7 +212,7 @@ void Pools::give_back(std::unique_ptr<ServerConnection> server) {
   server->idle_since = Clock::now();
   // In a busy pool nothing is ever idle: what is too old goes here, and its slot to whoever waits.
   const auto lifetime = server->worker->snapshot().config->pool.server_lifetime;
-  if (outdated(*server) || expired(*server, server->idle_since, lifetime, server->connected)) {
+  if (outdated(*server) || hub_.vacancies.asked(server->pool->database, server->idle_since) || expired(*server, server->idle_since, lifetime, server->connected)) {
     return close_on_its_worker(std::move(server));
   }
   const auto pool = server->pool;
@@ -312,7 +312,7 @@ void Pools::reconnect() {
 
 void Pools::reconnect(int host) {
   not_before_[static_cast<std::size_t>(host)] = Clock::now();
-  close_idle_of(host);
+  close_idle_where([&](const ServerConnection& server) { return server.host == host; });
 }
 
 void Pools::resume() {
@@ -331,14 +331,20 @@ int Pools::open() {
   return all;
 }
 
-void Pools::close_idle() { close_idle_of(std::nullopt); }
+void Pools::close_idle() {
+  close_idle_where([](const ServerConnection&) { return true; });
+}
 
-void Pools::close_idle_of(std::optional<int> host) {
+void Pools::vacate(const std::string& database) {
+  close_idle_where([&](const ServerConnection& server) { return server.pool->database == database; });
+}
+
+void Pools::close_idle_where(const std::function<bool(const ServerConnection&)>& leaves) {
   std::vector<std::unique_ptr<ServerConnection>> closing;
   {
     const Lock lock(mutex_);
     for (const auto& [name, pool] : pools_) {
-      const auto stays = [&](const auto& server) { return host && server->host != *host; };
+      const auto stays = [&](const auto& server) { return !leaves(*server); };
       const auto first = std::stable_partition(pool->idle.begin(), pool->idle.end(), stays);
       std::move(first, pool->idle.end(), std::back_inserter(closing));
       pool->idle.erase(first, pool->idle.end());

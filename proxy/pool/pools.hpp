@@ -95,6 +95,7 @@ class Pools {
   void tick();
   void reconnect();          ///< whatever is open now is closed as soon as nobody holds it
   void reconnect(int host);  ///< the same for the connections to one host
+  void vacate(const std::string& database);  ///< closes what is idle; what comes back while hub.vacancies says so is closed then
   // PAUSE: nothing is lent, and what comes back is closed; who waits goes on waiting and is not timed out.
   void close_idle();
   void resume();
@@ -123,7 +124,7 @@ class Pools {
   void serve_waiters(const Config& config);
   bool make_room(const Pool& wanting, const Config& config);
   static void close_on_its_worker(std::unique_ptr<ServerConnection> server);
-  void close_idle_of(std::optional<int> host);
+  void close_idle_where(const std::function<bool(const ServerConnection&)>& leaves);
   bool outdated(const ServerConnection& server) const { return server.connected < not_before_[static_cast<std::size_t>(server.host)].load(); }
   void hand(std::unique_ptr<ServerConnection> server, std::shared_ptr<Waiter> waiter);
   std::shared_ptr<const Config> config() const;

@@ -48,7 +48,7 @@ Awaitable<Session::Lookup> Session::look_up(std::shared_ptr<const Plan> plan, st
   if (cache::mentions_current_time(parameters)) co_return result;  // 'now' as a parameter is a moving answer
 
   cache::KeyInput input;
-  input.session = &facts_;
+  input.session = session_key();
   input.generation = hub.words.generation();
   input.database_oid = catalog->database_oid;
   input.text = text;
@@ -99,6 +99,11 @@ Awaitable<Session::Lookup> Session::look_up(std::shared_ptr<const Plan> plan, st
   result.fill->key = std::move(key);
   result.fill->max_bytes = plan->policy.cache.max_result;
   co_return result;
+}
+
+const std::string& Session::session_key() {
+  if (std::exchange(session_key_version_, facts_.version) != facts_.version) session_key_ = cache::session_key(facts_);
+  return session_key_;
 }
 
 void Session::store(Exec& exec) {

@@ -157,18 +157,21 @@ void Session::track_writes(const Plan* plan, bool fresh) {
     note_residue(nullptr);
     return writes_.before_opaque(*unit_);
   }
+  for (const auto& database : plan->analysis->databases_alone) worker_.hub.vacate(database);
   if (may_change_catalog(*plan->analysis)) writes_.before_ddl(*unit_);
   const bool in_block = status_ == 'T' && tracker_.empty() && !group_open_;
-  // An uncommitted trigger, partition or foreign key of another session is in no picture, and a write may be waiting for it.
-  const bool certain = !catalog_moving();
-  if (certain && fresh && plan->snapshot_version == worker_.snapshot().version) {
+  if (fresh && !catalog_moving() && plan->snapshot_version == worker_.snapshot().version) {
     writes_.before_forward(*unit_, *plan->analysis, plan->writes, in_block);
   } else {
-    const auto writes = cache::write_set(*plan->analysis, certain ? worker_.snapshot().catalog(facts_.database) : nullptr,
-                                         facts_, plan->knowledge ? &plan->knowledge->cache : nullptr);
-    writes_.before_forward(*unit_, *plan->analysis, writes, in_block);
+    writes_.before_forward(*unit_, *plan->analysis, writes_of(*plan), in_block);
   }
   note_residue(plan);
+}
+
+/// As of now. An uncommitted trigger, partition or foreign key of another session is in no picture, and a write may be waiting for it.
+cache::WriteSet Session::writes_of(const Plan& plan) const {
+  return cache::write_set(*plan.analysis, catalog_moving() ? nullptr : worker_.snapshot().catalog(facts_.database), facts_,
+                          plan.knowledge ? &plan.knowledge->cache : nullptr);
 }
 
 bool Session::could_act(const Plan& plan) const {

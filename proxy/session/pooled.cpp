@@ -91,6 +91,11 @@ Awaitable<bool> Session::greet() {
     protocol::append_parameter_status(to_client_, name, value);
     parameter_changed(name, value);
   }
+  if (!pooled() && server_) {  // the one it will have to its end: its process id is the client's, and pg_terminate_backend() finds it
+    std::string pid;
+    protocol::append_int32(pid, server_->pid);
+    cancel_key_.replace(0, pid.size(), pid);
+  }
   protocol::Message(to_client_, 'K').bytes(cancel_key_);
   worker_.cancel_keys[cancel_key_] = weak_from_this();
   protocol::append_ready(to_client_, 'I');

@@ -12,13 +12,6 @@ namespace {
 
 std::string_view body_of(std::string_view message) { return message.substr(protocol::kHeaderBytes); }
 
-/// Everything that the meaning of a text depends on besides the catalog.
-std::string settings_of(const sql::SessionFacts& session) {
-  cache::KeyInput input;
-  input.session = &session;
-  return cache::make_key(input).material;
-}
-
 /// Of the refusals of a prepared statement those that a fresh one would not have met: its columns have changed, it was deallocated.
 bool concerns_the_preparation(std::string_view sqlstate) { return sqlstate == "0A000" || sqlstate == "26000"; }
 
@@ -41,7 +34,7 @@ std::shared_ptr<Repeated> Session::repeated(const Plan& plan, std::string_view t
     return nullptr;
   }
   if (reuse_scope_version_ != facts_.version) {
-    reuse_scope_ = worker_.repeating.scope(settings_of(facts_));
+    reuse_scope_ = worker_.repeating.scope(session_key());
     reuse_scope_version_ = facts_.version;
   }
   return worker_.repeating.see(text, types, reuse_scope_);
@@ -54,7 +47,7 @@ bool Session::reuse_turn(const std::shared_ptr<Repeated>& repeated, const Plan& 
 }
 
 std::shared_ptr<Exec> Session::reused_exec(const std::shared_ptr<Repeated>& repeated, std::shared_ptr<const Plan> plan, std::string_view text) {
-  if (!repeated->statement) repeated->statement = intern_statement(text, repeated->types, {}, settings_of(facts_));
+  if (!repeated->statement) repeated->statement = intern_statement(text, repeated->types, {}, session_key());
   if (!unit_) unit_ = std::make_shared<Unit>();
   track_writes(plan.get(), true);
   auto exec = make_exec(std::move(plan), text);

@@ -134,6 +134,15 @@ Session::Fate Session::on_login_message(char type, std::string_view message) {
   return Fate::relay;
 }
 
+/// LISTEN has pinned this server to its client: a notification of that very process is the client's own, and it knows itself under another
+/// process id. True: it is on its way under that one.
+bool Session::own_notification(std::string_view message) {
+  const auto body = body_of(message);
+  if (protocol::Reader(body).int32() != server_->pid) return false;
+  protocol::Message(to_client_, 'A').bytes(std::string_view(cancel_key_).substr(0, 4)).bytes(body.substr(4));
+  return true;
+}
+
 Session::Fate Session::on_server_message(char type, std::string_view message, bool whole) {
   auto result = tracker_.on_server_message(type);
   switch (result.meaning) {
@@ -141,6 +150,7 @@ Session::Fate Session::on_server_message(char type, std::string_view message, bo
       lose_tracking("a server message that nothing had asked for");
       return Fate::relay;
     case Meaning::asynchronous:
+      if (type == 'A' && pooled() && whole) return own_notification(message) ? Fate::swallow : Fate::relay;
       if (type == 'S' && whole) {
         protocol::Reader r(body_of(message));
         const auto name = r.cstring(), value = r.cstring();
@@ -427,7 +437,7 @@ void Session::send_original(Exec& failed) {
   again->execution.sent_ns = since(failed.execution.arrival);
   if (failed.savepoint && !failed.execution.sqlstate.empty()) roll_back_to_savepoint(failed);
   auto unit = std::make_shared<Unit>();
-  writes_.before_opaque(*unit);
+  writes_.before_forward(*unit, *failed.plan->analysis, writes_of(*failed.plan), false);
   for (const auto request : failed.original_requests) {
     const bool last = request == Request::query || request == Request::sync;
     if (request == Request::parse) {

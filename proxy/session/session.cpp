@@ -25,6 +25,8 @@ constexpr std::size_t kMaxPending = 256 * 1024;
 constexpr std::size_t kIdleCapacity = 4096;
 /// Bytes of a cancel key: of protocol 3.0, and as PostgreSQL 18 makes them for 3.2.
 constexpr std::size_t kShortKey = 4, kLongKey = 32;
+/// Above every process id there is: what a client asks pg_terminate_backend() to end must not be somebody else's backend.
+constexpr std::uint32_t kOurProcess = 1u << 30;
 
 void give_back(std::string& buffer, bool idle) {
   if (buffer.capacity() > (idle ? kIdleCapacity : kMaxPending)) buffer = std::string();
@@ -70,7 +72,7 @@ Session::Session(Worker& worker, Stream client, std::unique_ptr<ServerConnection
   if (lending_.pool) {
     ready_ = true;
     counters_ = &worker_.hub.counters(worker_.index, info_.database);
-    protocol::append_int32(cancel_key_, static_cast<std::uint32_t>(info_.id & 0x7fffffff));
+    protocol::append_int32(cancel_key_, kOurProcess | static_cast<std::uint32_t>(info_.id & (kOurProcess - 1)));
     cancel_key_ += protocol::random_bytes(startup_.version >= protocol::kProtocol32 ? kLongKey : kShortKey);
     auto state = std::make_shared<SessionState>();
     for (const auto& [name, value] : startup_.settings) {
@@ -91,7 +93,7 @@ void Session::publish(const char* state) {
   info_.live_state->store(state, std::memory_order_relaxed);
 }
 
-Awaitable<void> Session::run() { return guarded(shared_from_this(), begin()); }
+void Session::start() { asio::co_spawn(worker_.loop, guarded(shared_from_this(), begin()), asio::detached); }
 
 Awaitable<void> Session::begin() {
   auto self = shared_from_this();
@@ -104,10 +106,8 @@ Awaitable<void> Session::begin() {
   to_server_ = std::move(startup_packet_);
   if (!ready_) start_login_deadline();
   asio::co_spawn(worker_.loop, guarded(self, server_loop(self)), asio::detached);
-  if (lending_.pool) {
-    if (const bool good = co_await greet(); !good) co_return;
-  }
-  co_await client_loop(self);
+  asio::co_spawn(worker_.loop, guarded(self, client_loop(self)), asio::detached);
+  co_return;
 }
 
 void Session::start_login_deadline() {
@@ -306,6 +306,9 @@ Awaitable<void> Session::drain_to_server() {
 }
 
 Awaitable<void> Session::client_loop([[maybe_unused]] std::shared_ptr<Session> self) {
+  if (lending_.pool) {
+    if (const bool good = co_await greet(); !good) co_return;
+  }
   co_await drain_to_server();
   boost::system::error_code ec;
   while (!over() && !client_gone_) {

@@ -131,7 +131,7 @@ class Session : public std::enable_shared_from_this<Session> {
   ~Session();
 
   /// Runs both directions until either side ends.
-  Awaitable<void> run();
+  void start();
   void outlive();  ///< one that failed: whether its server is done; now and then while worker.failed_sessions is not 0
   void close(bool with_fatal_error);  ///< from the worker's thread: KILL, shutdown
   Awaitable<void> cancel();              ///< of what is under way, by the client's key
@@ -177,7 +177,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Awaitable<void> quiet();               ///< until no request is in flight
   Awaitable<bool> our_turn();            ///< quiet; false when a server would not answer here (it skips to Sync)
   Awaitable<void> flush_to_server(std::shared_ptr<Session> self);
-  Awaitable<void> begin();               ///< run(), unguarded
+  Awaitable<void> begin();               ///< start(), unguarded
   Awaitable<void> login_gate();          ///< until the server waits for the client to speak
   void start_login_deadline();
   bool marked() const;                   ///< a marked write may still commit
@@ -195,6 +195,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool over() const { return closing_ || failed_; }
 
   // --- pooled.cpp ---
+  bool own_notification(std::string_view message);
   bool pooled() const { return lending_.mode == PoolMode::transaction; }
   Awaitable<bool> greet();               ///< the login's end, as the server would say it
   std::vector<std::pair<std::string, std::string>> own_startup() const;
@@ -264,6 +265,7 @@ class Session : public std::enable_shared_from_this<Session> {
   static std::shared_ptr<const Plan> as_it_came(std::shared_ptr<const Plan> plan);
   std::shared_ptr<const Plan> refreshed_plan(Prepared& prepared);
   std::shared_ptr<Exec> make_exec(std::shared_ptr<const Plan> plan, std::string_view text);
+  cache::WriteSet writes_of(const Plan& plan) const;
   void track_writes(const Plan* plan, bool fresh);
   PlanStamp stamp() const;
   bool catalog_moving() const;
@@ -339,6 +341,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Awaitable<Lookup> look_up(std::shared_ptr<const Plan> plan, std::string_view text,
                             std::span<const std::uint32_t> types, std::string_view parameters,
                             std::string_view formats, bool need_description);
+  const std::string& session_key();
   void store(Exec& exec);
   void report_hit(std::shared_ptr<const Plan> plan, std::string_view text, const cache::Entry& entry, Source source,
                   Clock::time_point arrival);
@@ -442,6 +445,8 @@ class Session : public std::enable_shared_from_this<Session> {
   } begun_query_;                                ///< by query_at_once(), for on_query()
   std::shared_ptr<Exec> fallback_;               ///< failed, its original is to be sent at ReadyForQuery
   std::shared_ptr<Exec> reusing_;                ///< until the server has taken its Bind: whatever follows waits for that
+  std::string session_key_;               ///< cache::session_key() …
+  std::uint64_t session_key_version_ = ~std::uint64_t{0};  ///< … of facts_ of this version
   std::uint64_t reuse_scope_ = 0, reuse_scope_version_ = ~std::uint64_t{0};  ///< and facts_.version by which it was read
   std::vector<std::string> settings_reply_;
 

@@ -167,6 +167,7 @@ struct Analysis {
   Flags flags;
   Directive directive;
   std::map<std::string, std::string> tags;  ///< sqlcommenter key='value' pairs, URL-decoded
+  std::vector<std::string> databases_alone;  ///< that nobody else may be connected to: DROP, RENAME, SET TABLESPACE; a template
   std::string name;                         ///< PREPARE/EXECUTE/DEALLOCATE/DECLARE/COMMIT PREPARED name
   std::string explained;                    ///< for EXPLAIN: text of the statement inside
 

@@ -162,6 +162,27 @@ void read_explain(const object& s, std::string_view whole, Analysis& analysis) {
   analysis.explained = explained_text(whole, !options.empty());
 }
 
+std::string option_text(const object& s, std::string_view name) {
+  for (const value& option : list(s, "options")) {
+    const json::Node node = node_of(option);
+    if (!node || text(*node.fields, "defname") != name) continue;
+    const value* argument = json::get(*node.fields, "arg");
+    const json::Node string = argument != nullptr ? node_of(*argument) : json::Node{};
+    return string.type == "String" ? std::string(text(*string.fields, "sval")) : std::string();
+  }
+  return {};
+}
+
+void read_database(const json::Node& statement, Analysis& analysis) {
+  const object& s = *statement.fields;
+  std::string name;
+  if (statement.type == "DropdbStmt") name = text(s, "dbname");
+  if (statement.type == "RenameStmt" && text(s, "renameType") == "OBJECT_DATABASE") name = text(s, "subname");
+  if (statement.type == "AlterDatabaseStmt" && !option_text(s, "tablespace").empty()) name = text(s, "dbname");
+  if (statement.type == "CreatedbStmt") name = option_text(s, "template");
+  if (!name.empty()) analysis.databases_alone.push_back(std::move(name));
+}
+
 }  // namespace
 
 StatementKind kind_of(const json::Node& statement) {
@@ -189,6 +210,7 @@ void read_utility(const json::Node& statement, std::string_view whole, Analysis&
   const std::string_view type = statement.type;
   if (type == "VariableSetStmt") return read_set(s, analysis);
   if (type == "ExplainStmt") return read_explain(s, whole, analysis);
+  if (kind_of(statement) == StatementKind::ddl) return read_database(statement, analysis);
   if (type == "VariableShowStmt" || type == "PrepareStmt" || type == "ExecuteStmt" || type == "DeallocateStmt")
     analysis.name = text(s, "name");
   if (type == "DeclareCursorStmt" || type == "FetchStmt" || type == "ClosePortalStmt")

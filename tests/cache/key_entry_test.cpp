@@ -19,7 +19,7 @@ struct Request {
   std::vector<std::uint32_t> types;
   std::string parameters, formats;
   Key key() const {
-    return make_key({.session = &session, .generation = generation, .database_oid = database, .text = text,
+    return make_key({.session = session_key(session), .generation = generation, .database_oid = database, .text = text,
                      .parameter_types = types, .bind_parameters = parameters, .result_formats = formats});
   }
 };

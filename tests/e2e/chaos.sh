@@ -15,7 +15,7 @@ insert into marks select g, 0 from generate_series(0, 63) g;
 analyze;
 SQL
 mkdir "$WORK/policies"
-printf '[default]\nmode = "auto"\ncache = "strict"\nrewrite = ["all"]\nsteer = { arms = "default", floor = "1us" }\nreuse = true\n' >"$WORK/policies/all.toml"
+printf '[default]\nmode = "auto"\ncache = { mode = "strict", min_cost = "0us" }\nrewrite = ["all"]\nsteer = { arms = "default", floor = "1us" }\nreuse = true\n' >"$WORK/policies/all.toml"
 # Few analyses are remembered, so that their memory is full early and growth would show.
 [ -n "${CHAOS_POOL:-}" ] && E2E_ARGUMENTS="--set auth.mode=terminate --set auth.method=trust --set pool.mode=transaction --set pool.default_pool_size=$CHAOS_POOL"
 if [ -n "$DIRECT" ]; then PROXY_PORT=$DIRECT_PORT; else E2E_MODE=auto start_pgsteer --policies "$WORK/policies" --set limits.analysis_cache_entries=300; fi

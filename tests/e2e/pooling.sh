@@ -86,6 +86,25 @@ contains 'query_timeout' 'query timeout' "$(proxied psql -XAt -c 'select pg_slee
 equal 'and stops at the server, too' 0 "$(sleep 0.5; direct psql -XAt -c "select count(*) from pg_stat_activity where query ~ 'pg_sleep\(20' and pid <> pg_backend_pid() and state = 'active'")"
 equal 'query_timeout concerns queries alone' 5 "$(proxied psql -XAt -c '\! sleep 3.5' -c 'select 5' 2>&1)"
 
+# Pooling by session: the process id is that of the backend the client has to its end.
+stop_pgsteer
+start_pgsteer --set auth.mode=terminate --set auth.method=trust --set pool.mode=session
+own_process() {
+  python3 - "$E2E" "$PGPORT" <<'PY'
+import struct, sys, threading, time
+sys.path.insert(0, sys.argv[1])
+from wire import CANCEL_REQUEST, Wire, fields, rows
+one, other = Wire(int(sys.argv[2])).login(), Wire(int(sys.argv[2])).login()
+print(rows(one.query("select pg_backend_pid()")) == [[str(one.pid)]])
+one.message(b"Q", b"select pg_sleep(20)\0")
+time.sleep(0.3)
+Wire(int(sys.argv[2])).packet(struct.pack("!III", CANCEL_REQUEST, one.pid, one.key))
+print([fields(body)["C"] for kind, body in one.until_ready() if kind == b"E"])
+print(rows(other.query(f"select pg_terminate_backend({one.pid})")), one.ends()["C"])
+PY
+}
+same 'pooling by session: the process id, cancelling, pg_terminate_backend' own_process
+
 # Logins: SCRAM with a password kept here, with a SCRAM secret alone (the proof is passed on), md5; wrong ones, and nobody.
 stop_pgsteer
 start_pgsteer "${pooled[@]}" --set "auth.file=$WORK/users"

@@ -235,4 +235,18 @@ def nothing_new_is_told():
             equal(f"{name} turn {turn}", ([[name]], []), (rows(got), [body for kind, body in got if kind == b"S"]))
 
 
-run_cases((settings_never_leak, nothing_new_is_told, custom_settings, startup_settings, what_pins, statements, cancels, dropped), sys.argv[3:])
+def own_notifications():
+    """Come under the process id that the client was told, which is that of no backend."""
+    wire = Wire(proxy).login()
+    equal("no backend's", [["0"]], rows(wire.query(f"select count(*) from pg_stat_activity where pid = {wire.pid} or {wire.pid} < 4194304")))
+    wire.query("listen mine")
+    for text in ("notify mine, 'simple'", "select pg_notify('mine', 'called')", "begin; notify mine, 'block'; commit"):
+        got = [struct.unpack("!I", body[:4])[0] for kind, body in wire.query(text) if kind == b"A"]
+        equal(text, [wire.pid], got)
+    other = Wire(proxy).login()
+    other.query("notify mine, 'from another'")
+    kind, body = wire.receive()
+    equal("another's", (b"A", False), (kind, body[:4] == struct.pack("!I", wire.pid)))
+
+
+run_cases((own_notifications, settings_never_leak, nothing_new_is_told, custom_settings, startup_settings, what_pins, statements, cancels, dropped), sys.argv[3:])

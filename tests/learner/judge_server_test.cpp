@@ -88,6 +88,7 @@ TEST_CASE("PostgreSQL's own verdict on what a statement reads and calls") {
       {"select * from outside", Reason::foreign_table, false, {}},
       {"select relname from pg_class", Reason::catalog_relation, true, {}},
       {"select table_name from information_schema.tables", Reason::catalog_relation, true, {}},
+      {"select count(*) from pg_stat_activity where query = 'x'", Reason::catalog_relation, false, {}},
       {"select current_setting('x.y', true)", Reason::stable_function, true, {}},
       {"select age(at) from t", Reason::stable_function, true, {}},
       {"with d as (delete from t returning *) select * from d", Reason::data_modifying_cte, false, {}},

@@ -248,7 +248,8 @@ std::string run_session_input(const std::uint8_t* data, std::size_t size) {
   auto session = std::make_shared<Session>(worker, Stream(std::move(*client.socket)), std::move(connection), std::move(lending),
                                            protocol::read_startup(packet), packet, "127.0.0.1");
   const std::weak_ptr<Session> watched = session;
-  asio::co_spawn(worker.loop, [](std::shared_ptr<Session> s) -> asio::awaitable<void> { co_await s->run(); }(std::move(session)), asio::detached);
+  session->start();
+  session.reset();
   world.run();
   if (!is_pooled && (kind & 4) != 0) server.send(login_answer());
   world.run();

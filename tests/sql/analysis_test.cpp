@@ -208,6 +208,28 @@ TEST_CASE("analysis: names") {
   CHECK(analyse("SELECT 1; PREPARE p AS SELECT 1")->name.empty());
 }
 
+TEST_CASE("analysis: databases that nobody else may be connected to") {
+  const std::pair<const char*, const char*> cases[] = {
+      {"DROP DATABASE Shop", "shop"},
+      {"DROP DATABASE IF EXISTS \"A b\" WITH (FORCE)", "A b"},
+      {"ALTER DATABASE shop RENAME TO store", "shop"},
+      {"ALTER DATABASE shop SET TABLESPACE fast", "shop"},
+      {"CREATE DATABASE copy TEMPLATE shop OWNER anna", "shop"},
+      {"CREATE DATABASE copy", ""},
+      {"ALTER DATABASE shop SET work_mem = '1MB'", ""},
+      {"ALTER DATABASE shop CONNECTION LIMIT 5", ""},
+      {"ALTER TABLE shop RENAME TO store", ""},
+      {"DROP TABLE shop", ""},
+  };
+  for (const auto& [text, want] : cases) {
+    CAPTURE(text);
+    const auto a = analyse(text);
+    REQUIRE(a->why_not == WhyNot::none);
+    CHECK(a->databases_alone.size() == (*want != '\0'));
+    if (!a->databases_alone.empty()) CHECK(a->databases_alone[0] == want);
+  }
+}
+
 TEST_CASE("analysis: flags") {
   struct Case {
     const char* text;

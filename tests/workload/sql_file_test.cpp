@@ -31,7 +31,7 @@ TEST_CASE("the statements of bench/rewrite are read, each with a name of its own
   const std::string folder = PGSTEER_SOURCE_DIR "/bench/rewrite/workloads/";
   std::set<std::string> names;
   std::size_t statements = 0;
-  for (const char* file : {"tpch.sql", "tpcds.sql", "orm.sql"}) {
+  for (const char* file : {"../../workload/tpch/queries.sql", "tpcds.sql", "orm.sql"}) {
     for (const StatementClass& c : sql_file_classes(folder + file, 2)) {
       CAPTURE(c.name);
       CHECK(names.insert(c.name).second);

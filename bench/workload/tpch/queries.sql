@@ -16,18 +16,18 @@ order by s_acctbal desc, n_name, s_name, p_partkey limit 100;
 
 -- name: h03  unshipped orders by value
 -- ordered
-select l_orderkey, sum(l_extendedprice * (1 - l_discount)) as revenue, o_orderdate, o_shippriority from customer, orders, lineitem
+select l_orderkey, sum(l_extendedprice * (1 - l_discount)) as revenue, o_orderdate, o_shippriority from customer, tpch_orders, lineitem
 where c_mktsegment = '{BUILDING|AUTOMOBILE|MACHINERY}' and c_custkey = o_custkey and l_orderkey = o_orderkey and o_orderdate < date '1995-03-{10..28}' and l_shipdate > date '1995-03-{10..28}'
 group by l_orderkey, o_orderdate, o_shippriority order by revenue desc, o_orderdate, l_orderkey limit 10;
 
 -- name: h04  late orders by priority: EXISTS
 -- ordered
-select o_orderpriority, count(*) as order_count from orders where o_orderdate >= date '1993-0{1..9}-01' and o_orderdate < date '1993-12-01'
+select o_orderpriority, count(*) as order_count from tpch_orders where o_orderdate >= date '1993-0{1..9}-01' and o_orderdate < date '1993-12-01'
   and exists (select * from lineitem where l_orderkey = o_orderkey and l_commitdate < l_receiptdate) group by o_orderpriority order by o_orderpriority;
 
 -- name: h05  revenue per nation: six tables
 -- ordered
-select n_name, sum(l_extendedprice * (1 - l_discount)) as revenue from customer, orders, lineitem, supplier, nation, region
+select n_name, sum(l_extendedprice * (1 - l_discount)) as revenue from customer, tpch_orders, lineitem, supplier, nation, region
 where c_custkey = o_custkey and l_orderkey = o_orderkey and l_suppkey = s_suppkey and c_nationkey = s_nationkey and s_nationkey = n_nationkey and n_regionkey = r_regionkey and r_name = '{ASIA|EUROPE}'
   and o_orderdate >= date '1994-01-01' and o_orderdate < date '199{5..6}-01-01' group by n_name order by revenue desc, n_name;
 
@@ -38,7 +38,7 @@ select sum(l_extendedprice * l_discount) as revenue from lineitem where l_shipda
 -- ordered
 select supp_nation, cust_nation, l_year, sum(volume) as revenue from (
   select n1.n_name as supp_nation, n2.n_name as cust_nation, extract(year from l_shipdate) as l_year, l_extendedprice * (1 - l_discount) as volume
-  from supplier, lineitem, orders, customer, nation n1, nation n2
+  from supplier, lineitem, tpch_orders, customer, nation n1, nation n2
   where s_suppkey = l_suppkey and o_orderkey = l_orderkey and c_custkey = o_custkey and s_nationkey = n1.n_nationkey and c_nationkey = n2.n_nationkey
     and ((n1.n_name = '{a=FRANCE|INDIA}' and n2.n_name = '{b=GERMANY|JAPAN}') or (n1.n_name = '{b}' and n2.n_name = '{a}')) and l_shipdate between date '1995-01-01' and date '1996-12-31') shipping
 group by supp_nation, cust_nation, l_year order by supp_nation, cust_nation, l_year;
@@ -46,20 +46,20 @@ group by supp_nation, cust_nation, l_year order by supp_nation, cust_nation, l_y
 -- name: h08  market share
 -- ordered
 select o_year, sum(case when nation = '{n=BRAZIL|PERU}' then volume else 0 end) / sum(volume) as mkt_share from (
-  select extract(year from o_orderdate) as o_year, l_extendedprice * (1 - l_discount) as volume, n2.n_name as nation from part, supplier, lineitem, orders, customer, nation n1, nation n2, region
+  select extract(year from o_orderdate) as o_year, l_extendedprice * (1 - l_discount) as volume, n2.n_name as nation from part, supplier, lineitem, tpch_orders, customer, nation n1, nation n2, region
   where p_partkey = l_partkey and s_suppkey = l_suppkey and l_orderkey = o_orderkey and o_custkey = c_custkey and c_nationkey = n1.n_nationkey and n1.n_regionkey = r_regionkey and r_name = 'AMERICA'
     and s_nationkey = n2.n_nationkey and o_orderdate between date '1995-01-01' and date '1996-12-31' and p_type = 'ECONOMY {ANODIZED|PLATED} STEEL') all_nations group by o_year order by o_year;
 
 -- name: h09  profit by product type
 -- ordered
 select nation, o_year, sum(amount) as sum_profit from (
-  select n_name as nation, extract(year from o_orderdate) as o_year, l_extendedprice * (1 - l_discount) - ps_supplycost * l_quantity as amount from part, supplier, lineitem, partsupp, orders, nation
+  select n_name as nation, extract(year from o_orderdate) as o_year, l_extendedprice * (1 - l_discount) - ps_supplycost * l_quantity as amount from part, supplier, lineitem, partsupp, tpch_orders, nation
   where s_suppkey = l_suppkey and ps_suppkey = l_suppkey and ps_partkey = l_partkey and p_partkey = l_partkey and o_orderkey = l_orderkey and s_nationkey = n_nationkey and p_name like '%{green|forest|lace}%') profit
 group by nation, o_year order by nation, o_year desc;
 
 -- name: h10  returned items by customer
 -- ordered
-select c_custkey, c_name, sum(l_extendedprice * (1 - l_discount)) as revenue, c_acctbal, n_name, c_address, c_phone, c_comment from customer, orders, lineitem, nation
+select c_custkey, c_name, sum(l_extendedprice * (1 - l_discount)) as revenue, c_acctbal, n_name, c_address, c_phone, c_comment from customer, tpch_orders, lineitem, nation
 where c_custkey = o_custkey and l_orderkey = o_orderkey and o_orderdate >= date '1993-{10..12}-01' and o_orderdate < date '1994-03-01' and l_returnflag = 'R' and c_nationkey = n_nationkey
 group by c_custkey, c_name, c_acctbal, c_phone, n_name, c_address, c_comment order by revenue desc, c_custkey limit 20;
 
@@ -71,12 +71,12 @@ having sum(ps_supplycost * ps_availqty) > (select sum(ps_supplycost * ps_availqt
 -- name: h12  shipping modes and priority
 -- ordered
 select l_shipmode, sum(case when o_orderpriority = '1-URGENT' or o_orderpriority = '2-HIGH' then 1 else 0 end) as high_line_count, sum(case when o_orderpriority <> '1-URGENT' and o_orderpriority <> '2-HIGH' then 1 else 0 end) as low_line_count
-from orders, lineitem where o_orderkey = l_orderkey and l_shipmode in ('MAIL', '{SHIP|AIR|RAIL}') and l_commitdate < l_receiptdate and l_shipdate < l_commitdate and l_receiptdate >= date '199{3..6}-01-01' and l_receiptdate < date '1997-01-01'
+from tpch_orders, lineitem where o_orderkey = l_orderkey and l_shipmode in ('MAIL', '{SHIP|AIR|RAIL}') and l_commitdate < l_receiptdate and l_shipdate < l_commitdate and l_receiptdate >= date '199{3..6}-01-01' and l_receiptdate < date '1997-01-01'
 group by l_shipmode order by l_shipmode;
 
 -- name: h13  customers by number of orders: LEFT JOIN, two groupings
 -- ordered
-select c_count, count(*) as custdist from (select c_custkey, count(o_orderkey) from customer left outer join orders on c_custkey = o_custkey and o_comment not like '%{special|unusual}%requests%' group by c_custkey) as c_orders (c_custkey, c_count)
+select c_count, count(*) as custdist from (select c_custkey, count(o_orderkey) from customer left outer join tpch_orders on c_custkey = o_custkey and o_comment not like '%{special|unusual}%requests%' group by c_custkey) as c_orders (c_custkey, c_count)
 group by c_count order by custdist desc, c_count desc;
 
 -- name: h14  promotion effect
@@ -99,7 +99,7 @@ select sum(l_extendedprice) / 7.0 as avg_yearly from lineitem, part where p_part
 
 -- name: h18  large orders: IN over GROUP BY HAVING
 -- ordered
-select c_name, c_custkey, o_orderkey, o_orderdate, o_totalprice, sum(l_quantity) from customer, orders, lineitem where o_orderkey in (select l_orderkey from lineitem group by l_orderkey having sum(l_quantity) > {170..185})
+select c_name, c_custkey, o_orderkey, o_orderdate, o_totalprice, sum(l_quantity) from customer, tpch_orders, lineitem where o_orderkey in (select l_orderkey from lineitem group by l_orderkey having sum(l_quantity) > {170..185})
   and c_custkey = o_custkey and o_orderkey = l_orderkey group by c_name, c_custkey, o_orderkey, o_orderdate, o_totalprice order by o_totalprice desc, o_orderdate, o_orderkey limit 100;
 
 -- name: h19  discounted revenue: OR of conjunctions
@@ -116,7 +116,7 @@ select s_name, s_address from supplier, nation where s_suppkey in (select ps_sup
 
 -- name: h21  waiting suppliers: EXISTS and NOT EXISTS
 -- ordered
-select s_name, count(*) as numwait from supplier, lineitem l1, orders, nation where s_suppkey = l1.l_suppkey and o_orderkey = l1.l_orderkey and o_orderstatus = 'F' and l1.l_receiptdate > l1.l_commitdate
+select s_name, count(*) as numwait from supplier, lineitem l1, tpch_orders, nation where s_suppkey = l1.l_suppkey and o_orderkey = l1.l_orderkey and o_orderstatus = 'F' and l1.l_receiptdate > l1.l_commitdate
   and exists (select * from lineitem l2 where l2.l_orderkey = l1.l_orderkey and l2.l_suppkey <> l1.l_suppkey)
   and not exists (select * from lineitem l3 where l3.l_orderkey = l1.l_orderkey and l3.l_suppkey <> l1.l_suppkey and l3.l_receiptdate > l3.l_commitdate)
   and s_nationkey = n_nationkey and n_name = '{SAUDI ARABIA|PERU}' group by s_name order by numwait desc, s_name limit 100;
@@ -125,4 +125,4 @@ select s_name, count(*) as numwait from supplier, lineitem l1, orders, nation wh
 -- ordered
 select cntrycode, count(*) as numcust, sum(c_acctbal) as totacctbal from (select substring(c_phone from 1 for 2) as cntrycode, c_acctbal from customer where substring(c_phone from 1 for 2) in ('13', '31', '23', '29', '30', '18', '1{0..9}')
     and c_acctbal > (select avg(c_acctbal) from customer where c_acctbal > 0.00 and substring(c_phone from 1 for 2) in ('13', '31', '23', '29', '30', '18', '17'))
-    and not exists (select * from orders where o_custkey = c_custkey)) as custsale group by cntrycode order by cntrycode;
+    and not exists (select * from tpch_orders where o_custkey = c_custkey)) as custsale group by cntrycode order by cntrycode;
