@@ -106,10 +106,17 @@ bool equal_in_constant_time(std::string_view a, std::string_view b) {
   return a.size() == b.size() && ::CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
+constexpr std::string_view kScramPrefix = "SCRAM-SHA-256$";
+
+SecretKind secret_kind(std::string_view text) {
+  if (text.empty()) return SecretKind::none;
+  if (text.starts_with(kScramPrefix)) return SecretKind::scram;
+  return text.starts_with("md5") ? SecretKind::md5 : SecretKind::plain;
+}
+
 std::optional<ScramSecret> parse_scram_secret(std::string_view text) {
-  constexpr std::string_view kPrefix = "SCRAM-SHA-256$";
-  if (!text.starts_with(kPrefix)) return std::nullopt;
-  text.remove_prefix(kPrefix.size());
+  if (secret_kind(text) != SecretKind::scram) return std::nullopt;
+  text.remove_prefix(kScramPrefix.size());
   const auto colon = text.find(':'), dollar = text.find('$'), second = text.rfind(':');
   if (colon == text.npos || dollar == text.npos || colon > dollar || second < dollar) return std::nullopt;
   ScramSecret secret;

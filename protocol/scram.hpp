@@ -18,6 +18,9 @@ struct ScramSecret {
   Digest stored_key{}, server_key{};
   bool operator==(const ScramSecret&) const = default;
 };
+/// What kind of thing is stored for a user: "SCRAM-SHA-256$...", "md5...", else the password itself; none: "".
+enum class SecretKind : unsigned char { none, plain, md5, scram };
+SecretKind secret_kind(std::string_view text);
 std::optional<ScramSecret> parse_scram_secret(std::string_view text);
 ScramSecret make_scram_secret(std::string_view password, std::string salt, std::uint32_t iterations);
 

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "policies/toml_value.hpp"
+#include "protocol/scram.hpp"
 #include "proxy/auth/auth_file.hpp"
 #include "proxy/auth/hba.hpp"
 #include "proxy/config_settings.hpp"
@@ -257,7 +258,7 @@ void Loader::check_query() {
   const auto* secret = config.users ? config.users->secret(auth.query_user) : nullptr;
   if (auth.mode != "terminate")
     fault(place("auth.query_user"), "auth.query_user: looking users up needs auth.mode = \"terminate\"");
-  else if (!secret || secret->empty() || secret->starts_with("SCRAM-SHA-256$"))
+  else if (!secret || secret->empty() || protocol::secret_kind(*secret) == protocol::SecretKind::scram)
     fault(place("auth.query_user"), fmt::format("auth.query_user: expected a user of auth.file with a password (a SCRAM secret opens no server), got '{}'", auth.query_user));
   if (auth.query.find("$1") == auth.query.npos) fault(place("auth.query"), "auth.query: expected a query with $1, the user");
 }

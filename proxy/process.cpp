@@ -1,6 +1,7 @@
 #include "proxy/process.hpp"
 
 #include <malloc.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -8,6 +9,8 @@
 
 #include <cstddef>
 #include <fstream>
+
+extern char** environ;
 
 namespace pgsteer::proxy {
 
@@ -39,6 +42,23 @@ void return_free_memory() {
   if (resident < at_last_trim + much || ::mallinfo2().fordblks < much) return;
   ::malloc_trim(0);
   at_last_trim = resident_bytes();
+}
+
+int spawn(const std::string& executable, std::vector<std::string> words, const posix_spawn_file_actions_t& actions, pid_t* pid) {
+  std::vector<char*> arguments;
+  for (auto& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t none, all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  const int failure = posix_spawn(pid, executable.c_str(), &actions, &attributes, arguments.data(), environ);
+  posix_spawnattr_destroy(&attributes);
+  return failure;
 }
 
 }  // namespace pgsteer::proxy

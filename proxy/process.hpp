@@ -1,4 +1,7 @@
 #pragma once
+#include <spawn.h>
+#include <string>
+#include <vector>
 
 namespace pgsteer::proxy {
 
@@ -13,5 +16,9 @@ void prepare_process();
 
 /// After a crowd has left the allocator keeps what it took. From the background, every ten seconds or so: gives it back where that is much. One thread only.
 void return_free_memory();
+
+/// Starts a program with `words` as its arguments, the first being its name, and no signal blocked or ignored: what this process does with
+/// signals is not for a child. 0 and its process id, or an errno.
+int spawn(const std::string& executable, std::vector<std::string> words, const posix_spawn_file_actions_t& actions, pid_t* pid);
 
 }  // namespace pgsteer::proxy

@@ -4,8 +4,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -27,7 +25,7 @@
 #include <iterator>
 #include <thread>
 
-extern char** environ;
+#include "proxy/process.hpp"
 
 namespace pgsteer::proxy {
 
@@ -293,23 +291,11 @@ void Succession::start_successor(const std::string& executable) {
   if (words.empty()) words.push_back(executable);
   if (words.size() < 2 || words[1] != "run") words.insert(words.begin() + 1, "run");
   if (std::find(words.begin(), words.end(), "--replace") == words.end()) words.insert(words.begin() + 2, "--replace");
-  std::vector<char*> arguments;
-  for (auto& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addclosefrom_np(&actions, 3);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t none, defaults;
-  sigemptyset(&none);
-  sigfillset(&defaults);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &defaults);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   pid_t pid = -1;
-  const int failure = posix_spawn(&pid, executable.c_str(), &actions, &attributes, arguments.data(), environ);
-  posix_spawnattr_destroy(&attributes);
+  const int failure = spawn(executable, std::move(words), actions, &pid);
   posix_spawn_file_actions_destroy(&actions);
   if (failure != 0) return spdlog::error("event=successor_failed error=\"cannot start {}: {}\"", executable, std::strerror(failure));
   spdlog::info("event=successor_started pid={}", pid);

@@ -153,11 +153,13 @@ bool cannot_raise(const Json& node, const Bound& bound) {
   return !std::isupper(static_cast<unsigned char>(tag.front())) || among(holders, tag) ? parts_cannot_raise(object->begin()->value(), bound) : false;
 }
 
+bool condition_cannot_raise(const Json& node, const Bound& bound) { return cannot_raise(node, bound) && one_collation(node, bound); }
+
 bool joins_cannot_raise(const Json& item, const Bound& bound) {
   const auto* join = as(item, "JoinExpr");
   if (!join) return true;
   const auto* quals = field(*join, "quals");
-  return (!quals || (cannot_raise(*quals, bound) && one_collation(*quals, bound))) && joins_cannot_raise(*field(*join, "larg"), bound) &&
+  return (!quals || condition_cannot_raise(*quals, bound)) && joins_cannot_raise(*field(*join, "larg"), bound) &&
          joins_cannot_raise(*field(*join, "rarg"), bound);
 }
 
@@ -167,7 +169,7 @@ bool conditions_cannot_raise(const Bound& bound) {
   return std::all_of(bound.scopes().begin(), bound.scopes().end(), [&](const auto& scope) {
     const auto* where = field(*scope->select, "whereClause");
     const auto* from = array_field(*scope->select, "fromClause");
-    return (!where || (cannot_raise(*where, bound) && one_collation(*where, bound))) &&
+    return (!where || condition_cannot_raise(*where, bound)) &&
            (!from || std::all_of(from->begin(), from->end(), [&](const Json& item) { return joins_cannot_raise(item, bound); }));
   });
 }

@@ -15,8 +15,7 @@ void load_tpch(const std::string& url, double scale) {
   for (auto at = sql.find(placeholder); at != std::string::npos; at = sql.find(placeholder, at + number.size())) sql.replace(at, placeholder.size(), number);
   Connection connection(url);
   connection.execute("DROP TABLE IF EXISTS lineitem, tpch_orders, customer, partsupp, supplier, part, nation, region;"
-                     "DO $$ BEGIN PERFORM setseed(0.42); END $$;"
-                     "CREATE OR REPLACE FUNCTION pg_temp.below(n double precision) RETURNS int LANGUAGE sql VOLATILE AS 'SELECT floor(random() * n)::int'");
+                     "DO $$ BEGIN PERFORM setseed(0.42); END $$");
   connection.execute(sql);
   for (const auto* table : {"region", "nation", "part", "supplier", "partsupp", "customer", "tpch_orders", "lineitem"}) connection.execute(fmt::format("VACUUM ANALYZE {}", table));
 }

@@ -6,6 +6,8 @@
 #include <iterator>
 #include <optional>
 
+#include "protocol/scram.hpp"
+
 namespace pgsteer::proxy {
 namespace {
 
@@ -42,7 +44,7 @@ std::shared_ptr<const AuthFile> AuthFile::parse(std::string_view text, std::stri
       *error = fmt::format("line {}: expected \"name\" \"secret\"", number);
       return nullptr;
     }
-    file->keeps_scram_ = file->keeps_scram_ || secret->starts_with("SCRAM-SHA-256$");
+    file->keeps_scram_ = file->keeps_scram_ || protocol::secret_kind(*secret) == protocol::SecretKind::scram;
     if (!file->secrets_.emplace(std::move(*name), std::move(*secret)).second) {
       *error = fmt::format("line {}: this user was there before", number);
       return nullptr;

@@ -121,7 +121,7 @@ Awaitable<LookedUp> look_up(Worker& worker, std::string user, bool again) {
 /// As the server does: md5 means SCRAM for who has such a secret. A stranger is asked as most others would be.
 bool by_scram(const Config& config, LoginMethod method, const Candidate& candidate) {
   if (method != LoginMethod::md5) return method == LoginMethod::scram_sha_256;
-  if (candidate.secret && !candidate.secret->empty()) return candidate.secret->starts_with("SCRAM-SHA-256$");
+  if (const auto kind = candidate.kind(); kind != protocol::SecretKind::none) return kind == protocol::SecretKind::scram;
   return !config.auth.query_user.empty() || (config.users && config.users->keeps_scram());
 }
 
@@ -167,7 +167,7 @@ Awaitable<bool> authenticate_client(Worker& worker, Stream& client, const protoc
     if (right && answer.salt.empty()) proof->secret = answer.text;
   }
   if (right) {
-    if (proof->secret.empty() && known.candidate.secret && known.candidate.secret->starts_with("md5")) proof->secret = *known.candidate.secret;
+    if (proof->secret.empty() && known.candidate.kind() == protocol::SecretKind::md5) proof->secret = *known.candidate.secret;
     co_return true;
   }
   spdlog::info("event=login_refused user={} method={}", startup.user, to_string(method));

@@ -14,6 +14,7 @@
 namespace pgsteer::proxy {
 namespace {
 
+using protocol::SecretKind;
 constexpr std::uint32_t kMaxAnswer = 64 * 1024;
 constexpr std::uint32_t kIterations = 4096;
 constexpr std::size_t kKeyBytes = 32;
@@ -46,13 +47,6 @@ std::string& mock_key() {
 /// The same for one user every time, as a stored salt would be, and nobody else's to guess.
 std::string mock_salt(std::string_view user) { return protocol::md5_secret(mock_key(), user).substr(3, 16); }
 
-enum class SecretKind : unsigned char { none, plain, md5, scram };
-SecretKind kind_of(const Candidate& candidate) {
-  if (!candidate.secret || candidate.secret->empty()) return SecretKind::none;
-  if (candidate.secret->starts_with("SCRAM-SHA-256$")) return SecretKind::scram;
-  return candidate.secret->starts_with("md5") ? SecretKind::md5 : SecretKind::plain;
-}
-
 }  // namespace
 
 Awaitable<void> send_fatal(Stream& client, std::string sqlstate, std::string message, std::string hint) {
@@ -80,7 +74,7 @@ void keep_mock_salts(const std::string& state_directory) {
 
 Awaitable<Verdict> prove_by_scram(Stream& client, Candidate candidate, std::optional<protocol::ScramKeys>* keys) {
   std::optional<protocol::ScramSecret> stored;
-  const auto kind = kind_of(candidate);
+  const auto kind = candidate.kind();
   if (kind == SecretKind::scram) stored = protocol::parse_scram_secret(*candidate.secret);
   // A salt that changed with every login would tell that there is such a user.
   if (kind == SecretKind::plain) stored = protocol::make_scram_secret(*candidate.secret, mock_salt(candidate.user), kIterations);
@@ -133,7 +127,7 @@ Awaitable<PasswordAnswer> ask_password(Stream& client, bool md5) {
 }
 
 bool fits(const PasswordAnswer& answer, const Candidate& candidate) {
-  const auto kind = kind_of(candidate);
+  const auto kind = candidate.kind();
   if (kind == SecretKind::none || candidate.doomed || answer.text.empty()) return false;
   const std::string& secret = *candidate.secret;
   if (!answer.salt.empty()) {

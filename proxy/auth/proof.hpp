@@ -14,6 +14,7 @@ struct Candidate {
   std::string user;
   std::optional<std::string> secret;  ///< a password, "md5...", "SCRAM-SHA-256$..."; none: nobody is let in
   bool doomed = false;                ///< nor is who knows the secret: it has ended
+  protocol::SecretKind kind() const { return secret ? protocol::secret_kind(*secret) : protocol::SecretKind::none; }
 };
 
 /// What a login has shown, as far as it opens the server too.

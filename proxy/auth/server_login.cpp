@@ -109,7 +109,7 @@ class Login {
     protocol::Message(out, 'p').cstring(text);
     return out;
   }
-  bool plain_password() const { return !secret_.empty() && !secret_.starts_with("md5") && !secret_.starts_with("SCRAM-SHA-256$"); }
+  bool plain_password() const { return protocol::secret_kind(secret_) == protocol::SecretKind::plain; }
   std::string no_secret(std::string_view method) {
     return fail("28000", fmt::format("pgsteer has no secret of user \"{}\" for the server's {} authentication", pool_.user, method));
   }
@@ -122,7 +122,7 @@ class Login {
       case 5: {
         const auto salt = r.bytes(4);
         if (plain_password()) return password_message(protocol::md5_answer(protocol::md5_secret(secret_, pool_.user), salt));
-        return secret_.starts_with("md5") ? password_message(protocol::md5_answer(secret_, salt)) : no_secret("md5");
+        return protocol::secret_kind(secret_) == protocol::SecretKind::md5 ? password_message(protocol::md5_answer(secret_, salt)) : no_secret("md5");
       }
       case 10: {
         bool offered = false, plus = false;

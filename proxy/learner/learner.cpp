@@ -51,17 +51,20 @@ struct Learner::Impl {
         book(owner, audit),
         store(state_dir),
         keeper(owner, [this](const std::string& database) { return book.user_of(database); }),
-        links([this](const std::string& database) { return book.user_of(database); }, [this] { return must_let_go(); },
-              [this](const std::string& database) { return hub.vacancies.asked(database); }),
+        links(new_links()),
         prober(owner, book, links),
         bans(owner, audit, state_dir),
         explorer(owner, book, links, store, bans, [this](milliseconds time) { return pause(time); }),
         pin_file(state_dir),
         trainer(std::move(executable), state_dir),
         models(owner, audit, state_dir),
-        verify_links([this](const std::string& database) { return book.user_of(database); }, [this] { return must_let_go(); },
-              [this](const std::string& database) { return hub.vacancies.asked(database); }),
+        verify_links(new_links()),
         verifier(owner, verify_links, bans) {}
+
+  Links new_links() {
+    return Links([this](const std::string& database) { return book.user_of(database); }, [this] { return must_let_go(); },
+                 [this](const std::string& database) { return hub.vacancies.asked(database); });
+  }
 
   bool must_let_go() const { return stopping.load(std::memory_order_relaxed) || hub.snapshot()->panic; }
 

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
-#include <spawn.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -16,8 +15,7 @@
 
 #include "predictor/feedback.hpp"
 #include "predictor/predictor.hpp"
-
-extern char** environ;
+#include "proxy/process.hpp"
 
 namespace pgsteer::proxy::learning {
 
@@ -44,20 +42,8 @@ std::string Trainer::spawn() {
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&actions, 1, log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
   posix_spawn_file_actions_adddup2(&actions, 1, 2);
-  // Client and server sockets are close-on-exec; signals blocked or ignored here must not be in the child.
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t none, defaults;
-  sigemptyset(&none);
-  sigfillset(&defaults);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &defaults);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  std::string words[] = {executable_, "train", "--state-dir", state_dir_};
-  char* arguments[] = {words[0].data(), words[1].data(), words[2].data(), words[3].data(), nullptr};
-  pid_t pid = -1;
-  const int failure = posix_spawn(&pid, executable_.c_str(), &actions, &attributes, arguments, environ);
-  posix_spawnattr_destroy(&attributes);
+  pid_t pid = -1;  // client and server sockets are close-on-exec
+  const int failure = proxy::spawn(executable_, {executable_, "train", "--state-dir", state_dir_}, actions, &pid);
   posix_spawn_file_actions_destroy(&actions);
   if (failure != 0) return fmt::format("cannot start {}: {}", executable_, std::strerror(failure));
   setpriority(PRIO_PROCESS, static_cast<id_t>(pid), 19);

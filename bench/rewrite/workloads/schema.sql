@@ -3,7 +3,6 @@
 \set ON_ERROR_STOP on
 SET client_min_messages = warning;
 SELECT setseed(0.42) \g /dev/null
-CREATE FUNCTION pg_temp.below(n double precision) RETURNS int LANGUAGE sql VOLATILE AS 'SELECT floor(random() * n)::int';
 -- Few are chosen often: what an application's keys look like.
 CREATE FUNCTION pg_temp.skewed(n double precision) RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 1 + floor(n * random() * random() * random())::int';
 

@@ -1,5 +1,6 @@
--- Tables and rows shaped like TPC-H's, about 0.4 million rows at scale 1; the same rows every time. :scale stands for a number. Needs pg_temp.below(n), a random
--- whole number below n. Used by bench/rewrite/run through psql and by `pgsteer bench --workload analytic`; `orders` has a name of its own beside the shop's.
+-- Tables and rows shaped like TPC-H's, about 0.4 million rows at scale 1; the same rows every time. :scale stands for a number. Used by bench/rewrite/run through psql, which goes
+-- on with pg_temp.below(n), and by `pgsteer bench --workload analytic`; `orders` has a name of its own beside the shop's.
+CREATE FUNCTION pg_temp.below(n double precision) RETURNS int LANGUAGE sql VOLATILE AS 'SELECT floor(random() * n)::int';
 CREATE TABLE region (r_regionkey int PRIMARY KEY, r_name text NOT NULL, r_comment text);
 CREATE TABLE nation (n_nationkey int PRIMARY KEY, n_name text NOT NULL, n_regionkey int NOT NULL REFERENCES region, n_comment text);
 CREATE TABLE part (p_partkey int PRIMARY KEY, p_name text NOT NULL, p_mfgr text NOT NULL, p_brand text NOT NULL, p_type text NOT NULL,
