@@ -1,5 +1,4 @@
 // Sessions whose server is lent for a transaction: taking one, setting it up, finding out what was left on it, handing it back.
-#include <poll.h>
 #include <spdlog/spdlog.h>
 
 #include <array>
@@ -42,12 +41,6 @@ std::string as_fatal(std::string_view message) {
   return out;
 }
 
-/// The client has closed its side, whatever of it is still unread. Who waits for a server and cannot wait for its answer gets none.
-bool hung_up(Socket& socket) {
-  pollfd look{socket.native_handle(), POLLRDHUP, 0};
-  return ::poll(&look, 1, 0) == 1 && (look.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
-}
-
 /// Built-in functions that may be called without a catalog at hand: they leave nothing behind.
 bool surely_harmless(std::string_view name) {
   constexpr std::array<std::string_view, 24> kNames{
@@ -65,20 +58,18 @@ bool touches_session(std::string_view name) {
 
 }  // namespace
 
-Awaitable<bool> Session::greet() {
+Awaitable<void> Session::greet() {
   Pools& pools = *worker_.hub.pools;
   const std::string key = startup_key(*state_);
   auto known = pooled() ? pools.welcome(*lending_.pool, key) : std::nullopt;
   if (!known) {
     // What the client asked for is set on a server, so that a wrong value is refused now and the values reported are the real ones.
-    client_busy_ = true;
-    if (const bool good = co_await attach(); !good) co_return false;
+    if (const bool good = co_await attach(); !good) co_return finish();
     if (!state_->settings.empty()) {
       ask_residue();
       co_await quiet();
-      if (closing_) co_return false;
+      if (over()) co_return;
     }
-    client_busy_ = false;
     known = Welcome{server_->reported, state_};
     if (pooled() && pin_.empty()) pools.set_welcome(*lending_.pool, key, *known);
     info_.server_pid = static_cast<int>(server_->pid);
@@ -101,9 +92,6 @@ Awaitable<bool> Session::greet() {
   protocol::append_ready(to_client_, 'I');
   greeted_ = true;
   publish("idle");
-  co_await drain_to_client();
-  settle();
-  co_return !closing_;
 }
 
 /// A walsender is told at its start what it is to be.
@@ -123,7 +111,8 @@ bool Session::take(std::unique_ptr<ServerConnection> server) {
   adopted_ = false;
   status_ = 'I';
   unnamed_stale_ = server_->unnamed != nullptr;
-  notify();  // the server loop
+  server_->stream.watch(worker_.loop, *this);
+  if (server_->stream.pending()) call_back(true);
   return true;
 }
 
@@ -180,7 +169,7 @@ Awaitable<Session::Obtained> Session::obtain(Pool* from, ServerRefusal* refusal)
       // No deadline here: query_wait_timeout is the pool's, and wakes us; so does the pool once a second.
       while (!waiter_->served() && !closing_ && !waiting_cancelled_) {
         co_await event_.async_wait(as_result);
-        if (!closing_ && !waiter_->served() && hung_up(client_.socket())) client_lost();
+        if (!closing_ && !waiter_->served() && client_.hung_up()) client_lost();
       }
     }
     if (closing_) co_return Obtained::over;  // finish() has withdrawn the waiter
@@ -217,7 +206,7 @@ Awaitable<void> Session::wait_for_host() {
   asio::steady_timer look(worker_.loop, kLook);
   co_await look.async_wait(as_result);
   awaiting_host_ = false;
-  if (!closing_ && hung_up(client_.socket())) client_lost();
+  if (!closing_ && client_.hung_up()) client_lost();
 }
 
 void Session::give_up_waiting() {
@@ -306,7 +295,7 @@ bool Session::parameter_changed(std::string_view name, std::string_view value) {
 
 bool Session::lendable() const {
   return server_ && status_ == 'I' && tracker_.empty() && !tracker_.skipping() && !tracker_.in_copy() && !tracker_.uncertain() &&
-         tracking_ && to_server_.empty() && writing_to_server_ == 0 && server_size_ == 0 && server_passing_ == 0 &&
+         tracking_ && to_server_.empty() && server_size_ == 0 && server_passing_ == 0 &&
          client_passing_ == 0 && !group_open_ && !held_.active() && cancels_ == 0 && !fallback_ && !client_gone_;
 }
 
@@ -314,11 +303,12 @@ void Session::settle() {
   if (closing_ || client_busy_) return;
   // COPY FROM STDIN began only after its client had gone: the server would wait for the data for ever.
   if (leaving_ && !client_gone_ && tracker_.in_copy()) return client_lost();
-  if (leaving_ && !client_gone_ && tracker_.empty() && to_server_.empty() && writing_to_server_ == 0) return finish();
+  if (leaving_ && !client_gone_ && tracker_.empty() && to_server_.empty()) return finish();
   if (!pooled() || !lendable()) return;
   if (residue_unknown_) return ask_residue();
   constexpr const char* kUnkept = "a prepared statement above 64 kB";
-  const bool unkept = std::any_of(prepared_.begin(), prepared_.end(), [](const auto& entry) { return entry.second->unkept; });
+  bool unkept = false;
+  prepared_.for_each([&](std::string_view, const auto& prepared) { unkept = unkept || prepared->unkept; });
   if (pin_.empty() && unkept) pin(kUnkept);
   else if (pin_ == kUnkept && !unkept) pin("");
   if (!pin_.empty()) return;
@@ -328,7 +318,7 @@ void Session::settle() {
 
 void Session::hand_back() {
   leave_server();
-  server_->stream.cancel();  // the server loop's wait, when it is not the server loop that brought us here
+  server_->stream.tell(nullptr);
   worker_.hub.pools->give_back(std::move(server_));
 }
 
@@ -349,7 +339,7 @@ void Session::ask_residue() {
   if (!expect(Request::query, std::move(context), true)) return;
   protocol::append_query(to_server_, residue_query(lending_.pool->user));
   server_->unnamed = nullptr;
-  flush_soon();
+  push_to_server();
 }
 
 /// The server has answered; nothing after the question is in the answer.
@@ -364,8 +354,8 @@ void Session::on_residue() {
     on_server = std::make_shared<const SessionState>(std::move(more));
   }
   if (std::exchange(names_probed_, false)) {
-    std::erase_if(prepared_, [&](const auto& entry) {
-      return !entry.first.empty() && std::find(residue.leftovers.begin(), residue.leftovers.end(), entry.first) == residue.leftovers.end();
+    prepared_.erase_if([&](std::string_view name, const auto&) {
+      return !name.empty() && std::find(residue.leftovers.begin(), residue.leftovers.end(), name) == residue.leftovers.end();
     });
   }
   if (custom_settings_) residue.pinned += (residue.pinned.empty() ? "" : ", ") + std::string("custom setting");
@@ -375,10 +365,6 @@ void Session::on_residue() {
     server_->own_names = {residue.leftovers.begin(), residue.leftovers.end()};
   }
   if (residue.pinned != pin_) pin(residue.pinned);
-}
-
-void Session::flush_soon() {
-  if (writing_to_server_ == 0) asio::co_spawn(worker_.loop, guarded(shared_from_this(), flush_to_server(shared_from_this())), asio::detached);
 }
 
 bool Session::unclean() const { return server_->ran_unseen_code && server_->last_client != info_.id; }
