@@ -27,6 +27,7 @@ bool Session::pass_on() {
 
 /// What the client has said, as far as it can be dealt with at once. False: go_on_with_client_bytes() does the rest.
 bool Session::on_client_bytes() {
+  server_missing_ = false;
   while (client_at_ < client_size_) {
     if (closing_) return true;
     if (pass_on()) continue;
@@ -35,7 +36,9 @@ bool Session::on_client_bytes() {
     if (!header) break;
     if (!ready_ || reusing_ || protocol::violates_protocol(*header) || header->total() > kBufferBytes) return false;
     if (rest.size() < header->total()) break;
-    unfinished_ = !on_client_message(header->type, rest.substr(0, header->total()));
+    const std::string_view message = rest.substr(0, header->total());
+    const bool again = std::exchange(unfinished_, false);  // it has waited for a server
+    unfinished_ = !(again ? on_message(header->type, message) : on_client_message(header->type, message));
     if (unfinished_) return false;
     client_at_ += header->total();
   }
@@ -163,7 +166,10 @@ bool Session::on_message(char type, std::string_view message) {
       return true;
     }
     // A simple query may be answered without one.
-    if ((type != 'Q' || held_.active()) && !attach_at_once()) return false;
+    if ((type != 'Q' || held_.active()) && !attach_at_once()) {
+      server_missing_ = !server_ && !held_.active() && greeted_;
+      return false;
+    }
   }
   release_held();
   switch (type) {

@@ -119,12 +119,53 @@ bool Session::take(std::unique_ptr<ServerConnection> server) {
 bool Session::attach_at_once() {
   if (!greeted_ || closing_) return false;
   auto server = worker_.hub.pools->take_near(worker_, *lending_.pool);
-  if (!server || !take(std::move(server))) return false;
-  if (unclean() || (server_->state != state_ && !(*server_->state == *state_))) return false;  // adopt() sets it up
+  return server && take(std::move(server)) && fits_as_it_is();
+}
+
+/// False: adopt() must bring the server to this session's state.
+bool Session::fits_as_it_is() {
+  if (unclean() || (server_->state != state_ && !(*server_->state == *state_))) return false;
   server_->state = state_;
   adopted_ = true;
   report_parameters();
   return true;
+}
+
+void Session::stand_by() {
+  client_slow_ = client_busy_ = standing_by_ = true;
+  stand_in_pool(lending_.pool);
+  if (waiter_->served()) return look_at_line();
+  publish("waiting");
+}
+
+void Session::stand_in_pool(std::shared_ptr<Pool> pool) {
+  waiter_ = std::make_shared<Waiter>(worker_, std::move(pool), [weak = weak_from_this()] {
+    const auto session = weak.lock();
+    if (!session) return;
+    if (session->standing_by_) session->look_at_line();
+    else session->notify();
+  });
+  worker_.hub.pools->acquire(waiter_);
+}
+
+/// Of a session that stands by: served, cancelled, too late, or only told to see whether its client is still there.
+void Session::look_at_line() {
+  if (over()) return;
+  if (!waiter_->served() && !waiting_cancelled_) {
+    if (client_.hung_up()) client_lost();
+    return;
+  }
+  standing_by_ = false;
+  if (!waiter_->server || waiting_cancelled_) return serve_slowly(finish_client_bytes());  // goes on with this waiter
+  if (const auto served = std::exchange(waiter_, nullptr); !take(std::move(served->server)) || !fits_as_it_is()) return serve_slowly(finish_client_bytes());
+  client_slow_ = client_busy_ = false;
+  if (!on_client_bytes()) return wait_with_client_bytes();
+  if (over()) return;
+  after_client_bytes();
+  if (client_size_ == 0) worker_.give_buffer(std::move(client_buffer_));
+  if (over()) return;
+  if (client_.pending()) call_back(false);
+  let_speak();
 }
 
 Awaitable<bool> Session::attach() {
@@ -160,10 +201,8 @@ Awaitable<Session::Obtained> Session::obtain(Pool* from, ServerRefusal* refusal)
   Pools& pools = *worker_.hub.pools;
   const auto pool = from->shared_from_this();
   while (!server_) {
-    waiter_ = std::make_shared<Waiter>(worker_, pool, [weak = weak_from_this()] {
-      if (const auto session = weak.lock()) session->notify();
-    });
-    pools.acquire(waiter_);
+    if (waiter_ && waiter_->pool != pool) pools.withdraw(std::exchange(waiter_, nullptr));
+    if (!waiter_) stand_in_pool(pool);  // else it has stood by
     if (!waiter_->served()) {
       publish("waiting");
       // No deadline here: query_wait_timeout is the pool's, and wakes us; so does the pool once a second.
@@ -433,6 +472,7 @@ Awaitable<void> Session::cancel() {
   }
   if (awaiting_host_ || (waiter_ && !waiter_->served())) {
     waiting_cancelled_ = true;
+    if (standing_by_) look_at_line();
     notify();
   }
   if (!server_ || (tracking_ && tracker_.empty())) co_return;

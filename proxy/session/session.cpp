@@ -387,7 +387,8 @@ void Session::client_readable() {
     if (ec == asio::error::would_block || ec == asio::error::try_again) break;
     if (ec) return client_ended(ec == asio::error::eof);
     client_size_ += n;
-    if (held_by_pause() || !on_client_bytes()) return serve_slowly(finish_client_bytes());
+    if (held_by_pause()) return serve_slowly(finish_client_bytes());
+    if (!on_client_bytes()) return wait_with_client_bytes();
     if (over()) return;
     after_client_bytes();
   } while (!over() && client_.pending());
@@ -476,14 +477,22 @@ Awaitable<void> Session::served([[maybe_unused]] std::shared_ptr<Session> self, 
   let_speak();
 }
 
+/// on_client_bytes() has stopped.
+void Session::wait_with_client_bytes() {
+  if (server_missing_) return stand_by();
+  serve_slowly(finish_client_bytes());
+}
+
 /// PAUSE: nothing new begins.
 bool Session::held_by_pause() const {
   return worker_.hub.paused.load(std::memory_order_relaxed) && ready_ && undisturbed() && !startup_.replicates();
 }
 
 Awaitable<void> Session::finish_client_bytes() {
+  client_busy_ = false;  // PAUSE does not wait for who waits for RESUME
   // No deadline: RESUME wakes us.
   while (held_by_pause() && !over()) co_await event_.async_wait(as_result);
+  client_busy_ = true;
   if (!over()) co_await go_on_with_client_bytes();
 }
 

@@ -182,6 +182,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   void let_speak();
   void call_back(bool for_server);
   bool held_by_pause() const;
+  void wait_with_client_bytes();
   void serve_slowly(Awaitable<void> step);
   Awaitable<void> served(std::shared_ptr<Session> self, Awaitable<void> step);
   Awaitable<void> finish_client_bytes();
@@ -197,7 +198,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   void start_login_deadline();
   bool marked() const;                   ///< a marked write may still commit
   void client_lost();
-  void notify() { event_.cancel(); }
+  void notify() { event_.cancel(); }     ///< whatever waits here looks again
   void lose_tracking(const char* why);   ///< from here on: bytes only
   void unmarked_work();                  ///< something was forwarded that `words` does not know of
   void fatal(const char* sqlstate, const std::string& message);
@@ -219,6 +220,10 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   Awaitable<bool> attach();              ///< false: no server is to be had; the client has been told, the message is done with
   Awaitable<void> wait_for_host();       ///< that is what upstream.url asks for: until it is worth another try
   bool attach_at_once();                 ///< the same without waiting; false: it takes attach()
+  void stand_by();                       ///< in line for a server, which is all that the message at hand takes
+  void stand_in_pool(std::shared_ptr<Pool> pool);
+  void look_at_line();
+  bool fits_as_it_is();
   bool take(std::unique_ptr<ServerConnection> server);  ///< false: it was dead
   void give_up_waiting();                ///< cancelled by the client: an error in the place of what it asked for
   Awaitable<bool> adopt();               ///< brings the server to this session's state
@@ -436,6 +441,8 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   bool leaving_ = false;         ///< Terminate was sent: the end of the connection is no news
   bool outdated_ = false;        ///< its host is not what is wanted any more
   bool client_slow_ = false;     ///< a coroutine is at what the client said last
+  bool server_missing_ = false;  ///< on_client_bytes() has stopped for nothing else
+  bool standing_by_ = false;     ///< no coroutine is at it, look_at_line() is
   bool client_silent_ = false;   ///< has said all it will
   bool server_gone_ = false;     ///< only its last words are still to be delivered
   bool client_gone_ = false;     ///< only the fate of what is under way is still awaited
