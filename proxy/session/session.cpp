@@ -50,7 +50,7 @@ Session::Session(Worker& worker, Stream client, std::unique_ptr<ServerConnection
   facts_.database = startup_.database;
   facts_.user = startup_.user;
   facts_.application = startup_.application;
-  facts_.client_address = client_address;
+  facts_.client_address = client_address.substr(0, client_address.rfind(':'));  // plans are shared by whom policies cannot tell apart
   facts_.settings_uncertain = true;  // until the server was asked, or for ever where nobody needs to know
   for (const auto& [name, value] : startup_.settings) {
     facts_.settings[name] = value;
