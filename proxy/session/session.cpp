@@ -10,6 +10,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
@@ -98,6 +99,13 @@ void Session::start() { asio::co_spawn(worker_.loop, guarded(shared_from_this(),
 Awaitable<void> Session::begin() {
   auto self = shared_from_this();
   worker_.sessions[info_.id] = self;
+  if (worker_.hub.group) {
+    writes_.on_grant([weak = weak_from_this(), &loop = worker_.loop] {
+      asio::post(loop, [weak] {
+        if (const auto session = weak.lock()) session->notify();
+      });
+    });
+  }
   counters_->client_connections.add();
   info_.live_state = std::make_shared<std::atomic<const char*>>("login");
   worker_.hub.set_client(info_);
@@ -163,11 +171,7 @@ void Session::finish() {
   }
   server_.reset();
   notify();
-  if (unmarked_) {
-    unmarked_ = false;
-    worker_.hub.words.flush();
-    worker_.hub.unmarked_sessions.fetch_sub(1);
-  }
+  if (unmarked_) marked_again();
   worker_.sessions.erase(info_.id);
   worker_.cancel_keys.erase(cancel_key_);
   worker_.hub.drop_client(info_.id);
@@ -216,6 +220,18 @@ void Session::unmarked_work() {
   // counted without a cache too: a reload may bring one while this work is under way
   unmarked_ = true;
   worker_.hub.unmarked_sessions.fetch_add(1);
+  if (!worker_.hub.group) return;
+  try {
+    unmarked_mark_ = writes_.mark_everything();
+  } catch (const std::bad_alloc&) {  // in a session that has failed: nothing more is sent, and what was has its marks
+  }
+}
+
+void Session::marked_again() {
+  unmarked_ = false;
+  worker_.hub.words.flush();
+  worker_.hub.unmarked_sessions.fetch_sub(1);
+  unmarked_mark_.done(false);
 }
 
 std::uint64_t Session::since(Clock::time_point start) const {
@@ -274,7 +290,7 @@ Awaitable<void> Session::flush_to_server([[maybe_unused]] std::shared_ptr<Sessio
 /// Writes as much as the server takes now. False when something is left: wait for it in drain_to_server().
 bool Session::write_to_server() {
   if (closing_) return true;
-  if (!server_) return to_server_.empty();
+  if (!server_ || !writes_.may_send()) return to_server_.empty();
   std::size_t sent = 0;
   boost::system::error_code ec;
   while (sent < to_server_.size() && !ec) {
@@ -299,6 +315,10 @@ Awaitable<void> Session::drain_to_server() {
   }
   ++writing_to_server_;
   while (server_ && !write_to_server()) {
+    if (!writes_.may_send()) {  // no deadline: the group grants every mark, with Redis or without
+      co_await event_.async_wait(as_result);
+      continue;
+    }
     const auto [wait_error] = co_await server_->stream.async_wait(Socket::wait_write, as_result);
     if (wait_error) break;
   }
