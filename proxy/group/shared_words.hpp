@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "cache/group.hpp"
-#include "cache/stores/word_link.hpp"
+#include "cache/stores/redis_words.hpp"
 
 namespace pgsteer::proxy {
 

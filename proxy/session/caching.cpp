@@ -145,7 +145,9 @@ Awaitable<Session::Lookup> Session::look_up_shared(std::shared_ptr<const Plan> p
   std::vector<std::string> fields{std::string(cache::alive_field)};
   for (const auto relation : relations) fields.push_back(SharedWords::field(facts_.database, relation));
   const auto& keys = hub.group->words().keys();
-  auto words = co_await worker_.redis->words(keys.generation, keys.words(generation), std::move(fields), entry ? std::string() : redis_key(key));
+  std::string words_key = keys.words(generation), value_key;
+  if (!entry) value_key = redis_key(key);  // named: g++ 12 destroys the temporaries of ?: in a co_await twice
+  auto words = co_await worker_.redis->words(keys.generation, std::move(words_key), std::move(fields), std::move(value_key));
   hub.redis_breaker.store(static_cast<int>(worker_.redis->connected() ? worker_.redis->breaker() : cache::BreakerState::open), std::memory_order_relaxed);
   if (!words || words->generation != std::to_string(generation) || words->words[0].empty()) co_return result;
   cache::Words::Tag now;

@@ -50,9 +50,9 @@ hit() { # number, statement: whether it is answered from the cache
 both_hit() { hit 0 "$1" && hit 1 "$1"; }
 member 0
 member 1
-await 20 'both members are in use' in_use
+await 60 'both members are in use' in_use
 read='select sum(v) from t'
-await 20 'both answer from the cache' both_hit "$read"
+await 60 'both answer from the cache' both_hit "$read"
 check 'both answer from the cache' both_hit "$read"
 equal 'one has it from the other' "$(shown 0 group_generation)" "$(shown 1 group_generation)"
 
@@ -65,7 +65,7 @@ equal 'what one writes the other reads, 20 times' 0 $wrong
 
 # DDL through one: the other works out its writes anew.
 q 0 'create function also() returns trigger language plpgsql as $$begin update log set v = v + 1; return null; end$$' >/dev/null
-await 20 'the log is cached' both_hit 'select sum(v) from log'
+await 60 'the log is cached' both_hit 'select sum(v) from log'
 q 0 'create trigger also after update on t for each row execute function also()' >/dev/null
 wrong=0
 for i in $(seq 1 10); do
@@ -74,18 +74,18 @@ for i in $(seq 1 10); do
 done
 equal 'a trigger that came through the other is known' 0 $wrong
 q 0 'create view w as select sum(v) as v from t' >/dev/null
-await 20 'the view is cached' both_hit 'select v from w'
+await 60 'the view is cached' both_hit 'select v from w'
 q 0 'create or replace view w as select sum(v) as v from log' >/dev/null
 equal 'a view that was replaced through the other' "$(direct psql -XAtqc 'select v from w')" "$(q 1 'select v from w')"
 q 0 'drop trigger also on t' >/dev/null
 
 # FLUSH CACHE is everybody's.
-await 20 'it is cached again' both_hit "$read"
+await 60 'it is cached again' both_hit "$read"
 PROXY_PORT=${PORTS[1]} console 'flush cache' >/dev/null
 if hit 0 "$read"; then fail 'FLUSH CACHE reaches the other'; else pass 'FLUSH CACHE reaches the other'; fi
 
 # Redis stands still: writes go on after the fence, reads are never stale, and it all comes back.
-await 20 'it is cached again' both_hit "$read"
+await 60 'it is cached again' both_hit "$read"
 kill -STOP "$REDIS_PID"
 start=$(date +%s%N)
 q 0 'update t set v = 100' >/dev/null
@@ -94,7 +94,7 @@ equal 'with Redis stopped the other does not answer from the cache' 100 "$(q 1 "
 [ $took -lt 5000 ] && pass "the write waited $took ms" || fail "the write waited $took ms"
 equal 'and the next' 101 "$(q 0 'update t set v = 101' >/dev/null; q 1 "$read")"
 kill -CONT "$REDIS_PID"
-await 20 'and is used again' both_hit "$read"
+await 60 'and is used again' both_hit "$read"
 equal 'with what was written meanwhile' 101 "$(q 1 "$read")"
 
 # Redis dies and comes back empty, a member dies.
@@ -102,21 +102,21 @@ kill -9 "$REDIS_PID"
 q 1 'update t set v = 102' >/dev/null
 equal 'Redis is dead' 102 "$(q 0 "$read")"
 redis_run
-await 20 'it is back, empty' both_hit "$read"
+await 60 'it is back, empty' both_hit "$read"
 equal 'and the answer the same' 102 "$(q 0 "$read")"
 generation=$(shown 1 group_generation)
 kill -9 "$(pid 0)"
-await 10 'the survivor begins a generation' bash -c "[ \"\$(PGPORT=${PORTS[1]} psql -XAtq -d pgsteer -c 'show cache' | sed -n 's/^group_generation|//p')\" != $generation ]"
-await 20 'and goes on alone' hit 1 "$read"
+await 30 'the survivor begins a generation' bash -c "[ \"\$(PGPORT=${PORTS[1]} psql -XAtq -d pgsteer -c 'show cache' | sed -n 's/^group_generation|//p')\" != $generation ]"
+await 60 'and goes on alone' hit 1 "$read"
 member 0
-await 20 'the dead one is back' both_hit "$read"
+await 60 'the dead one is back' both_hit "$read"
 generation=$(shown 1 group_generation)
 kill -TERM "$(pid 0)"
 for _ in $(seq 100); do kill -0 "$(pid 0)" 2>/dev/null || break; sleep 0.1; done
 sleep 0.5
 equal 'who leaves with a farewell takes nothing with him' "$generation" "$(shown 1 group_generation)"
 member 0
-await 20 'and comes back to it' both_hit "$read"
+await 60 'and comes back to it' both_hit "$read"
 equal 'it is the same generation' "$generation" "$(shown 0 group_generation)"
 
 # Linearizability with faults.
@@ -146,4 +146,4 @@ timeout $((seconds + 90)) "$PYTHON" "$E2E/history_check.py" run "$DIRECT_PORT" "
 equal "$seconds s of traffic under faults" 0 $?
 wait $nemesis_pid
 check 'no crash in the log' bash -c "! grep -Eiq 'segfault|assert|terminate called|AddressSanitizer' $WORK/pgsteer.log"
-finish 20
+finish 16

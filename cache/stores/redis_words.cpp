@@ -1,4 +1,4 @@
-#include "cache/stores/word_link.hpp"
+#include "cache/stores/redis_words.hpp"
 
 #include <hiredis/hiredis.h>
 
