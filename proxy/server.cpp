@@ -119,9 +119,7 @@ class Shutdown {
   void drain(Worker& worker) {
     const bool late = Clock::now() >= deadline_.load();
     std::vector<std::shared_ptr<Session>> live;
-    for (const auto& [id, weak] : worker.sessions) {
-      if (auto session = weak.lock()) live.push_back(std::move(session));
-    }
+    for (const auto& [id, session] : worker.sessions) live.push_back(session);
     for (const auto& session : live) {
       if (late || session->idle()) session->close(true);
     }
@@ -169,9 +167,7 @@ void tick(Ticker& ticker, Worker& worker, Pools* pools) {
     const auto& limits = worker.snapshot().config->pool;
     if (worker.failed_sessions > 0 || (limits.query_timeout + limits.transaction_timeout + limits.idle_transaction_timeout).count() > 0) {
       std::vector<std::shared_ptr<Session>> live;
-      for (const auto& [id, weak] : worker.sessions) {
-        if (auto session = weak.lock()) live.push_back(std::move(session));
-      }
+      for (const auto& [id, session] : worker.sessions) live.push_back(session);
       for (const auto& session : live) {
         session->check_timeouts(Clock::now());
         session->outlive();
@@ -310,7 +306,8 @@ int run_server(const RunOptions& options) {
       asio::post(worker->loop, [w = worker.get(), id] {
         const auto found = w->sessions.find(id);
         if (found == w->sessions.end()) return;
-        if (auto session = found->second.lock()) session->close(true);
+        const auto session = found->second;  // it leaves the list
+        session->close(true);
       });
     }
   };
@@ -333,9 +330,7 @@ int run_server(const RunOptions& options) {
     rest->loops_left = workers.size();
     for (auto& worker : workers) {
       asio::post(worker->loop, [w = worker.get(), rest] {
-        for (const auto& [id, weak] : w->sessions) {
-          const auto session = weak.lock();
-          if (!session) continue;
+        for (const auto& [id, session] : w->sessions) {
           if (!session->resting()) ++rest->busy;
           else if (session->holds_pooled_server()) ++rest->held;
         }
@@ -347,9 +342,7 @@ int run_server(const RunOptions& options) {
   hub.on_resume = [&workers] {
     for (auto& worker : workers) {
       asio::post(worker->loop, [w = worker.get()] {
-        for (const auto& [id, weak] : w->sessions) {
-          if (const auto session = weak.lock()) session->look_again();
-        }
+        for (const auto& [id, session] : w->sessions) session->look_again();
       });
     }
   };
@@ -361,9 +354,7 @@ int run_server(const RunOptions& options) {
     for (auto& worker : workers) {
       asio::post(worker->loop, [w = worker.get()] {
         std::vector<std::shared_ptr<Session>> live;
-        for (const auto& [id, weak] : w->sessions) {
-          if (auto session = weak.lock()) live.push_back(std::move(session));
-        }
+        for (const auto& [id, session] : w->sessions) live.push_back(session);
         for (const auto& session : live) session->host_changed();
       });
     }
@@ -378,8 +369,7 @@ int run_server(const RunOptions& options) {
   hub.on_cancel = [&workers](int server_pid, std::uint32_t key) {
     for (auto& worker : workers) {
       asio::post(worker->loop, [w = worker.get(), server_pid, key] {
-        for (const auto& [id, weak] : w->sessions)
-          if (auto session = weak.lock()) session->cancel_in_line(server_pid, key);
+        for (const auto& [id, session] : w->sessions) session->cancel_in_line(server_pid, key);
       });
     }
   };

@@ -39,7 +39,7 @@ void Session::on_parse(std::string_view message) {
   }
   // Where a statement of this name exists unsent, it must exist on the server too before this one is judged there.
   if (!prepared->name.empty()) {
-    if (const auto old = prepared_.find(prepared->name); old != prepared_.end()) send_unsent(old->second);
+    if (const auto* old = prepared_.find(prepared->name)) send_unsent(*old);
   }
   if (prepared->name.empty() && !tracker_.skipping()) unnamed_stale_ = false;
   on_statement_names(*prepared->plan, prepared->text, false);
@@ -58,7 +58,7 @@ bool Session::on_bind(std::string_view message) {
     drop_stale_unnamed(bind->statement);
   }
   if (bind) {
-    auto& portal = portals_[std::string(bind->portal)];
+    auto& portal = portals_[bind->portal];
     portal.parameters.clear();
     if (statement && statement->plan && statement->plan->analysis->kind == sql::StatementKind::select &&
         bind->parameters.size() <= kMaxKeptParameters) {
@@ -75,8 +75,8 @@ bool Session::on_bind(std::string_view message) {
 /// The statement that a Describe or a Close names, itself or by a portal; null when there is none of that name.
 std::shared_ptr<Prepared> Session::target_statement(const protocol::TargetMessage& target) {
   if (target.kind == 'S') return find_prepared(target.name);
-  const auto portal = portals_.find(target.name);
-  return portal == portals_.end() ? nullptr : portal->second.statement;
+  const Portal* portal = portals_.find(target.name);
+  return portal ? portal->statement : nullptr;
 }
 
 bool Session::on_describe(std::string_view message) {
@@ -96,8 +96,7 @@ bool Session::on_describe(std::string_view message) {
 
 bool Session::on_execute(std::string_view message) {
   const auto execute = protocol::read_execute(message.substr(protocol::kHeaderBytes));
-  const auto found = execute ? portals_.find(execute->portal) : portals_.end();
-  Portal* portal = found == portals_.end() ? nullptr : &found->second;
+  Portal* portal = execute ? portals_.find(execute->portal) : nullptr;
   const Prepared* statement = portal ? portal->statement.get() : nullptr;
   if (statement && (statement->local || (statement->plan && restrained(*statement->plan)))) return false;
   execute_now(message, portal);
@@ -133,13 +132,12 @@ bool Session::on_close(std::string_view message) {
 
 void Session::forget(const protocol::TargetMessage& target, const std::shared_ptr<Prepared>& statement) {
   if (target.kind != 'S') {
-    if (const auto portal = portals_.find(target.name); portal != portals_.end()) portals_.erase(portal);
-    return;
+    return portals_.erase(target.name);
   }
   if (!statement) return;
   statement->dropped = true;
-  std::erase_if(prepared_, [&](const auto& entry) { return entry.second == statement; });
-  std::erase_if(parsing_, [&](const auto& entry) { return entry.second == statement; });
+  prepared_.erase_value(statement);
+  parsing_.erase_value(statement);
 }
 
 /// What concerns a statement that the server has not seen: EXPLAIN (PGSTEER), or one that only the cache has answered.
@@ -151,7 +149,7 @@ Awaitable<void> Session::answer_here(char type, std::string_view message) {
   }
   const auto body = message.substr(protocol::kHeaderBytes);
   if (type == 'E') {
-    const auto statement = portals_.find(protocol::read_execute(body)->portal)->second.statement;
+    const auto statement = portals_.find(protocol::read_execute(body)->portal)->statement;
     if (statement->local) co_await answer_locally(statement->text, false);
     else co_await on_restrained_execute(message);
     co_return;
@@ -159,7 +157,7 @@ Awaitable<void> Session::answer_here(char type, std::string_view message) {
   if (const bool good = co_await our_turn(); !good) co_return;
   if (type == 'B') {
     const auto bind = protocol::read_bind(body);
-    portals_[std::string(bind->portal)] = {find_prepared(bind->statement), {}};
+    portals_[bind->portal] = {find_prepared(bind->statement), {}};
     protocol::append_empty(to_client_, '2');
     co_return;
   }
@@ -188,9 +186,9 @@ bool Session::bound_as_today(const Prepared& prepared) const {
 }
 
 std::shared_ptr<Prepared> Session::find_prepared(std::string_view name) {
-  if (const auto it = parsing_.find(name); it != parsing_.end()) return it->second;
-  if (const auto it = prepared_.find(name); it != prepared_.end()) return it->second;
-  return nullptr;
+  if (const auto* parsing = parsing_.find(name)) return *parsing;
+  const auto* known = prepared_.find(name);
+  return known ? *known : nullptr;
 }
 
 void Session::send_unsent(const std::shared_ptr<Prepared>& prepared) {
@@ -205,9 +203,9 @@ void Session::send_unsent(const std::shared_ptr<Prepared>& prepared) {
 
 void Session::forget_unnamed() {
   prepared_.erase("");
-  if (const auto it = parsing_.find(""); it != parsing_.end()) {
-    it->second->dropped = true;
-    parsing_.erase(it);
+  if (const auto* parsing = parsing_.find("")) {
+    (*parsing)->dropped = true;
+    parsing_.erase("");
   }
 }
 
@@ -230,7 +228,7 @@ void Session::forget_dropped_by(const Plan& plan, std::string_view text) {
   if (server_) server_->statements.clear();  // taught again when it is needed
   if (pooled()) return;  // the residue will tell which are gone
   prepared_.clear();
-  for (auto& [name, prepared] : parsing_) prepared->dropped = true;
+  parsing_.for_each([](std::string_view, const auto& prepared) { prepared->dropped = true; });
   parsing_.clear();
 }
 

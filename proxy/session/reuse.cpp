@@ -122,9 +122,9 @@ void Session::on_bound(Exec& exec) {
   exec.fallback_armed = false;
   to_client_ += std::exchange(exec.held_back, {});
   if (reusing_.get() == &exec) reusing_ = nullptr;
-  if (const auto it = parsing_.find(""); it != parsing_.end() && it->second == exec.prepared) {
+  if (const auto* parsing = parsing_.find(""); parsing && *parsing == exec.prepared) {
     prepared_[""] = exec.prepared;
-    parsing_.erase(it);
+    parsing_.erase("");
   }
 }
 

@@ -223,9 +223,7 @@ Session::Fate Session::on_reply(char type, std::string_view message, bool whole,
   if (result.kind == Request::parse && result.context.prepared) {
     const auto& prepared = result.context.prepared;
     if (!prepared->dropped) prepared_[prepared->name] = prepared;
-    if (const auto it = parsing_.find(prepared->name); it != parsing_.end() && it->second == prepared) {
-      parsing_.erase(it);
-    }
+    if (const auto* parsing = parsing_.find(prepared->name); parsing && *parsing == prepared) parsing_.erase(prepared->name);
   }
   const auto& exec = result.context.exec;
   if (!exec && reader_ && reader_->fallback_armed && whole) {  // of a group that may have to be sent to the primary instead
@@ -299,7 +297,7 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
       prepared->dropped = false;
       prepared_[prepared->name] = prepared;
     } else if (prepared) {
-      std::erase_if(parsing_, [&](const auto& entry) { return entry.second == prepared; });
+      parsing_.erase_value(prepared);
       if (dropped.hidden && !pooled()) {  // what was answered from the cache is still not prepared
         prepared->unsent.clear();
         protocol::append_parse(prepared->unsent, prepared->name, prepared->text, prepared->parameter_types);

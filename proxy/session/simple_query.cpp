@@ -26,6 +26,7 @@ std::string_view query_text(std::string_view message) {
 /// False when the answer may be here, or when the session's settings must be asked for first: on_query() goes on with the plan.
 bool Session::query_at_once(std::string_view message) {
   const auto arrival = Clock::now();
+  begun_query_ = {};
   auto plan = make_plan(query_text(message), {}, false);
   if (!tracker_.skipping()) forget_unnamed();
   const bool settings_wanted = facts_.settings_uncertain && could_act(*plan);
@@ -37,6 +38,7 @@ bool Session::query_at_once(std::string_view message) {
   const auto kind = plan->analysis->kind;
   const bool opaque = kind == StatementKind::multiple || kind == StatementKind::unparsed || kind == StatementKind::do_block;
   if ((pooled() && opaque) || (!server_ && !attach_at_once())) {
+    server_missing_ = !server_ && !opaque && greeted_;
     begun_query_ = {std::move(plan), arrival};
     return false;
   }
