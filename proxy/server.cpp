@@ -21,6 +21,7 @@
 #include "proxy/http/server.hpp"
 #include "proxy/hosts/hosts.hpp"
 #include "proxy/hosts/watch.hpp"
+#include "proxy/group/members.hpp"
 #include "proxy/hub.hpp"
 #include "proxy/lanes.hpp"
 #include "proxy/learner/learner.hpp"
@@ -257,7 +258,13 @@ int run_server(const RunOptions& options) {
     if (!predecessor) spdlog::info("event=nothing_to_replace");
   }
 
+  std::unique_ptr<Members> group;  // outlives every mark
   Hub hub(loaded.config, loaded.policies);
+  if (!config.cache.group.empty()) {
+    group = std::make_unique<Members>(hub, redis, config.cache.group);
+    hub.group = group.get();
+    hub.words.join(&group->words());
+  }
   Pools pools(hub);
   hub.pools = &pools;
   hub.overrides = options.overrides;
@@ -289,6 +296,7 @@ int run_server(const RunOptions& options) {
     std::fprintf(stderr, "pgsteer: %s\n", e.what());
     return 1;
   }
+  if (group) group->start();
   Learner learner(hub, options.executable);
   hub.learner = &learner;
   Shutdown shutdown(workers, listener);
@@ -452,6 +460,7 @@ int run_server(const RunOptions& options) {
   pools.shut_down();
   host_watch.stop();
   learner.stop();
+  if (group) group->stop();
   hub.learner = nullptr;
   spdlog::info("event=stopped");
   return 0;

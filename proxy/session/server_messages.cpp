@@ -382,9 +382,7 @@ Session::Fate Session::on_ready(char status, const Tracker::Result& result) {
     facts_.catalog_uncertain = false;
     // In panic too: the next message counts again, and an idle session must not keep the cache shut.
     if (unmarked_ && tracker_.empty() && tracking_) {
-      unmarked_ = false;
-      worker_.hub.words.flush();
-      worker_.hub.unmarked_sessions.fetch_sub(1);
+      marked_again();
     }
   }
   const auto& exec = result.context.exec;
@@ -435,6 +433,7 @@ void Session::send_original(Exec& failed) {
   again->execution.sent_ns = since(failed.execution.arrival);
   if (failed.savepoint && !failed.execution.sqlstate.empty()) roll_back_to_savepoint(failed);
   auto unit = std::make_shared<Unit>();
+  writes_.set_picture(worker_.snapshot().picture(facts_.database));
   writes_.before_forward(*unit, *failed.plan->analysis, writes_of(*failed.plan), false);
   for (const auto request : failed.original_requests) {
     const bool last = request == Request::query || request == Request::sync;

@@ -10,6 +10,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
@@ -103,6 +104,13 @@ void Session::start() {
 
 void Session::begin() {
   worker_.sessions[info_.id] = shared_from_this();
+  if (worker_.hub.group) {
+    writes_.on_grant([weak = weak_from_this(), &loop = worker_.loop] {
+      asio::post(loop, [weak] {
+        if (const auto session = weak.lock()) session->mark_granted();
+      });
+    });
+  }
   counters_->client_connections.add();
   info_.live_state = std::make_shared<std::atomic<const char*>>("login");
   worker_.hub.set_client(info_);
@@ -167,11 +175,7 @@ void Session::finish() {
   }
   server_.reset();
   notify();
-  if (unmarked_) {
-    unmarked_ = false;
-    worker_.hub.words.flush();
-    worker_.hub.unmarked_sessions.fetch_sub(1);
-  }
+  if (unmarked_) marked_again();
   worker_.cancel_keys.erase(cancel_key_);
   worker_.sessions.erase(info_.id);  // whoever called us holds on to us
   worker_.hub.drop_client(info_.id);
@@ -220,6 +224,18 @@ void Session::unmarked_work() {
   // counted without a cache too: a reload may bring one while this work is under way
   unmarked_ = true;
   worker_.hub.unmarked_sessions.fetch_add(1);
+  if (!worker_.hub.group) return;
+  try {
+    unmarked_mark_ = writes_.mark_everything();
+  } catch (const std::bad_alloc&) {  // in a session that has failed: nothing more is sent, and what was has its marks
+  }
+}
+
+void Session::marked_again() {
+  unmarked_ = false;
+  worker_.hub.words.flush();
+  worker_.hub.unmarked_sessions.fetch_sub(1);
+  unmarked_mark_.done(false);
 }
 
 std::uint64_t Session::since(Clock::time_point start) const {
@@ -282,7 +298,7 @@ Awaitable<void> Session::drain_to_client() {
 /// Writes as much as the server takes now. False when something is left.
 bool Session::write_to_server() {
   if (closing_) return true;
-  if (!server_) return to_server_.empty();
+  if (!server_ || !writes_.may_send()) return to_server_.empty();
   std::size_t sent = 0;
   boost::system::error_code ec;
   while (sent < to_server_.size() && !ec) {
@@ -299,7 +315,19 @@ bool Session::write_to_server() {
 }
 
 void Session::push_to_server() {
-  if (!write_to_server() && server_) server_->stream.want_writing(true);
+  if (!write_to_server() && server_ && writes_.may_send()) server_->stream.want_writing(true);
+}
+
+/// The group has a write's mark: what was held back may go.
+void Session::mark_granted() {
+  try {
+    if (over() || !writes_.may_send()) return;
+    push_to_server();
+    notify();
+    if (!over() && lending_.pool) settle();
+  } catch (const std::exception& failure) {
+    failed(failure.what());
+  }
 }
 
 Awaitable<void> Session::drain_to_server() {
@@ -311,7 +339,7 @@ Awaitable<void> Session::drain_to_server() {
     if (const bool good = co_await attach(); !good) co_return;
   }
   while (server_ && !write_to_server()) {
-    server_->stream.want_writing(true);
+    if (writes_.may_send()) server_->stream.want_writing(true);  // else the group's grant wakes us: it comes, with Redis or without
     co_await event_.async_wait(as_result);
   }
 }
@@ -367,8 +395,9 @@ void Session::client_writable() {
 }
 
 void Session::server_writable() {
-  if (!write_to_server()) return;
+  if (!write_to_server() && writes_.may_send()) return;
   server_->stream.want_writing(false);
+  if (!writes_.may_send()) return;
   notify();
   if (lending_.pool) settle();
 }

@@ -189,6 +189,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   bool write_to_client();
   bool write_to_server();
   void push_to_client();
+  void mark_granted();
   void push_to_server();
   Awaitable<void> drain_to_client();
   Awaitable<void> drain_to_server();
@@ -200,6 +201,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   void client_lost();
   void notify() { event_.cancel(); }     ///< whatever waits here looks again
   void lose_tracking(const char* why);   ///< from here on: bytes only
+  void marked_again();                   ///< what was forwarded unknown to `words` is over
   void unmarked_work();                  ///< something was forwarded that `words` does not know of
   void fatal(const char* sqlstate, const std::string& message);
   void publish(const char* state);
@@ -365,6 +367,8 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   Awaitable<Lookup> look_up(std::shared_ptr<const Plan> plan, std::string_view text,
                             std::span<const std::uint32_t> types, std::string_view parameters,
                             std::string_view formats, bool need_description);
+  Awaitable<Lookup> look_up_shared(std::shared_ptr<const Plan> plan, cache::Key key, std::uint64_t generation, bool need_description);
+  std::unique_ptr<Fill> leave_to_fill(const Plan& plan, cache::Key key, cache::Words::Tag tag) const;
   const std::string& session_key();
   void store(Exec& exec);
   void report_hit(std::shared_ptr<const Plan> plan, std::string_view text, const cache::Entry& entry, Source source,
@@ -438,6 +442,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   bool login_answer_due_ = false;  ///< the server asked for a password or the like
   bool tracking_ = true;
   bool unmarked_ = false;        ///< counted in hub.unmarked_sessions
+  cache::Words::Mark unmarked_mark_;  ///< in a group: that of everything, as long
   bool closing_ = false;
   bool failed_ = false;          ///< something was thrown
   bool leaving_ = false;         ///< Terminate was sent: the end of the connection is no news
