@@ -106,6 +106,7 @@ bool Session::on_execute(std::string_view message) {
 void Session::execute_now(std::string_view message, Portal* portal) {
   const Prepared* statement = portal ? portal->statement.get() : nullptr;
   auto plan = statement ? statement->plan : nullptr;
+  if (plan) hide_own_statements(*plan, statement->text, false);
   track_writes(plan.get(), statement && statement->stamp == stamp());
   auto exec = make_exec(plan ? as_it_came(plan) : opaque_plan(), statement ? statement->text : std::string_view());
   if (statement && !portal->parameters.empty()) {
@@ -213,6 +214,25 @@ void Session::drop_stale_unnamed(std::string_view name) {
   if (!name.empty() || !unnamed_stale_ || !expect(Request::close, {}, true)) return;
   protocol::append_close_statement(to_server_, "");
   unnamed_stale_ = false;
+}
+
+bool Session::lists_statements(const Plan& plan, std::string_view text) {
+  const sql::Analysis& analysis = *plan.analysis;
+  const auto lists = [](const auto& use) { return use.name.starts_with("pg_prepared_statement"); };
+  const bool opaque = analysis.kind == sql::StatementKind::multiple || analysis.kind == sql::StatementKind::unparsed;
+  return std::ranges::any_of(analysis.tables, lists) || std::ranges::any_of(analysis.functions, lists) ||
+         (opaque && text.find("pg_prepared_statement") != text.npos);
+}
+
+/// A look at the list of prepared statements shows the client's own and no others: ours are closed in front of it, and come again when needed.
+/// A pool's servers hold what other clients have prepared as well; there nobody can expect a list of his own.
+void Session::hide_own_statements(const Plan& plan, std::string_view text, bool simple) {
+  if (pooled() || !server_ || server_->statements.size() == 0 || !lists_statements(plan, text)) return;
+  while (const auto own = server_->statements.evict(0)) {
+    if (!expect(Request::close, {}, true)) return;
+    protocol::append_close_statement(to_server_, own->server_name());
+  }
+  if (simple && expect(Request::sync, {nullptr, std::make_shared<Unit>(), nullptr}, true)) protocol::append_empty(to_server_, 'S');
 }
 
 /// DEALLOCATE and its like inside of something larger: what the session knows of its statements is void.

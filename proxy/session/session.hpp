@@ -330,6 +330,8 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   void send_unsent(const std::shared_ptr<Prepared>& prepared);
   void forget_unnamed();                       ///< a simple query destroys the unnamed statement
   void drop_stale_unnamed(std::string_view name);
+  static bool lists_statements(const Plan& plan, std::string_view text);
+  void hide_own_statements(const Plan& plan, std::string_view text, bool simple);
   void forget_dropped_by(const Plan& plan, std::string_view text);
 
   // --- held_group.cpp ---

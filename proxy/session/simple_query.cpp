@@ -118,6 +118,7 @@ std::shared_ptr<Exec> Session::run_query(std::shared_ptr<const Plan> plan, std::
                                          Clock::time_point arrival, std::unique_ptr<Fill> fill) {
   const std::string_view text = query_text(message);
   on_statement_names(*plan, text, true);
+  hide_own_statements(*plan, text, true);
   forget_dropped_by(*plan, text);
   unnamed_stale_ = false;
   server_->unnamed = nullptr;
