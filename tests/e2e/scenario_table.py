@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 
-from scenarios import LOST, SHUTDOWN, UNREACHABLE, Row
+from scenarios import LOST, UNREACHABLE, Row
 from wire import Closed, Failed, Wire, errors, execution, parse, rows
 
 GONE = (Closed, Failed, ConnectionError, OSError)
