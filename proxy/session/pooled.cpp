@@ -358,6 +358,10 @@ void Session::settle() {
 void Session::hand_back() {
   leave_server();
   server_->stream.tell(nullptr);
+  if (std::exchange(server_dying_, false)) {
+    if (!server_->pool->for_reading()) worker_.hub.words.flush();  // its end may be a crash
+    return server_.reset();
+  }
   worker_.hub.pools->give_back(std::move(server_));
 }
 

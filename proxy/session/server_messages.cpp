@@ -143,6 +143,13 @@ bool Session::own_notification(std::string_view message) {
   return true;
 }
 
+/// What a server says now is said to nobody: its last words behind the end of our transaction would be taken for the answer to the next one, which
+/// another server gives.
+bool Session::between_transactions() const {
+  return pooled() && status_ == 'I' && tracker_.empty() && !tracker_.skipping() && pin_.empty() && !residue_unknown_ && !client_busy_ && !group_open_ &&
+         !held_.active() && to_server_.empty();
+}
+
 Session::Fate Session::on_server_message(char type, std::string_view message, bool whole) {
   auto result = tracker_.on_server_message(type);
   switch (result.meaning) {
@@ -150,6 +157,10 @@ Session::Fate Session::on_server_message(char type, std::string_view message, bo
       lose_tracking("a server message that nothing had asked for");
       return Fate::relay;
     case Meaning::asynchronous:
+      if (type == 'E' && between_transactions()) {
+        server_dying_ = true;
+        return Fate::swallow;
+      }
       if (type == 'A' && pooled() && whole) return own_notification(message) ? Fate::swallow : Fate::relay;
       if (type == 'S' && whole) {
         protocol::Reader r(body_of(message));

@@ -214,6 +214,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
 
   // --- pooled.cpp ---
   bool own_notification(std::string_view message);
+  bool between_transactions() const;
   bool pooled() const { return lending_.mode == PoolMode::transaction; }
   Awaitable<void> greet();               ///< the login's end, as the server would say it
   std::vector<std::pair<std::string, std::string>> own_startup() const;
@@ -451,6 +452,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   bool server_missing_ = false;  ///< on_client_bytes() has stopped for nothing else
   bool standing_by_ = false;     ///< no coroutine is at it, look_at_line() is
   bool client_silent_ = false;   ///< has said all it will
+  bool server_dying_ = false;    ///< the one between two transactions has said so
   bool server_gone_ = false;     ///< only its last words are still to be delivered
   bool client_gone_ = false;     ///< only the fate of what is under way is still awaited
   char status_ = 'I';            ///< of the last ReadyForQuery

@@ -135,7 +135,10 @@ class Comparison:
                     break
 
     def one_of_several(self, sql, ordered, got):
-        """The server itself answers so under another plan: rows that are equal in what they are sorted by, cut off by LIMIT, come in any order."""
+        """The server itself answers so: now, as its statistics have become, or under another plan. Rows that are equal in what they are sorted by,
+        cut off by LIMIT, come in any order; an error that depends on the plan counts only where the server's own plan gives it."""
+        if same(self.direct.answers([sql], False)[0], got, ordered):
+            return True
         for plan in ("enable_hashjoin", "enable_mergejoin", "enable_nestloop", "enable_seqscan", "enable_sort", "enable_incremental_sort", "enable_memoize"):
             self.direct.answers([f"set {plan} = off"], False)
             answer = self.direct.answers([sql], False)[0]
