@@ -26,7 +26,7 @@ std::string rebound(std::string_view message, std::string_view statement) {
 }  // namespace
 
 bool Session::worth_holding(const Plan& plan) const {
-  if (plan.analysis->why_not != sql::WhyNot::none || plan.analysis->kind != sql::StatementKind::select) return false;
+  if (plan.analysis->why_not != sql::WhyNot::none || plan.analysis->kind != sql::StatementKind::select || lists_statements(plan, {})) return false;
   // Chance is drawn once for an execution, so what it can decide is held whatever the draw.
   return plan.redraw || may_read_elsewhere(plan) || plan.decision.cache == policies::CacheDirective::look_up || plan.decision.candidate != 0 ||
          (facts_.settings_uncertain && could_act(plan));
@@ -107,7 +107,6 @@ void Session::release_held() {
   if (held.parse && held.parse->name.empty()) unnamed_stale_ = false;
   std::shared_ptr<Exec> exec;
   if (held.execute) {
-    hide_own_statements(*held.statement->plan, held.statement->text, false);
     track_writes(held.statement->plan.get(), held.statement->stamp == stamp());
     exec = make_exec(as_it_came(held.statement->plan), held.statement->text);
     exec->prepared = held.statement;

@@ -269,6 +269,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   void statement_sent(const StatementPtr& statement);
   void forward_held(const Held& held);
   void prepare_own_name(std::string_view name, bool simple);
+  void prepare_own_names(bool simple);
   void on_statement_names(const Plan& plan, std::string_view text, bool simple);  ///< EXECUTE, DEALLOCATE of what the protocol prepared
 
   // --- client_messages.cpp ---
