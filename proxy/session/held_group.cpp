@@ -225,6 +225,7 @@ void Session::answer_held_from(const cache::Entry& entry) {
     protocol::append_empty(to_client_, '1');
     if (pooled()) {  // whichever server it is executed on will be taught it
       const auto* encoding = view_.find("client_encoding");
+      held_.parse->number = ++statements_;
       held_.parse->statement = intern_statement(held_.parse->text, held_.parse->parameter_types, encoding ? *encoding : std::string());
     } else {
       held_.parse->unsent = held_.raw.substr(0, protocol::peek_header(held_.raw)->total());

@@ -94,6 +94,10 @@ def statements_listed(t):
     b.Q("begin").ready().Q(listing).ready().Q("deallocate all").ready().P("select 'new'", "theirs").S().ready()
     b.Q("execute theirs").ready().Q("commit").ready()
     b.x(listing).B([], "theirs").E().S().ready()
+    for number in range(9):
+        b.P(f"select {number}", f"n{number}").S().ready()
+    b.Q("begin").ready().Q("create table listed (i int)").ready().P("select i from listed", "on_new").P("drop table listed", "drop").S().ready()
+    b.Q("select name from pg_prepared_statements order by prepare_time").ready().Q("rollback").ready()
 
 
 def cached_unnamed_then_bind_alone(t):
