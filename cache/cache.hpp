@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cache/group.hpp"
 #include "rewriter/sql/analysis.hpp"
 #include "rewriter/sql/catalog.hpp"
 #include "rewriter/sql/query.hpp"
@@ -109,23 +110,30 @@ class Words {
     ~Mark();
     explicit operator bool() const { return words_ != nullptr; }
     void done(bool certainly_rolled_back);
+    /// Of the shared mark; null without a group.
+    const std::shared_ptr<Ticket>& ticket() const { return ticket_; }
 
    private:
     friend class Words;
     Words* words_ = nullptr;
     std::string database_;
     std::vector<sql::Oid> relations_;
+    std::shared_ptr<Ticket> ticket_;
   };
-  Mark mark(const std::string& database, const WriteSet& writes);
+  /// In a group what is written must wait for the mark's ticket.
+  Mark mark(const std::string& database, const WriteSet& writes, const MarkOrigin& origin = {});
   /// Forget everything for a database or (empty) all: new generation, every tag is void.
   void flush(const std::string& database = {});
   /// Bumps relations: FLUSH CACHE <table>, DDL seen from elsewhere.
   void bump(const std::string& database, std::span<const sql::Oid> relations);
   std::uint64_t generation() const;  ///< random at start, so that tags of an earlier process never match
+  /// Marks, bumps and flushes go to the shared words too. Before anything else is called; `group` outlives the marks.
+  void join(Group* group) { group_ = group; }
 
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
+  Group* group_ = nullptr;
 };
 
 /// Full key material of one answer: length-prefixed fields, see CACHE.md 2.3.

@@ -155,7 +155,8 @@ bool Words::unchanged(const std::string& database, const Tag& tag) const {
 Words::Mark::Mark(Mark&& other) noexcept
     : words_(std::exchange(other.words_, nullptr)),
       database_(std::move(other.database_)),
-      relations_(std::move(other.relations_)) {}
+      relations_(std::move(other.relations_)),
+      ticket_(std::move(other.ticket_)) {}
 
 Words::Mark& Words::Mark::operator=(Mark&& other) noexcept {
   if (this == &other) return *this;
@@ -163,6 +164,7 @@ Words::Mark& Words::Mark::operator=(Mark&& other) noexcept {
   words_ = std::exchange(other.words_, nullptr);
   database_ = std::move(other.database_);
   relations_ = std::move(other.relations_);
+  ticket_ = std::move(other.ticket_);
   return *this;
 }
 
@@ -175,9 +177,10 @@ void Words::Mark::done(bool certainly_rolled_back) {
   const std::uint64_t change = certainly_rolled_back ? 0 - 1ull : epoch_one - 1;
   Table& table = words->impl_->table(database_);
   for (const sql::Oid oid : relations_) table.word(oid, words->impl_->entropy).fetch_add(change);
+  if (ticket_) words->group_->done(std::exchange(ticket_, nullptr), certainly_rolled_back);
 }
 
-Words::Mark Words::mark(const std::string& database, const WriteSet& writes) {
+Words::Mark Words::mark(const std::string& database, const WriteSet& writes, const MarkOrigin& origin) {
   Mark mark;
   if (!writes.writes) return mark;
   if (!writes.everything) mark.relations_ = writes.relations;
@@ -188,12 +191,14 @@ Words::Mark Words::mark(const std::string& database, const WriteSet& writes) {
   mark.database_ = database;
   Table& table = impl_->table(database);
   for (const sql::Oid oid : oids) table.word(oid, impl_->entropy).fetch_add(1);
+  if (group_ != nullptr) mark.ticket_ = group_->mark(database, oids, origin);
   mark.words_ = this;
   return mark;
 }
 
 void Words::flush(const std::string& database) {
   impl_->generation.store(random_word());
+  if (group_ != nullptr) group_->bump(database, std::array{database.empty() ? word_everywhere : word_cat});
   // word(cat) is in every tag: moving it voids them all and leaves the writes in flight where they are.
   if (!database.empty()) {
     impl_->bump(impl_->table(database), 0);
@@ -207,6 +212,7 @@ void Words::flush(const std::string& database) {
 void Words::bump(const std::string& database, std::span<const sql::Oid> relations) {
   Table& table = impl_->table(database);
   for (const sql::Oid oid : relations) impl_->bump(table, oid);
+  if (group_ != nullptr) group_->bump(database, relations);
 }
 
 std::uint64_t Words::generation() const { return impl_->generation.load(); }

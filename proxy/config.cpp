@@ -197,6 +197,10 @@ void Loader::check() {
   if (!redis.empty() && !redis.starts_with("redis://") && !redis.starts_with("unix:///"))
     fault(place("cache.redis_url"),
           fmt::format("cache.redis_url: expected redis://host[:port][/db] or unix:///path, got '{}'", mask_secret(redis)));
+  if (!config.cache.group.empty() && redis.empty())
+    fault(place("cache.group"), "cache.group: its words are in Redis: expected a cache.redis_url");
+  if (config.cache.group.find_first_of("{}") != std::string::npos)
+    fault(place("cache.group"), fmt::format("cache.group: expected a name without braces, got '{}'", config.cache.group));
   if (config.listen.address.empty() && config.listen.unix_socket_dir.empty())
     fault(place("listen.address"), "listen.address: expected an address or a unix_socket_dir, got neither");
   if (config.console.database.empty()) fault(place("console.database"), "console.database: expected a name, got ''");

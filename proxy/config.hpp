@@ -45,6 +45,7 @@ struct Config {
   struct Cache {
     std::size_t memory_bytes = 128u << 20;
     std::string redis_url;                 ///< redis://[user[:password]@]host[:port][/db] or unix:///path; "" = memory only
+    std::string group;                     ///< of several pgsteer with the words of the cache in redis_url; "" = alone
     std::chrono::microseconds redis_deadline{2000};
     std::chrono::microseconds redis_min_cost{300};  ///< cheaper results stay in memory only
   } cache;

@@ -257,6 +257,7 @@ const std::vector<Setting>& settings() {
       text("policies.directory", true, PGSTEER_AT(policies.directory)),
       bytes("cache.memory_bytes", false, PGSTEER_AT(cache.memory_bytes), 0, std::size_t{1} << 40),
       text("cache.redis_url", false, PGSTEER_AT(cache.redis_url), true),
+      text("cache.group", false, PGSTEER_AT(cache.group)),
       duration("cache.redis_deadline", true, PGSTEER_AT(cache.redis_deadline), 100us, 1s),
       duration("cache.redis_min_cost", true, PGSTEER_AT(cache.redis_min_cost), 0us, 1h),
       boolean("learning.enabled", false, PGSTEER_AT(learning.enabled)),

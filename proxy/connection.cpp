@@ -67,8 +67,8 @@ asio::awaitable<bool> begins_with_tls(Stream& client) {
   constexpr char kHandshakeRecord = 0x16;
   char first = 0;
   // The caller holds the deadline.
-  if (const auto [ec] = co_await client.async_wait(Socket::wait_read, as_result); ec) co_return false;
-  co_return ::recv(client.socket().native_handle(), &first, 1, MSG_PEEK | MSG_DONTWAIT) == 1 && first == kHandshakeRecord;
+  if (const auto ec = co_await client.wait_readable(); ec) co_return false;
+  co_return ::recv(client.native_handle(), &first, 1, MSG_PEEK | MSG_DONTWAIT) == 1 && first == kHandshakeRecord;
 }
 
 /// Reads the first packet that is a startup or cancel request; encryption requests before it are answered. Inlined, g++ 12 sees a
@@ -177,7 +177,7 @@ asio::awaitable<bool> wait_for_resume(Worker& worker, Stream& client) {
   asio::steady_timer look(worker.loop);
   while (worker.hub.paused.load()) {
     char byte;
-    if (::recv(client.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) co_return false;
+    if (::recv(client.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) co_return false;
     look.expires_after(std::chrono::milliseconds(100));
     co_await look.async_wait(as_result);
   }
@@ -202,7 +202,7 @@ asio::awaitable<std::unique_ptr<ServerConnection>> connect_wanted(Worker& worker
     }
     if (candidates.empty()) *error = hosts.why_none();
     char byte;
-    if (!hosts.particular() || Clock::now() > deadline || ::recv(client.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) co_return nullptr;
+    if (!hosts.particular() || Clock::now() > deadline || ::recv(client.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) co_return nullptr;
     hosts.look_soon();
     look.expires_after(std::chrono::milliseconds(100));
     co_await look.async_wait(as_result);

@@ -21,6 +21,7 @@
 #include "proxy/http/server.hpp"
 #include "proxy/hosts/hosts.hpp"
 #include "proxy/hosts/watch.hpp"
+#include "proxy/group/members.hpp"
 #include "proxy/hub.hpp"
 #include "proxy/lanes.hpp"
 #include "proxy/learner/learner.hpp"
@@ -118,9 +119,7 @@ class Shutdown {
   void drain(Worker& worker) {
     const bool late = Clock::now() >= deadline_.load();
     std::vector<std::shared_ptr<Session>> live;
-    for (const auto& [id, weak] : worker.sessions) {
-      if (auto session = weak.lock()) live.push_back(std::move(session));
-    }
+    for (const auto& [id, session] : worker.sessions) live.push_back(session);
     for (const auto& session : live) {
       if (late || session->idle()) session->close(true);
     }
@@ -168,9 +167,7 @@ void tick(Ticker& ticker, Worker& worker, Pools* pools) {
     const auto& limits = worker.snapshot().config->pool;
     if (worker.failed_sessions > 0 || (limits.query_timeout + limits.transaction_timeout + limits.idle_transaction_timeout).count() > 0) {
       std::vector<std::shared_ptr<Session>> live;
-      for (const auto& [id, weak] : worker.sessions) {
-        if (auto session = weak.lock()) live.push_back(std::move(session));
-      }
+      for (const auto& [id, session] : worker.sessions) live.push_back(session);
       for (const auto& session : live) {
         session->check_timeouts(Clock::now());
         session->outlive();
@@ -261,7 +258,13 @@ int run_server(const RunOptions& options) {
     if (!predecessor) spdlog::info("event=nothing_to_replace");
   }
 
+  std::unique_ptr<Members> group;  // outlives every mark
   Hub hub(loaded.config, loaded.policies);
+  if (!config.cache.group.empty()) {
+    group = std::make_unique<Members>(hub, redis, config.cache.group);
+    hub.group = group.get();
+    hub.words.join(&group->words());
+  }
   Pools pools(hub);
   hub.pools = &pools;
   hub.overrides = options.overrides;
@@ -293,6 +296,7 @@ int run_server(const RunOptions& options) {
     std::fprintf(stderr, "pgsteer: %s\n", e.what());
     return 1;
   }
+  if (group) group->start();
   Learner learner(hub, options.executable);
   hub.learner = &learner;
   Shutdown shutdown(workers, listener);
@@ -302,7 +306,8 @@ int run_server(const RunOptions& options) {
       asio::post(worker->loop, [w = worker.get(), id] {
         const auto found = w->sessions.find(id);
         if (found == w->sessions.end()) return;
-        if (auto session = found->second.lock()) session->close(true);
+        const auto session = found->second;  // it leaves the list
+        session->close(true);
       });
     }
   };
@@ -325,9 +330,7 @@ int run_server(const RunOptions& options) {
     rest->loops_left = workers.size();
     for (auto& worker : workers) {
       asio::post(worker->loop, [w = worker.get(), rest] {
-        for (const auto& [id, weak] : w->sessions) {
-          const auto session = weak.lock();
-          if (!session) continue;
+        for (const auto& [id, session] : w->sessions) {
           if (!session->resting()) ++rest->busy;
           else if (session->holds_pooled_server()) ++rest->held;
         }
@@ -339,9 +342,7 @@ int run_server(const RunOptions& options) {
   hub.on_resume = [&workers] {
     for (auto& worker : workers) {
       asio::post(worker->loop, [w = worker.get()] {
-        for (const auto& [id, weak] : w->sessions) {
-          if (const auto session = weak.lock()) session->look_again();
-        }
+        for (const auto& [id, session] : w->sessions) session->look_again();
       });
     }
   };
@@ -353,9 +354,7 @@ int run_server(const RunOptions& options) {
     for (auto& worker : workers) {
       asio::post(worker->loop, [w = worker.get()] {
         std::vector<std::shared_ptr<Session>> live;
-        for (const auto& [id, weak] : w->sessions) {
-          if (auto session = weak.lock()) live.push_back(std::move(session));
-        }
+        for (const auto& [id, session] : w->sessions) live.push_back(session);
         for (const auto& session : live) session->host_changed();
       });
     }
@@ -370,8 +369,7 @@ int run_server(const RunOptions& options) {
   hub.on_cancel = [&workers](int server_pid, std::uint32_t key) {
     for (auto& worker : workers) {
       asio::post(worker->loop, [w = worker.get(), server_pid, key] {
-        for (const auto& [id, weak] : w->sessions)
-          if (auto session = weak.lock()) session->cancel_in_line(server_pid, key);
+        for (const auto& [id, session] : w->sessions) session->cancel_in_line(server_pid, key);
       });
     }
   };
@@ -462,6 +460,7 @@ int run_server(const RunOptions& options) {
   pools.shut_down();
   host_watch.stop();
   learner.stop();
+  if (group) group->stop();
   hub.learner = nullptr;
   spdlog::info("event=stopped");
   return 0;

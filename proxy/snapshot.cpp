@@ -1,10 +1,17 @@
 #include "proxy/snapshot.hpp"
 
+#include "cache/group.hpp"
+
 namespace pgsteer::proxy {
 
 const sql::Catalog* Snapshot::catalog(std::string_view database) const {
   const auto found = catalogs.find(database);
   return found == catalogs.end() ? nullptr : found->second.get();
+}
+
+std::uint64_t Snapshot::picture(std::string_view database) const {
+  const auto found = pictures.find(database);
+  return found == pictures.end() ? cache::no_picture : found->second;
 }
 
 }  // namespace pgsteer::proxy

@@ -19,6 +19,7 @@ struct Snapshot {
   std::shared_ptr<const Config> config;
   std::shared_ptr<const policies::PolicySet> policies;
   std::map<std::string, std::shared_ptr<const sql::Catalog>, std::less<>> catalogs;  ///< by database
+  std::map<std::string, std::uint64_t, std::less<>> pictures;  ///< of the catalogs, in a group: the word they were read under
   std::shared_ptr<const predictor::Model> model;                                     ///< null before the first
   std::shared_ptr<const predictor::Calibration> calibration;                         ///< never null
   std::shared_ptr<const policies::KnowledgeMap> knowledge;                           ///< never null
@@ -29,6 +30,7 @@ struct Snapshot {
   std::uint64_t version = 0;
 
   const sql::Catalog* catalog(std::string_view database) const;
+  std::uint64_t picture(std::string_view database) const;
 };
 
 }  // namespace pgsteer::proxy

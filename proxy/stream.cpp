@@ -2,6 +2,9 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/error.hpp>
@@ -56,13 +59,71 @@ std::size_t Stream::write_encrypted(asio::const_buffer buffer, error_code& ec) {
 
 bool Stream::has_pending() const { return ::SSL_pending(ssl_.get()) > 0; }
 
-void Stream::shutdown(Socket::shutdown_type what, error_code& ec) {
-  if (ssl_ && what != Socket::shutdown_receive) ::SSL_shutdown(ssl_.get());  // close_notify, if there is room for it
-  ::ERR_clear_error();
-  socket_.shutdown(what, ec);
+Stream& Stream::operator=(Stream&& other) noexcept {
+  if (this == &other) return *this;
+  close();
+  ssl_ = std::move(other.ssl_);
+  socket_ = std::move(other.socket_);
+  descriptor_ = std::exchange(other.descriptor_, -1);
+  return *this;
 }
 
-void Stream::close(error_code& ec) { socket_.close(ec); }
+Stream::~Stream() { close(); }
+
+std::size_t Stream::read_plain(asio::mutable_buffer buffer, error_code& ec) {
+  for (;;) {
+    const auto n = ::recv(native_handle(), buffer.data(), buffer.size(), 0);
+    ec = n > 0 ? error_code() : n == 0 ? error_code(asio::error::eof) : error_code(errno, boost::system::system_category());
+    if (n >= 0 || errno != EINTR) return n > 0 ? static_cast<std::size_t>(n) : 0;
+  }
+}
+
+std::size_t Stream::write_plain(asio::const_buffer buffer, error_code& ec) {
+  for (;;) {
+    const auto n = ::send(native_handle(), buffer.data(), buffer.size(), MSG_NOSIGNAL);
+    ec = n >= 0 ? error_code() : error_code(errno, boost::system::system_category());
+    if (n >= 0 || errno != EINTR) return n > 0 ? static_cast<std::size_t>(n) : 0;
+  }
+}
+
+void Stream::shutdown(Socket::shutdown_type what) {
+  if (ssl_ && what != Socket::shutdown_receive) ::SSL_shutdown(ssl_.get());  // close_notify, if there is room for it
+  ::ERR_clear_error();
+  ::shutdown(native_handle(), what == Socket::shutdown_send ? SHUT_WR : what == Socket::shutdown_receive ? SHUT_RD : SHUT_RDWR);
+}
+
+bool Stream::hung_up() {
+  pollfd look{native_handle(), POLLRDHUP, 0};
+  return ::poll(&look, 1, 0) == 1 && (look.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+void Stream::close() {
+  readiness_.reset();
+  error_code ignored;
+  socket_.close(ignored);
+  if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));
+}
+
+void Stream::unwatch() {
+  readiness_.reset();
+  error_code ignored;
+  if (descriptor_ < 0) descriptor_ = socket_.release(ignored);
+}
+
+void Stream::watch(asio::io_context& loop, Watcher& watcher) {
+  if (!readiness_) {
+    unwatch();  // of Asio's, too
+    readiness_ = std::make_unique<Readiness>(loop, descriptor_, *this, watcher);
+  } else {
+    readiness_->tell(&watcher);
+  }
+  readiness_->want(true, false);
+}
+
+Awaitable<error_code> Stream::wait_readable() {
+  const auto [ec] = co_await socket_.async_wait(Socket::wait_read, as_result);
+  co_return ec;
+}
 
 Awaitable<error_code> Stream::read_exactly(char* to, std::size_t bytes) {
   while (bytes > 0) {
@@ -72,8 +133,7 @@ Awaitable<error_code> Stream::read_exactly(char* to, std::size_t bytes) {
     bytes -= n;
     if (n > 0) continue;
     if (ec != asio::error::would_block && ec != asio::error::try_again) co_return ec;
-    const auto [wait_error] = co_await socket_.async_wait(Socket::wait_read, as_result);
-    if (wait_error) co_return wait_error;
+    if (const auto wait_error = co_await wait_readable(); wait_error) co_return wait_error;
   }
   co_return error_code();
 }

@@ -34,7 +34,7 @@ class Worker {
   Pipeline pipeline;
   ReuseBook repeating;
   std::shared_ptr<cache::RedisStore> redis;  ///< null without redis_url
-  std::unordered_map<std::uint64_t, std::weak_ptr<Session>> sessions;
+  std::unordered_map<std::uint64_t, std::shared_ptr<Session>> sessions;  ///< until they are finished
   std::unordered_map<std::string, std::weak_ptr<Session>> cancel_keys;  ///< process id and key, as on the wire, that we have given
   std::atomic<int> arriving{0};              ///< connections that were accepted and are neither a session nor over
   int failed_sessions = 0;                   ///< of which the servers are not done yet

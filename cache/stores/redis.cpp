@@ -13,6 +13,8 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <array>
+#include <span>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -40,11 +42,17 @@ struct Lookup {
   asio::steady_timer timer;
   Outcome outcome = Outcome::waiting;
   std::string value;
+  RedisStore::Words words;  ///< of a look-up in parts
 };
+
+/// What a reply belongs to. The last one of a look-up ends it.
+enum class Part : unsigned char { whole, generation, words, value };
 
 struct Cell {
   std::shared_ptr<Lookup> lookup;  ///< null for a write
   std::size_t bytes = 0;
+  Part part = Part::whole;
+  bool last = true;
 };
 
 std::string_view text_of(const redisReply& reply) { return {reply.str, reply.len}; }
@@ -69,6 +77,11 @@ class Link final : public RedisStore {
   asio::awaitable<std::optional<std::string>> get(std::string key) override {
     return look_up(std::static_pointer_cast<Link>(shared_from_this()), std::move(key));
   }
+  asio::awaitable<std::optional<Words>> words(std::string generation_key, std::string words_key, std::vector<std::string> fields,
+                                              std::string value_key) override {
+    return look_up_words(std::static_pointer_cast<Link>(shared_from_this()), std::move(generation_key), std::move(words_key), std::move(fields),
+                         std::move(value_key));
+  }
   void set(std::string key, std::string value, std::chrono::milliseconds ttl) override;
   void erase(std::string key) override;
   BreakerState breaker() const override { return breaker_.state(); }
@@ -85,6 +98,8 @@ class Link final : public RedisStore {
   enum class Phase : unsigned char { idle, connecting, greeting, ready, stopped };
 
   static asio::awaitable<std::optional<std::string>> look_up(std::shared_ptr<Link> self, std::string key);
+  static asio::awaitable<std::optional<Words>> look_up_words(std::shared_ptr<Link> self, std::string generation_key, std::string words_key,
+                                                             std::vector<std::string> fields, std::string value_key);
   std::optional<std::string> conclude(Lookup& lookup, Breaker::Pass pass, bool cancelled);
 
   void open(const std::string& address);
@@ -95,7 +110,7 @@ class Link final : public RedisStore {
   void after(std::chrono::milliseconds delay, void (Link::*action)());
   void give_up_connecting();
   bool has_room(std::size_t bytes) const;
-  bool send(std::initializer_list<std::string_view> words, std::shared_ptr<Lookup> lookup, std::size_t bytes);
+  bool send(std::span<const std::string_view> words, Cell cell);
   bool write(std::initializer_list<std::string_view> words, std::size_t bytes);
 
   static Link* link_of(const redisAsyncContext* context) { return static_cast<Link*>(context->data); }
@@ -103,7 +118,7 @@ class Link final : public RedisStore {
   static void on_disconnect(const redisAsyncContext* context, int status);
   static void on_greeting(redisAsyncContext* context, void* reply, void* last);
   static void on_reply(redisAsyncContext* context, void* reply, void* cell);
-  void settle(const redisReply* reply, Lookup* lookup);
+  void settle(const redisReply* reply, const Cell& cell);
 
   asio::any_io_executor executor_;
   const RedisOptions options_;
@@ -262,16 +277,16 @@ bool Link::has_room(std::size_t bytes) const {
   return phase_ == Phase::ready && pending_ < options_.max_pending && pending_bytes_ + bytes <= max_pending_bytes;
 }
 
-bool Link::send(std::initializer_list<std::string_view> words, std::shared_ptr<Lookup> lookup, std::size_t bytes) {
-  const char* parts[8];
-  std::size_t lengths[8];
-  int count = 0;
+bool Link::send(std::span<const std::string_view> words, Cell what) {
+  std::vector<const char*> parts;
+  std::vector<std::size_t> lengths;
   for (const auto word : words) {
-    parts[count] = word.data();
-    lengths[count++] = word.size();
+    parts.push_back(word.data());
+    lengths.push_back(word.size());
   }
-  auto cell = std::make_unique<Cell>(Cell{std::move(lookup), bytes});
-  if (redisAsyncCommandArgv(context_, on_reply, cell.get(), count, parts, lengths) != REDIS_OK) return false;
+  const std::size_t bytes = what.bytes;
+  auto cell = std::make_unique<Cell>(std::move(what));
+  if (redisAsyncCommandArgv(context_, on_reply, cell.get(), static_cast<int>(parts.size()), parts.data(), lengths.data()) != REDIS_OK) return false;
   (void)cell.release();  // hiredis holds it now; on_reply takes it back
   ++pending_;
   pending_bytes_ += bytes;
@@ -284,14 +299,15 @@ void Link::on_reply(redisAsyncContext* context, void* raw, void* owned) {
   if (Link* link = link_of(context)) {
     link->pending_ -= std::min<std::size_t>(link->pending_, 1);
     link->pending_bytes_ -= std::min(link->pending_bytes_, cell->bytes);
-    link->settle(reply, cell->lookup.get());
+    link->settle(reply, *cell);
   } else if (cell->lookup) {
     cell->lookup->outcome = Lookup::Outcome::failed;
   }
-  if (cell->lookup) cell->lookup->timer.cancel();
+  if (cell->lookup && (cell->last || cell->lookup->outcome == Lookup::Outcome::failed)) cell->lookup->timer.cancel();
 }
 
-void Link::settle(const redisReply* reply, Lookup* lookup) {
+void Link::settle(const redisReply* reply, const Cell& cell) {
+  Lookup* const lookup = cell.lookup.get();
   using Outcome = Lookup::Outcome;
   Outcome outcome = Outcome::absent;
   if (reply == nullptr) {
@@ -301,11 +317,27 @@ void Link::settle(const redisReply* reply, Lookup* lookup) {
     outcome = last_error_.starts_with("WRONGTYPE") ? Outcome::wrong_type : Outcome::failed;
   } else if (reply->type == REDIS_REPLY_STRING) {
     outcome = Outcome::found;
+  } else if (reply->type == REDIS_REPLY_ARRAY) {
+    outcome = Outcome::found;
   }
   if (outcome == Outcome::failed || outcome == Outcome::wrong_type) ++counters_.errors;
   if (lookup == nullptr) return;
-  lookup->outcome = outcome;
-  if (outcome == Outcome::found) lookup->value.assign(reply->str, reply->len);
+  if (cell.part == Part::whole) {
+    lookup->outcome = outcome;
+    if (outcome == Outcome::found && reply->type == REDIS_REPLY_STRING) lookup->value.assign(reply->str, reply->len);
+    return;
+  }
+  // A value of a wrong type is no value; without the words there is no answer.
+  if (outcome == Outcome::failed || (outcome == Outcome::wrong_type && cell.part != Part::value)) lookup->outcome = Outcome::failed;
+  if (lookup->outcome == Outcome::failed) return;
+  if (cell.last) lookup->outcome = Outcome::found;
+  if (outcome != Outcome::found) return;
+  if (cell.part == Part::generation) lookup->words.generation.assign(reply->str, reply->len);
+  if (cell.part == Part::value) lookup->words.value.emplace(reply->str, reply->len);
+  if (cell.part == Part::words && reply->type == REDIS_REPLY_ARRAY) {
+    for (std::size_t i = 0; i < reply->elements; ++i)
+      lookup->words.words.emplace_back(reply->element[i]->type == REDIS_REPLY_STRING ? text_of(*reply->element[i]) : std::string_view());
+  }
 }
 
 asio::awaitable<std::optional<std::string>> Link::look_up(std::shared_ptr<Link> self, std::string key) {
@@ -317,13 +349,40 @@ asio::awaitable<std::optional<std::string>> Link::look_up(std::shared_ptr<Link> 
     co_return std::nullopt;
   }
   const auto lookup = std::make_shared<Lookup>(self->executor_, self->options_.deadline);
-  if (!self->send({"GET", key}, lookup, 0)) {
+  if (!self->send(std::array<std::string_view, 2>{"GET", key}, {lookup})) {
     self->breaker_.failure(pass, Clock::now());
     ++self->counters_.errors;
     co_return std::nullopt;
   }
   const auto [error] = co_await lookup->timer.async_wait(asio::as_tuple(asio::use_awaitable));
   co_return self->conclude(*lookup, pass, static_cast<bool>(error));
+}
+
+asio::awaitable<std::optional<RedisStore::Words>> Link::look_up_words(std::shared_ptr<Link> self, std::string generation_key, std::string words_key,
+                                                                      std::vector<std::string> fields, std::string value_key) {
+  ++self->counters_.gets;
+  const auto pass = self->has_room(0) ? self->breaker_.ask(Clock::now()) : Breaker::Pass::no;
+  if (pass == Breaker::Pass::no) {
+    ++self->counters_.refused;
+    co_return std::nullopt;
+  }
+  const auto lookup = std::make_shared<Lookup>(self->executor_, self->options_.deadline);
+  std::vector<std::string_view> many{"HMGET", words_key};
+  many.insert(many.end(), fields.begin(), fields.end());
+  const bool with_value = !value_key.empty();
+  bool sent = self->send(std::array<std::string_view, 2>{"GET", generation_key}, {lookup, 0, Part::generation, false});
+  sent = sent && self->send(many, {lookup, 0, Part::words, !with_value});
+  if (with_value) sent = sent && self->send(std::array<std::string_view, 2>{"GET", value_key}, {lookup, 0, Part::value, true});
+  if (!sent) {
+    self->breaker_.failure(pass, Clock::now());
+    ++self->counters_.errors;
+    co_return std::nullopt;
+  }
+  const auto [error] = co_await lookup->timer.async_wait(asio::as_tuple(asio::use_awaitable));
+  const bool whole = lookup->outcome == Lookup::Outcome::found && lookup->words.words.size() == fields.size();
+  self->conclude(*lookup, pass, static_cast<bool>(error));
+  if (!whole) co_return std::nullopt;
+  co_return std::move(lookup->words);
 }
 
 std::optional<std::string> Link::conclude(Lookup& lookup, Breaker::Pass pass, bool cancelled) {
@@ -354,7 +413,7 @@ std::optional<std::string> Link::conclude(Lookup& lookup, Breaker::Pass pass, bo
 }
 
 bool Link::write(std::initializer_list<std::string_view> words, std::size_t bytes) {
-  if (has_room(bytes) && breaker_.state() == BreakerState::closed && send(words, nullptr, bytes)) return true;
+  if (has_room(bytes) && breaker_.state() == BreakerState::closed && send({words.begin(), words.size()}, {nullptr, bytes})) return true;
   ++counters_.refused;
   return false;
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace pgsteer::cache {
 
@@ -33,6 +34,14 @@ class RedisStore : public std::enable_shared_from_this<RedisStore> {
   /// Fire and forget; ttl rounded up to milliseconds, 0 = one day.
   virtual void set(std::string key, std::string value, std::chrono::milliseconds ttl) = 0;
   virtual void erase(std::string key) = 0;
+  /// Shared words and a value in one round trip. The generation is read first: what the words say holds for that instant.
+  struct Words {
+    std::string generation;                 ///< "" = there is none
+    std::vector<std::string> words;         ///< of `fields`; "" = never moved
+    std::optional<std::string> value;
+  };
+  virtual boost::asio::awaitable<std::optional<Words>> words(std::string generation_key, std::string words_key, std::vector<std::string> fields,
+                                                             std::string value_key) = 0;  ///< "": no value is wanted
   virtual BreakerState breaker() const = 0;
   virtual bool connected() const = 0;
   virtual void shutdown() = 0;

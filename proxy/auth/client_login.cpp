@@ -83,7 +83,7 @@ Awaitable<std::string> peer_name(Stream& client) {
   static asio::thread_pool names(1);
   ucred peer{};
   socklen_t size = sizeof peer;
-  if (::getsockopt(client.socket().native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) co_return std::string();
+  if (::getsockopt(client.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) co_return std::string();
   co_return co_await asio::co_spawn(names, name_of(peer.uid), asio::use_awaitable);
 }
 

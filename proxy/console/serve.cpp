@@ -173,11 +173,6 @@ class ConsoleProtocol {
   std::function<bool()> until_;
 };
 
-bool hung_up(Socket& socket) {
-  char byte;
-  return ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
-}
-
 }  // namespace
 
 asio::awaitable<void> serve_console(Worker& worker, Stream client, std::string user, std::string client_address) {
@@ -212,7 +207,7 @@ asio::awaitable<void> serve_console(Worker& worker, Stream client, std::string u
   std::string body;
   for (bool go_on = true;;) {
     while (!protocol_state.due()) {
-      if (hung_up(client.socket())) co_return;
+      if (client.hung_up()) co_return;
       asio::steady_timer look(worker.loop, std::chrono::milliseconds(20));
       co_await look.async_wait(asio::as_tuple(asio::use_awaitable));
     }

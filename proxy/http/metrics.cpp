@@ -1,6 +1,7 @@
 // /metrics: Prometheus text format and OpenMetrics. Labels are bounded: policy rules, modes, reasons, rewrite rules, at most kMaxPeople pairs of
 // database and user; never a fingerprint.
 #include <fmt/format.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include <cmath>
@@ -326,6 +327,9 @@ void process(Writer& w, const Hub& hub) {
   w.gauge("process_resident_memory_bytes", "Memory in use.", static_cast<double>(resident) * static_cast<double>(::sysconf(_SC_PAGESIZE)));
   std::timespec used{};
   ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  const auto heap = ::mallinfo2();
+  w.gauge("pgsteer_heap_bytes", "Allocated and not freed, exactly; process_resident_memory_bytes is what the allocator holds for it.",
+          static_cast<double>(heap.uordblks + heap.hblkhd));
   w.one("process_cpu_seconds_total", "counter", "Processor time used.", static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) / 1e9);
   w.gauge("process_start_time_seconds", "When the process started.", static_cast<double>(hub.started_unix_us) / 1e6);
   std::error_code failure;

@@ -1,4 +1,5 @@
 #include "proxy/learner/catalog_keeper.hpp"
+#include "proxy/group/members.hpp"
 #include "proxy/survive.hpp"
 
 #include <spdlog/spdlog.h>
@@ -101,7 +102,11 @@ void CatalogKeeper::refresh(const std::string& database, Slot& slot) {
 
 void CatalogKeeper::load(const std::string& database, Slot& slot) {
   // A request may be a new session's or a DDL statement's; in the first case there is nothing to do.
-  const bool published = hub_.snapshot()->catalog(database) != nullptr;
+  const auto before = hub_.snapshot();
+  bool published = before->catalog(database) != nullptr;
+  // In a group the picture counts for as long as nobody has announced DDL since this moment.
+  const std::uint64_t picture = hub_.group ? hub_.group->words().picture(database) : 0;
+  if (hub_.group && before->picture(database) != picture) published = false;
   if ((!slot.wanted || published) && slot.loader->signature() == slot.loaded) {
     slot.wanted = false;
     return;
@@ -115,7 +120,9 @@ void CatalogKeeper::load(const std::string& database, Slot& slot) {
   catalog->version = slot.version;
   slot.loaded = std::move(signature);
   slot.wanted = false;
-  if (structure_changed) hub_.words.bump(database, std::array<sql::Oid, 1>{0});
+  if (structure_changed) hub_.words.bump(database, std::array{cache::word_cat});
+  // Code that nobody announced as DDL: the others are to look too.
+  if (hub_.group && structure_changed && picture == before->picture(database)) hub_.words.bump(database, std::array{cache::word_picture});
   // DDL seen while we were reading makes this picture old before it is published: read again instead. Asked under the
   // snapshot's lock, so that catalog_changed() either is seen here or removes what is published. A mere wish for the
   // catalog (a new session, a trigger that ran) must not start the reading again, or busy traffic never gets one.
@@ -124,7 +131,9 @@ void CatalogKeeper::load(const std::string& database, Slot& slot) {
       snapshot.catalogs[database] = catalog;
     else
       slot.wanted = true;
+    snapshot.pictures[database] = picture;
   });
+  if (hub_.group && picture == cache::no_picture) slot.wanted = true;
   spdlog::log(changed ? spdlog::level::info : spdlog::level::debug, "catalog database={} version={} relations={} hint_plan={}", database, catalog->version,
                catalog->relations().size(), catalog->hint_plan);
 }

@@ -63,7 +63,7 @@ void ServerConnection::say_goodbye() {
 
 bool ServerConnection::alive() {
   char byte;
-  const auto n = ::recv(stream.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  const auto n = ::recv(stream.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
@@ -137,21 +137,9 @@ void Pools::hand(std::unique_ptr<ServerConnection> server, std::shared_ptr<Waite
     return;
   }
   asio::post(from.loop, [shared, arrive, &to] {
-    ServerConnection& moving = **shared;
-    moving.stream.socket().cancel();
-    boost::system::error_code ec;
-    const auto protocol = moving.stream.socket().local_endpoint(ec).protocol();
-    const int fd = moving.stream.socket().release(ec);
-    moving.worker = &to;
-    asio::post(to.loop, [shared, arrive, &to, fd, protocol] {
-      boost::system::error_code assign_error;
-      Socket socket(to.loop);
-      socket.assign(protocol, fd, assign_error);
-      if (assign_error) ::close(fd);
-      else socket.non_blocking(true, assign_error);
-      (*shared)->stream.socket() = std::move(socket);
-      arrive(std::move(*shared));
-    });
+    (*shared)->stream.unwatch();
+    (*shared)->worker = &to;
+    asio::post(to.loop, [shared, arrive] { arrive(std::move(*shared)); });
   });
 }
 

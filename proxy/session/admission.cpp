@@ -26,12 +26,6 @@ constexpr auto kLook = std::chrono::milliseconds(100);  ///< how often a waiting
 constexpr const char* kRefusal = "pgsteer_refusal";     ///< name of the statement that fails in the place of a refused one
 constexpr const char* kConfigurationLimit = "53400", *kInsufficient = "53000", *kCancelled = "57014";
 
-bool hung_up(Socket& socket) {
-  char byte;
-  const auto n = ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
-}
-
 /// A text in SQL that no setting of the session reads differently.
 std::string literal(std::string_view text) {
   std::string out = "'";
@@ -164,7 +158,7 @@ Awaitable<bool> Session::stand_in_line(std::shared_ptr<const Plan> plan, std::sh
              {.severity = "ERROR", .sqlstate = kCancelled, .message = "canceling statement due to user request", .detail = {}, .hint = {}});
       co_return false;
     }
-    if (hung_up(client_.socket())) {
+    if (client_.hung_up()) {
       left();
       client_lost();
       co_return false;
@@ -297,12 +291,11 @@ void Session::refuse_execute() {
 /// An Execute that has to be admitted, outside of a held group.
 Awaitable<void> Session::on_restrained_execute(std::string_view message) {
   const auto execute = protocol::read_execute(message.substr(protocol::kHeaderBytes));
-  const auto statement = portals_.find(execute->portal)->second.statement;
+  const auto statement = portals_.find(execute->portal)->statement;
   bool waited = false;
   const bool admitted = co_await admit(statement->plan, &waited);
   if (closing_) co_return;
-  const auto portal = portals_.find(execute->portal);  // a rollback may have closed it meanwhile
-  if (admitted) execute_now(message, portal == portals_.end() ? nullptr : &portal->second);
+  if (admitted) execute_now(message, portals_.find(execute->portal));  // a rollback may have closed it meanwhile
   else if (refusal_) refuse_execute();
 }
 

@@ -2,7 +2,10 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <charconv>
+
 #include "cache/stores/redis.hpp"
+#include "proxy/group/members.hpp"
 #include "proxy/session/session.hpp"
 
 namespace pgsteer::proxy {
@@ -17,12 +20,16 @@ std::int64_t steady_unix_us() {
   return (offset + duration_cast<microseconds>(std::chrono::steady_clock::now().time_since_epoch())).count();
 }
 
-bool usable(const cache::Entry& entry, const cache::Key& key, const std::string& database, const cache::Words& words,
-            bool need_description) {
+/// Whether the entry is an answer to this, as far as the words allow.
+bool fits(const cache::Entry& entry, const cache::Key& key, bool need_description) {
   if (entry.key_material != key.material) return false;
   if (entry.expires_unix_us != 0 && entry.expires_unix_us <= steady_unix_us()) return false;
-  if (need_description && entry.row_description.empty()) return false;
-  return words.unchanged(database, entry.tag);
+  return !need_description || !entry.row_description.empty();
+}
+
+bool usable(const cache::Entry& entry, const cache::Key& key, const std::string& database, const cache::Words& words,
+            bool need_description) {
+  return fits(entry, key, need_description) && words.unchanged(database, entry.tag);
 }
 
 std::string redis_key(const cache::Key& key) {
@@ -30,6 +37,15 @@ std::string redis_key(const cache::Key& key) {
   std::snprintf(text, sizeof text, "pgsteer:v:%016llx%016llx", static_cast<unsigned long long>(key.hash[0]),
                 static_cast<unsigned long long>(key.hash[1]));
   return text;
+}
+
+constexpr std::uint64_t kMarks = (1u << 20) - 1;  ///< of a word: writes under way
+constexpr double kDear = 5;  ///< milliseconds: kept at first sight
+
+std::uint64_t to_word(std::string_view text) {
+  std::uint64_t word = 0;
+  std::from_chars(text.data(), text.data() + text.size(), word);
+  return word;
 }
 
 /// Beyond this one reader holds its answer back no longer than a value is worth.
@@ -47,9 +63,11 @@ Awaitable<Session::Lookup> Session::look_up(std::shared_ptr<const Plan> plan, st
   if (!catalog || !plan->knowledge || writes_.wrote_in_transaction()) co_return result;
   if (cache::mentions_current_time(parameters)) co_return result;  // 'now' as a parameter is a moving answer
 
+  const std::uint64_t generation = hub.group ? hub.group->generation() : hub.words.generation();
+  if (generation == 0) co_return result;  // a group that is not together
   cache::KeyInput input;
   input.session = session_key();
-  input.generation = hub.words.generation();
+  input.generation = generation;
   input.database_oid = catalog->database_oid;
   input.text = text;
   input.parameter_types = types;
@@ -57,6 +75,11 @@ Awaitable<Session::Lookup> Session::look_up(std::shared_ptr<const Plan> plan, st
   input.result_formats = formats;
   cache::Key key = cache::make_key(input);
 
+  if (hub.group) {
+    result = co_await look_up_shared(std::move(plan), std::move(key), generation, need_description);
+    if (!result.entry) counters_->cache_misses.add();
+    co_return result;
+  }
   // The words are read before the value, and before execution: this is the fill permit.
   const std::vector<sql::Oid>& relations = plan->knowledge->cache.relations;
   const auto permit = hub.words.read(facts_.database, relations);
@@ -88,16 +111,70 @@ Awaitable<Session::Lookup> Session::look_up(std::shared_ptr<const Plan> plan, st
     }
   }
   counters_->cache_misses.add();
-  if (!permit) co_return result;
   // Doorkeeper: cheap statements are kept from their second sight on, dear ones at once.
-  if (sights < 2 && estimate_ms < 5) co_return result;
-  result.fill = std::make_unique<Fill>();
-  result.fill->entry = std::make_shared<cache::Entry>();
-  result.fill->entry->key_material = key.material;
-  result.fill->entry->tag = *permit;
-  result.fill->entry->fingerprint = plan->analysis->fingerprint_hex;
-  result.fill->key = std::move(key);
-  result.fill->max_bytes = plan->policy.cache.max_result;
+  if (permit && (sights >= 2 || estimate_ms >= kDear)) result.fill = leave_to_fill(*plan, std::move(key), *permit);
+  co_return result;
+}
+
+std::unique_ptr<Fill> Session::leave_to_fill(const Plan& plan, cache::Key key, cache::Words::Tag tag) const {
+  auto fill = std::make_unique<Fill>();
+  fill->entry = std::make_shared<cache::Entry>();
+  fill->entry->key_material = key.material;
+  fill->entry->tag = std::move(tag);
+  fill->entry->fingerprint = plan.analysis->fingerprint_hex;
+  fill->key = std::move(key);
+  fill->max_bytes = plan.policy.cache.max_result;
+  return fill;
+}
+
+/// The same in a group: the words are in Redis, read after the request came, and count only in the generation that every
+/// member is in. What costs less than Redis is not worth it, and neither is what nobody keeps.
+Awaitable<Session::Lookup> Session::look_up_shared(std::shared_ptr<const Plan> plan, cache::Key key, std::uint64_t generation, bool need_description) {
+  Lookup result;
+  Hub& hub = worker_.hub;
+  const auto config = worker_.snapshot().config;
+  const std::uint64_t picture = worker_.snapshot().picture(facts_.database);
+  const double estimate_ms = plan->estimates.empty() ? 0 : plan->estimates.front().ms;
+  const unsigned sights = hub.memory.sight(key);
+  if (!worker_.redis || estimate_ms * 1000 < static_cast<double>(config->cache.redis_min_cost.count())) co_return result;
+  auto entry = hub.memory.find(key);
+  if (entry && !fits(*entry, key, need_description)) entry = nullptr;
+  std::vector<sql::Oid> relations{cache::word_everywhere, cache::word_picture, cache::word_cat};
+  const auto& read = plan->knowledge->cache.relations;
+  relations.insert(relations.end(), read.begin(), read.end());
+  std::vector<std::string> fields{std::string(cache::alive_field)};
+  for (const auto relation : relations) fields.push_back(SharedWords::field(facts_.database, relation));
+  const auto& keys = hub.group->words().keys();
+  std::string words_key = keys.words(generation), value_key;
+  if (!entry) value_key = redis_key(key);  // named: g++ 12 destroys the temporaries of ?: in a co_await twice
+  auto words = co_await worker_.redis->words(keys.generation, std::move(words_key), std::move(fields), std::move(value_key));
+  hub.redis_breaker.store(static_cast<int>(worker_.redis->connected() ? worker_.redis->breaker() : cache::BreakerState::open), std::memory_order_relaxed);
+  if (!words || words->generation != std::to_string(generation) || words->words[0].empty()) co_return result;
+  cache::Words::Tag now;
+  bool marked = false;
+  for (std::size_t i = 0; i < relations.size(); ++i) {
+    now.emplace_back(relations[i], to_word(words->words[i + 1]));
+    marked = marked || (now.back().second & kMarks) != 0;
+  }
+  if (now[1].second != picture) {
+    hub.group->words().picture_moved(facts_.database, now[1].second);
+    co_return result;
+  }
+  // The words were true at an instant after the request came; that they were the group's must be known now.
+  if (marked || hub.group->generation() != generation || hub.unmarked_sessions.load() != 0) co_return result;
+  result.source = entry ? Source::cache_memory : Source::cache_redis;
+  if (!entry && words->value) {
+    if (auto stored = cache::deserialize(*words->value); stored && fits(*stored, key, need_description)) {
+      entry = std::make_shared<const cache::Entry>(std::move(*stored));
+      if (entry->tag == now) hub.memory.put(key, entry);
+    }
+  }
+  if (entry && entry->tag == now) {
+    result.entry = std::move(entry);
+    co_return result;
+  }
+  result.source = Source::server;
+  if (sights >= 2 || estimate_ms >= kDear) result.fill = leave_to_fill(*plan, std::move(key), std::move(now));
   co_return result;
 }
 
@@ -110,7 +187,8 @@ void Session::store(Exec& exec) {
   Fill& fill = *exec.fill;
   if (fill.spoiled || worker_.hub.unmarked_sessions.load() != 0) return;
   auto entry = fill.entry;
-  if (!worker_.hub.words.unchanged(facts_.database, entry->tag)) return;  // a write landed meanwhile: useless already
+  // A write landed meanwhile: useless already. In a group only Redis knows, and whoever looks asks it.
+  if (!worker_.hub.group && !worker_.hub.words.unchanged(facts_.database, entry->tag)) return;
   const auto& action = exec.plan->policy.cache;
   entry->row_count = exec.execution.rows;
   entry->created_unix_us = steady_unix_us();

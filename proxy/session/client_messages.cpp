@@ -7,26 +7,68 @@ namespace pgsteer::proxy {
 
 using protocol::Request;
 
-Awaitable<void> Session::on_client_bytes() {
-  std::size_t at = 0;
-  while (at < client_size_ && !closing_) {
-    const std::string_view rest(client_buffer_.get() + at, client_size_ - at);
-    if (client_passing_ > 0) {
-      const std::size_t n = std::min<std::uint64_t>(client_passing_, rest.size());
-      forward(rest.substr(0, n));
-      client_passing_ -= n;
-      at += n;
+/// Deals with what needs no looking at: the rest of a large message, and everything once we have lost track. False: there is a message to look at,
+/// or a part of one.
+bool Session::pass_on() {
+  const std::string_view rest(client_buffer_.get() + client_at_, client_size_ - client_at_);
+  if (client_passing_ > 0) {
+    const std::size_t n = std::min<std::uint64_t>(client_passing_, rest.size());
+    forward(rest.substr(0, n));
+    client_passing_ -= n;
+    client_at_ += n;
+    return true;
+  }
+  if (tracking_) return false;
+  unmarked_work();
+  forward(rest);
+  client_at_ = client_size_;
+  return true;
+}
+
+/// What the client has said, as far as it can be dealt with at once. False: go_on_with_client_bytes() does the rest.
+bool Session::on_client_bytes() {
+  server_missing_ = false;
+  while (client_at_ < client_size_) {
+    if (closing_) return true;
+    if (pass_on()) continue;
+    const std::string_view rest(client_buffer_.get() + client_at_, client_size_ - client_at_);
+    const auto header = protocol::peek_header(rest);
+    if (!header) break;
+    if (!ready_ || reusing_ || protocol::violates_protocol(*header) || header->total() > kBufferBytes) return false;
+    if (rest.size() < header->total()) break;
+    const std::string_view message = rest.substr(0, header->total());
+    const bool again = std::exchange(unfinished_, false);  // it has waited for a server
+    unfinished_ = !(again ? on_message(header->type, message) : on_client_message(header->type, message));
+    if (unfinished_) return false;
+    client_at_ += header->total();
+  }
+  if (closing_) return true;
+  if (!server_ && !to_server_.empty()) return false;  // it takes a server
+  client_bytes_done();
+  push_to_server();
+  return true;
+}
+
+void Session::client_bytes_done() {
+  std::memmove(client_buffer_.get(), client_buffer_.get() + client_at_, client_size_ - client_at_);
+  client_size_ -= std::exchange(client_at_, 0);
+}
+
+/// The same from where on_client_bytes() stopped, waiting where it must.
+Awaitable<void> Session::go_on_with_client_bytes() {
+  while (client_at_ < client_size_ && !closing_) {
+    if (pass_on()) {
       co_await drain_to_server();
       continue;
     }
-    if (!tracking_) {
-      unmarked_work();
-      forward(rest);
-      at = client_size_;
-      break;
-    }
+    const std::string_view rest(client_buffer_.get() + client_at_, client_size_ - client_at_);
     const auto header = protocol::peek_header(rest);
     if (!header) break;
+    if (std::exchange(unfinished_, false)) {
+      client_at_ += header->total();
+      co_await finish_client_message(header->type, rest.substr(0, header->total()));
+      continue;
+    }
     if (!ready_) {
       co_await login_gate();
       if (closing_) co_return;
@@ -53,7 +95,7 @@ Awaitable<void> Session::on_client_bytes() {
     if (whole && rest.size() < header->total()) break;
     if (whole) {
       const std::string_view message = rest.substr(0, header->total());
-      at += header->total();
+      client_at_ += header->total();
       if (!ready_) {
         forward(message);
       } else {
@@ -67,12 +109,11 @@ Awaitable<void> Session::on_client_bytes() {
       const std::string renamed = ready_ ? on_large_client_message(header->type, rest) : std::string();
       forward(renamed.empty() ? rest : renamed);
       client_passing_ = header->total() - rest.size();
-      at = client_size_;
+      client_at_ = client_size_;
     }
   }
   if (closing_) co_return;
-  std::memmove(client_buffer_.get(), client_buffer_.get() + at, client_size_ - at);
-  client_size_ -= at;
+  client_bytes_done();
   if (!write_to_server()) co_await drain_to_server();
 }
 
@@ -125,7 +166,10 @@ bool Session::on_message(char type, std::string_view message) {
       return true;
     }
     // A simple query may be answered without one.
-    if ((type != 'Q' || held_.active()) && !attach_at_once()) return false;
+    if ((type != 'Q' || held_.active()) && !attach_at_once()) {
+      server_missing_ = !server_ && !held_.active() && greeted_;
+      return false;
+    }
   }
   release_held();
   switch (type) {
@@ -228,7 +272,7 @@ std::string Session::on_large_client_message(char type, std::string_view beginni
       }
       if (statement) send_unsent(statement);
       else drop_stale_unnamed(name);
-      portals_[std::string(portal)] = {statement, {}};
+      portals_[portal] = {statement, {}};
       expect(Request::bind, {});
       group_open_ = true;
       if (pooled() && statement && statement->statement) return renamed_bind(beginning, portal, name, statement->statement->server_name());

@@ -32,15 +32,14 @@ void Session::failed(const char* why) noexcept {
   if (over() || worker_.loop.stopped()) return;  // the last one: the process ends
   failed_ = true;
   tracking_ = false;
-  kept_ = shared_from_this();
   ++worker_.failed_sessions;
   ++survived_exceptions();
   unmarked_work();
-  boost::system::error_code ignored;
-  client_.shutdown(Socket::shutdown_both, ignored);
+  client_.shutdown(Socket::shutdown_both);
+  if (client_.watched()) client_.tell(nullptr);
   if (server_) {
-    server_->stream.shutdown(Socket::shutdown_send, ignored);
-    server_->stream.cancel();  // server_loop()
+    server_->stream.shutdown(Socket::shutdown_send);
+    if (server_->stream.watched()) server_->stream.tell(nullptr);
   }
   spdlog::error("session={} event=session_failed error=\"{}\"", info_.id, why);
 }
@@ -51,7 +50,6 @@ void Session::outlive() {
   char bytes[4096];
   while (server_ && !ec) server_->stream.read_some(asio::buffer(bytes), ec);
   if (ec == asio::error::would_block || ec == asio::error::try_again) return;
-  const auto self = std::move(kept_);
   --worker_.failed_sessions;
   finish();
 }

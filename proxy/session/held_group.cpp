@@ -109,6 +109,7 @@ void Session::release_held() {
   if (held.parse && held.parse->name.empty()) unnamed_stale_ = false;
   std::shared_ptr<Exec> exec;
   if (held.execute) {
+    hide_own_statements(*held.statement->plan, held.statement->text, false);
     track_writes(held.statement->plan.get(), held.statement->stamp == stamp());
     exec = make_exec(as_it_came(held.statement->plan), held.statement->text);
     exec->prepared = held.statement;

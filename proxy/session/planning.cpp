@@ -165,6 +165,7 @@ void Session::track_writes(const Plan* plan, bool fresh) {
   for (const auto& database : plan->analysis->databases_alone) worker_.hub.vacate(database);
   if (may_change_catalog(*plan->analysis)) writes_.before_ddl(*unit_);
   const bool in_block = status_ == 'T' && tracker_.empty() && !group_open_;
+  writes_.set_picture(worker_.snapshot().picture(facts_.database));
   if (fresh && !catalog_moving() && plan->snapshot_version == worker_.snapshot().version) {
     writes_.before_forward(*unit_, *plan->analysis, plan->writes, in_block);
   } else {

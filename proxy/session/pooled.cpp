@@ -1,5 +1,4 @@
 // Sessions whose server is lent for a transaction: taking one, setting it up, finding out what was left on it, handing it back.
-#include <poll.h>
 #include <spdlog/spdlog.h>
 
 #include <array>
@@ -42,12 +41,6 @@ std::string as_fatal(std::string_view message) {
   return out;
 }
 
-/// The client has closed its side, whatever of it is still unread. Who waits for a server and cannot wait for its answer gets none.
-bool hung_up(Socket& socket) {
-  pollfd look{socket.native_handle(), POLLRDHUP, 0};
-  return ::poll(&look, 1, 0) == 1 && (look.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
-}
-
 /// Built-in functions that may be called without a catalog at hand: they leave nothing behind.
 bool surely_harmless(std::string_view name) {
   constexpr std::array<std::string_view, 24> kNames{
@@ -65,20 +58,18 @@ bool touches_session(std::string_view name) {
 
 }  // namespace
 
-Awaitable<bool> Session::greet() {
+Awaitable<void> Session::greet() {
   Pools& pools = *worker_.hub.pools;
   const std::string key = startup_key(*state_);
   auto known = pooled() ? pools.welcome(*lending_.pool, key) : std::nullopt;
   if (!known) {
     // What the client asked for is set on a server, so that a wrong value is refused now and the values reported are the real ones.
-    client_busy_ = true;
-    if (const bool good = co_await attach(); !good) co_return false;
+    if (const bool good = co_await attach(); !good) co_return finish();
     if (!state_->settings.empty()) {
       ask_residue();
       co_await quiet();
-      if (closing_) co_return false;
+      if (over()) co_return;
     }
-    client_busy_ = false;
     known = Welcome{server_->reported, state_};
     if (pooled() && pin_.empty()) pools.set_welcome(*lending_.pool, key, *known);
     info_.server_pid = static_cast<int>(server_->pid);
@@ -101,9 +92,6 @@ Awaitable<bool> Session::greet() {
   protocol::append_ready(to_client_, 'I');
   greeted_ = true;
   publish("idle");
-  co_await drain_to_client();
-  settle();
-  co_return !closing_;
 }
 
 /// A walsender is told at its start what it is to be.
@@ -123,19 +111,61 @@ bool Session::take(std::unique_ptr<ServerConnection> server) {
   adopted_ = false;
   status_ = 'I';
   unnamed_stale_ = server_->unnamed != nullptr;
-  notify();  // the server loop
+  server_->stream.watch(worker_.loop, *this);
+  if (server_->stream.pending()) call_back(true);
   return true;
 }
 
 bool Session::attach_at_once() {
   if (!greeted_ || closing_) return false;
   auto server = worker_.hub.pools->take_near(worker_, *lending_.pool);
-  if (!server || !take(std::move(server))) return false;
-  if (unclean() || (server_->state != state_ && !(*server_->state == *state_))) return false;  // adopt() sets it up
+  return server && take(std::move(server)) && fits_as_it_is();
+}
+
+/// False: adopt() must bring the server to this session's state.
+bool Session::fits_as_it_is() {
+  if (unclean() || (server_->state != state_ && !(*server_->state == *state_))) return false;
   server_->state = state_;
   adopted_ = true;
   report_parameters();
   return true;
+}
+
+void Session::stand_by() {
+  client_slow_ = client_busy_ = standing_by_ = true;
+  stand_in_pool(lending_.pool);
+  if (waiter_->served()) return look_at_line();
+  publish("waiting");
+}
+
+void Session::stand_in_pool(std::shared_ptr<Pool> pool) {
+  waiter_ = std::make_shared<Waiter>(worker_, std::move(pool), [weak = weak_from_this()] {
+    const auto session = weak.lock();
+    if (!session) return;
+    if (session->standing_by_) session->look_at_line();
+    else session->notify();
+  });
+  worker_.hub.pools->acquire(waiter_);
+}
+
+/// Of a session that stands by: served, cancelled, too late, or only told to see whether its client is still there.
+void Session::look_at_line() {
+  if (over()) return;
+  if (!waiter_->served() && !waiting_cancelled_) {
+    if (client_.hung_up()) client_lost();
+    return;
+  }
+  standing_by_ = false;
+  if (!waiter_->server || waiting_cancelled_) return serve_slowly(finish_client_bytes());  // goes on with this waiter
+  if (const auto served = std::exchange(waiter_, nullptr); !take(std::move(served->server)) || !fits_as_it_is()) return serve_slowly(finish_client_bytes());
+  client_slow_ = client_busy_ = false;
+  if (!on_client_bytes()) return wait_with_client_bytes();
+  if (over()) return;
+  after_client_bytes();
+  if (client_size_ == 0) worker_.give_buffer(std::move(client_buffer_));
+  if (over()) return;
+  if (client_.pending()) call_back(false);
+  let_speak();
 }
 
 Awaitable<bool> Session::attach() {
@@ -171,16 +201,14 @@ Awaitable<Session::Obtained> Session::obtain(Pool* from, ServerRefusal* refusal)
   Pools& pools = *worker_.hub.pools;
   const auto pool = from->shared_from_this();
   while (!server_) {
-    waiter_ = std::make_shared<Waiter>(worker_, pool, [weak = weak_from_this()] {
-      if (const auto session = weak.lock()) session->notify();
-    });
-    pools.acquire(waiter_);
+    if (waiter_ && waiter_->pool != pool) pools.withdraw(std::exchange(waiter_, nullptr));
+    if (!waiter_) stand_in_pool(pool);  // else it has stood by
     if (!waiter_->served()) {
       publish("waiting");
       // No deadline here: query_wait_timeout is the pool's, and wakes us; so does the pool once a second.
       while (!waiter_->served() && !closing_ && !waiting_cancelled_) {
         co_await event_.async_wait(as_result);
-        if (!closing_ && !waiter_->served() && hung_up(client_.socket())) client_lost();
+        if (!closing_ && !waiter_->served() && client_.hung_up()) client_lost();
       }
     }
     if (closing_) co_return Obtained::over;  // finish() has withdrawn the waiter
@@ -217,7 +245,7 @@ Awaitable<void> Session::wait_for_host() {
   asio::steady_timer look(worker_.loop, kLook);
   co_await look.async_wait(as_result);
   awaiting_host_ = false;
-  if (!closing_ && hung_up(client_.socket())) client_lost();
+  if (!closing_ && client_.hung_up()) client_lost();
 }
 
 void Session::give_up_waiting() {
@@ -306,7 +334,7 @@ bool Session::parameter_changed(std::string_view name, std::string_view value) {
 
 bool Session::lendable() const {
   return server_ && status_ == 'I' && tracker_.empty() && !tracker_.skipping() && !tracker_.in_copy() && !tracker_.uncertain() &&
-         tracking_ && to_server_.empty() && writing_to_server_ == 0 && server_size_ == 0 && server_passing_ == 0 &&
+         tracking_ && to_server_.empty() && server_size_ == 0 && server_passing_ == 0 &&
          client_passing_ == 0 && !group_open_ && !held_.active() && cancels_ == 0 && !fallback_ && !client_gone_;
 }
 
@@ -314,11 +342,12 @@ void Session::settle() {
   if (closing_ || client_busy_) return;
   // COPY FROM STDIN began only after its client had gone: the server would wait for the data for ever.
   if (leaving_ && !client_gone_ && tracker_.in_copy()) return client_lost();
-  if (leaving_ && !client_gone_ && tracker_.empty() && to_server_.empty() && writing_to_server_ == 0) return finish();
+  if (leaving_ && !client_gone_ && tracker_.empty() && to_server_.empty()) return finish();
   if (!pooled() || !lendable()) return;
   if (residue_unknown_) return ask_residue();
   constexpr const char* kUnkept = "a prepared statement above 64 kB";
-  const bool unkept = std::any_of(prepared_.begin(), prepared_.end(), [](const auto& entry) { return entry.second->unkept; });
+  bool unkept = false;
+  prepared_.for_each([&](std::string_view, const auto& prepared) { unkept = unkept || prepared->unkept; });
   if (pin_.empty() && unkept) pin(kUnkept);
   else if (pin_ == kUnkept && !unkept) pin("");
   if (!pin_.empty()) return;
@@ -328,7 +357,11 @@ void Session::settle() {
 
 void Session::hand_back() {
   leave_server();
-  server_->stream.cancel();  // the server loop's wait, when it is not the server loop that brought us here
+  server_->stream.tell(nullptr);
+  if (std::exchange(server_dying_, false)) {
+    if (!server_->pool->for_reading()) worker_.hub.words.flush();  // its end may be a crash
+    return server_.reset();
+  }
   worker_.hub.pools->give_back(std::move(server_));
 }
 
@@ -349,7 +382,7 @@ void Session::ask_residue() {
   if (!expect(Request::query, std::move(context), true)) return;
   protocol::append_query(to_server_, residue_query(lending_.pool->user));
   server_->unnamed = nullptr;
-  flush_soon();
+  push_to_server();
 }
 
 /// The server has answered; nothing after the question is in the answer.
@@ -364,8 +397,8 @@ void Session::on_residue() {
     on_server = std::make_shared<const SessionState>(std::move(more));
   }
   if (std::exchange(names_probed_, false)) {
-    std::erase_if(prepared_, [&](const auto& entry) {
-      return !entry.first.empty() && std::find(residue.leftovers.begin(), residue.leftovers.end(), entry.first) == residue.leftovers.end();
+    prepared_.erase_if([&](std::string_view name, const auto&) {
+      return !name.empty() && std::find(residue.leftovers.begin(), residue.leftovers.end(), name) == residue.leftovers.end();
     });
   }
   if (custom_settings_) residue.pinned += (residue.pinned.empty() ? "" : ", ") + std::string("custom setting");
@@ -375,10 +408,6 @@ void Session::on_residue() {
     server_->own_names = {residue.leftovers.begin(), residue.leftovers.end()};
   }
   if (residue.pinned != pin_) pin(residue.pinned);
-}
-
-void Session::flush_soon() {
-  if (writing_to_server_ == 0) asio::co_spawn(worker_.loop, guarded(shared_from_this(), flush_to_server(shared_from_this())), asio::detached);
 }
 
 bool Session::unclean() const { return server_->ran_unseen_code && server_->last_client != info_.id; }
@@ -448,6 +477,7 @@ Awaitable<void> Session::cancel() {
   }
   if (awaiting_host_ || (waiter_ && !waiter_->served())) {
     waiting_cancelled_ = true;
+    if (standing_by_) look_at_line();
     notify();
   }
   if (!server_ || (tracking_ && tracker_.empty())) co_return;

@@ -165,7 +165,7 @@ void Session::on_statement_names(const Plan& plan, std::string_view text, bool s
   }
   if ((!opaque && kind != StatementKind::explain) || !names_statements(text)) return;
   std::vector<std::string> names;
-  for (const auto& [name, prepared] : prepared_) names.push_back(name);
+  prepared_.for_each([&](std::string_view name, const auto&) { names.emplace_back(name); });
   for (const auto& name : names) prepare_own_name(name, simple);
   names_probed_ = opaque && !names.empty();
 }

@@ -39,7 +39,7 @@ void Session::on_parse(std::string_view message) {
   }
   // Where a statement of this name exists unsent, it must exist on the server too before this one is judged there.
   if (!prepared->name.empty()) {
-    if (const auto old = prepared_.find(prepared->name); old != prepared_.end()) send_unsent(old->second);
+    if (const auto* old = prepared_.find(prepared->name)) send_unsent(*old);
   }
   if (prepared->name.empty() && !tracker_.skipping()) unnamed_stale_ = false;
   on_statement_names(*prepared->plan, prepared->text, false);
@@ -58,7 +58,7 @@ bool Session::on_bind(std::string_view message) {
     drop_stale_unnamed(bind->statement);
   }
   if (bind) {
-    auto& portal = portals_[std::string(bind->portal)];
+    auto& portal = portals_[bind->portal];
     portal.parameters.clear();
     if (statement && statement->plan && statement->plan->analysis->kind == sql::StatementKind::select &&
         bind->parameters.size() <= kMaxKeptParameters) {
@@ -75,8 +75,8 @@ bool Session::on_bind(std::string_view message) {
 /// The statement that a Describe or a Close names, itself or by a portal; null when there is none of that name.
 std::shared_ptr<Prepared> Session::target_statement(const protocol::TargetMessage& target) {
   if (target.kind == 'S') return find_prepared(target.name);
-  const auto portal = portals_.find(target.name);
-  return portal == portals_.end() ? nullptr : portal->second.statement;
+  const Portal* portal = portals_.find(target.name);
+  return portal ? portal->statement : nullptr;
 }
 
 bool Session::on_describe(std::string_view message) {
@@ -96,8 +96,7 @@ bool Session::on_describe(std::string_view message) {
 
 bool Session::on_execute(std::string_view message) {
   const auto execute = protocol::read_execute(message.substr(protocol::kHeaderBytes));
-  const auto found = execute ? portals_.find(execute->portal) : portals_.end();
-  Portal* portal = found == portals_.end() ? nullptr : &found->second;
+  Portal* portal = execute ? portals_.find(execute->portal) : nullptr;
   const Prepared* statement = portal ? portal->statement.get() : nullptr;
   if (statement && (statement->local || (statement->plan && restrained(*statement->plan)))) return false;
   execute_now(message, portal);
@@ -107,6 +106,7 @@ bool Session::on_execute(std::string_view message) {
 void Session::execute_now(std::string_view message, Portal* portal) {
   const Prepared* statement = portal ? portal->statement.get() : nullptr;
   auto plan = statement ? statement->plan : nullptr;
+  if (plan) hide_own_statements(*plan, statement->text, false);
   track_writes(plan.get(), statement && statement->stamp == stamp());
   auto exec = make_exec(plan ? as_it_came(plan) : opaque_plan(), statement ? statement->text : std::string_view());
   if (statement && !portal->parameters.empty()) {
@@ -133,13 +133,12 @@ bool Session::on_close(std::string_view message) {
 
 void Session::forget(const protocol::TargetMessage& target, const std::shared_ptr<Prepared>& statement) {
   if (target.kind != 'S') {
-    if (const auto portal = portals_.find(target.name); portal != portals_.end()) portals_.erase(portal);
-    return;
+    return portals_.erase(target.name);
   }
   if (!statement) return;
   statement->dropped = true;
-  std::erase_if(prepared_, [&](const auto& entry) { return entry.second == statement; });
-  std::erase_if(parsing_, [&](const auto& entry) { return entry.second == statement; });
+  prepared_.erase_value(statement);
+  parsing_.erase_value(statement);
 }
 
 /// What concerns a statement that the server has not seen: EXPLAIN (PGSTEER), or one that only the cache has answered.
@@ -151,7 +150,7 @@ Awaitable<void> Session::answer_here(char type, std::string_view message) {
   }
   const auto body = message.substr(protocol::kHeaderBytes);
   if (type == 'E') {
-    const auto statement = portals_.find(protocol::read_execute(body)->portal)->second.statement;
+    const auto statement = portals_.find(protocol::read_execute(body)->portal)->statement;
     if (statement->local) co_await answer_locally(statement->text, false);
     else co_await on_restrained_execute(message);
     co_return;
@@ -159,7 +158,7 @@ Awaitable<void> Session::answer_here(char type, std::string_view message) {
   if (const bool good = co_await our_turn(); !good) co_return;
   if (type == 'B') {
     const auto bind = protocol::read_bind(body);
-    portals_[std::string(bind->portal)] = {find_prepared(bind->statement), {}};
+    portals_[bind->portal] = {find_prepared(bind->statement), {}};
     protocol::append_empty(to_client_, '2');
     co_return;
   }
@@ -188,9 +187,9 @@ bool Session::bound_as_today(const Prepared& prepared) const {
 }
 
 std::shared_ptr<Prepared> Session::find_prepared(std::string_view name) {
-  if (const auto it = parsing_.find(name); it != parsing_.end()) return it->second;
-  if (const auto it = prepared_.find(name); it != prepared_.end()) return it->second;
-  return nullptr;
+  if (const auto* parsing = parsing_.find(name)) return *parsing;
+  const auto* known = prepared_.find(name);
+  return known ? *known : nullptr;
 }
 
 void Session::send_unsent(const std::shared_ptr<Prepared>& prepared) {
@@ -205,9 +204,9 @@ void Session::send_unsent(const std::shared_ptr<Prepared>& prepared) {
 
 void Session::forget_unnamed() {
   prepared_.erase("");
-  if (const auto it = parsing_.find(""); it != parsing_.end()) {
-    it->second->dropped = true;
-    parsing_.erase(it);
+  if (const auto* parsing = parsing_.find("")) {
+    (*parsing)->dropped = true;
+    parsing_.erase("");
   }
 }
 
@@ -215,6 +214,25 @@ void Session::drop_stale_unnamed(std::string_view name) {
   if (!name.empty() || !unnamed_stale_ || !expect(Request::close, {}, true)) return;
   protocol::append_close_statement(to_server_, "");
   unnamed_stale_ = false;
+}
+
+bool Session::lists_statements(const Plan& plan, std::string_view text) {
+  const sql::Analysis& analysis = *plan.analysis;
+  const auto lists = [](const auto& use) { return use.name.starts_with("pg_prepared_statement"); };
+  const bool opaque = analysis.kind == sql::StatementKind::multiple || analysis.kind == sql::StatementKind::unparsed;
+  return std::ranges::any_of(analysis.tables, lists) || std::ranges::any_of(analysis.functions, lists) ||
+         (opaque && text.find("pg_prepared_statement") != text.npos);
+}
+
+/// A look at the list of prepared statements shows the client's own and no others: ours are closed in front of it, and come again when needed.
+/// A pool's servers hold what other clients have prepared as well; there nobody can expect a list of his own.
+void Session::hide_own_statements(const Plan& plan, std::string_view text, bool simple) {
+  if (pooled() || !server_ || server_->statements.size() == 0 || !lists_statements(plan, text)) return;
+  while (const auto own = server_->statements.evict(0)) {
+    if (!expect(Request::close, {}, true)) return;
+    protocol::append_close_statement(to_server_, own->server_name());
+  }
+  if (simple && expect(Request::sync, {nullptr, std::make_shared<Unit>(), nullptr}, true)) protocol::append_empty(to_server_, 'S');
 }
 
 /// DEALLOCATE and its like inside of something larger: what the session knows of its statements is void.
@@ -230,7 +248,7 @@ void Session::forget_dropped_by(const Plan& plan, std::string_view text) {
   if (server_) server_->statements.clear();  // taught again when it is needed
   if (pooled()) return;  // the residue will tell which are gone
   prepared_.clear();
-  for (auto& [name, prepared] : parsing_) prepared->dropped = true;
+  parsing_.for_each([](std::string_view, const auto& prepared) { prepared->dropped = true; });
   parsing_.clear();
 }
 

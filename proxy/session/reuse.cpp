@@ -30,7 +30,7 @@ bool reusable(const Plan& plan) {
 std::shared_ptr<Repeated> Session::repeated(const Plan& plan, std::string_view text, std::span<const std::uint32_t> types) {
   if (!plan.policy.reuse || plan.decision.mode < policies::Mode::canary || !reusable(plan) || may_read_elsewhere(plan)) return nullptr;
   if (facts_.settings_uncertain || facts_.objects_uncertain || facts_.has_temporary_objects || facts_.catalog_uncertain ||
-      catalog_moving() || !undisturbed()) {
+      catalog_moving() || !undisturbed() || lists_statements(plan, text)) {
     return nullptr;
   }
   if (reuse_scope_version_ != facts_.version) {
@@ -122,9 +122,9 @@ void Session::on_bound(Exec& exec) {
   exec.fallback_armed = false;
   to_client_ += std::exchange(exec.held_back, {});
   if (reusing_.get() == &exec) reusing_ = nullptr;
-  if (const auto it = parsing_.find(""); it != parsing_.end() && it->second == exec.prepared) {
+  if (const auto* parsing = parsing_.find(""); parsing && *parsing == exec.prepared) {
     prepared_[""] = exec.prepared;
-    parsing_.erase(it);
+    parsing_.erase("");
   }
 }
 

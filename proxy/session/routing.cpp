@@ -70,7 +70,6 @@ void Session::leave_standby() {
   if (server_ && returnable() && replay_error_.empty()) {
     hand_back();
   } else if (server_) {
-    server_->stream.cancel();
     server_.reset();
     tracker_ = Tracker();
     to_server_.clear();
@@ -159,8 +158,8 @@ Awaitable<bool> Session::held_on_standby(std::shared_ptr<const Plan> plan, std::
   const bool answered = co_await read_to_the_end(exec);
   if (answered) co_return true;
   if (whole.parse) {  // for the client it has not been parsed
-    std::erase_if(prepared_, [&](const auto& entry) { return entry.second == whole.parse; });
-    std::erase_if(parsing_, [&](const auto& entry) { return entry.second == whole.parse; });
+    prepared_.erase_value(whole.parse);
+    parsing_.erase_value(whole.parse);
   }
   held_ = whole;
   co_return false;

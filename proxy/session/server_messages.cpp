@@ -144,6 +144,13 @@ bool Session::own_notification(std::string_view message) {
   return true;
 }
 
+/// What a server says now is said to nobody: its last words behind the end of our transaction would be taken for the answer to the next one, which
+/// another server gives.
+bool Session::between_transactions() const {
+  return pooled() && status_ == 'I' && tracker_.empty() && !tracker_.skipping() && pin_.empty() && !residue_unknown_ && !client_busy_ && !group_open_ &&
+         !held_.active() && to_server_.empty();
+}
+
 Session::Fate Session::on_server_message(char type, std::string_view message, bool whole) {
   auto result = tracker_.on_server_message(type);
   switch (result.meaning) {
@@ -151,6 +158,10 @@ Session::Fate Session::on_server_message(char type, std::string_view message, bo
       lose_tracking("a server message that nothing had asked for");
       return Fate::relay;
     case Meaning::asynchronous:
+      if (type == 'E' && between_transactions()) {
+        server_dying_ = true;
+        return Fate::swallow;
+      }
       if (type == 'A' && pooled() && whole) return own_notification(message) ? Fate::swallow : Fate::relay;
       if (type == 'S' && whole) {
         protocol::Reader r(body_of(message));
@@ -225,9 +236,7 @@ Session::Fate Session::on_reply(char type, std::string_view message, bool whole,
   if (result.kind == Request::parse && result.context.prepared) {
     const auto& prepared = result.context.prepared;
     if (!prepared->dropped) prepared_[prepared->name] = prepared;
-    if (const auto it = parsing_.find(prepared->name); it != parsing_.end() && it->second == prepared) {
-      parsing_.erase(it);
-    }
+    if (const auto* parsing = parsing_.find(prepared->name); parsing && *parsing == prepared) parsing_.erase(prepared->name);
   }
   const auto& exec = result.context.exec;
   if (!exec && reader_ && reader_->fallback_armed && whole) {  // of a group that may have to be sent to the primary instead
@@ -302,7 +311,7 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
       prepared->dropped = false;
       prepared_[prepared->name] = prepared;
     } else if (prepared) {
-      std::erase_if(parsing_, [&](const auto& entry) { return entry.second == prepared; });
+      parsing_.erase_value(prepared);
       if (dropped.hidden && !pooled()) {  // what was answered from the cache is still not prepared
         prepared->unsent.clear();
         protocol::append_parse(prepared->unsent, prepared->name, prepared->text, prepared->parameter_types);
@@ -394,9 +403,7 @@ Session::Fate Session::on_ready(char status, const Tracker::Result& result) {
     facts_.catalog_uncertain = false;
     // In panic too: the next message counts again, and an idle session must not keep the cache shut.
     if (unmarked_ && tracker_.empty() && tracking_) {
-      unmarked_ = false;
-      worker_.hub.words.flush();
-      worker_.hub.unmarked_sessions.fetch_sub(1);
+      marked_again();
     }
   }
   const auto& exec = result.context.exec;
@@ -447,6 +454,7 @@ void Session::send_original(Exec& failed) {
   again->execution.sent_ns = since(failed.execution.arrival);
   if (failed.savepoint && !failed.execution.sqlstate.empty()) roll_back_to_savepoint(failed);
   auto unit = std::make_shared<Unit>();
+  writes_.set_picture(worker_.snapshot().picture(facts_.database));
   writes_.before_forward(*unit, *failed.plan->analysis, writes_of(*failed.plan), false);
   for (const auto request : failed.original_requests) {
     const bool last = request == Request::query || request == Request::sync;

@@ -10,6 +10,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
@@ -50,7 +51,7 @@ Session::Session(Worker& worker, Stream client, std::unique_ptr<ServerConnection
   facts_.database = startup_.database;
   facts_.user = startup_.user;
   facts_.application = startup_.application;
-  facts_.client_address = client_address;
+  facts_.client_address = client_address.substr(0, client_address.rfind(':'));  // plans are shared by whom policies cannot tell apart
   facts_.settings_uncertain = true;  // until the server was asked, or for ever where nobody needs to know
   for (const auto& [name, value] : startup_.settings) {
     facts_.settings[name] = value;
@@ -93,11 +94,23 @@ void Session::publish(const char* state) {
   info_.live_state->store(state, std::memory_order_relaxed);
 }
 
-void Session::start() { asio::co_spawn(worker_.loop, guarded(shared_from_this(), begin()), asio::detached); }
+void Session::start() {
+  try {
+    begin();
+  } catch (const std::exception& failure) {
+    failed(failure.what());
+  }
+}
 
-Awaitable<void> Session::begin() {
-  auto self = shared_from_this();
-  worker_.sessions[info_.id] = self;
+void Session::begin() {
+  worker_.sessions[info_.id] = shared_from_this();
+  if (worker_.hub.group) {
+    writes_.on_grant([weak = weak_from_this(), &loop = worker_.loop] {
+      asio::post(loop, [weak] {
+        if (const auto session = weak.lock()) session->mark_granted();
+      });
+    });
+  }
   counters_->client_connections.add();
   info_.live_state = std::make_shared<std::atomic<const char*>>("login");
   worker_.hub.set_client(info_);
@@ -105,9 +118,11 @@ Awaitable<void> Session::begin() {
   if (lending_.pool) startup_packet_.clear();
   to_server_ = std::move(startup_packet_);
   if (!ready_) start_login_deadline();
-  asio::co_spawn(worker_.loop, guarded(self, server_loop(self)), asio::detached);
-  asio::co_spawn(worker_.loop, guarded(self, client_loop(self)), asio::detached);
-  co_return;
+  client_.watch(worker_.loop, *this);
+  if (lending_.pool) return serve_slowly(greet());
+  server_->stream.watch(worker_.loop, *this);
+  if (client_.pending()) call_back(false);  // said together with the startup packet
+  push_to_server();
 }
 
 void Session::start_login_deadline() {
@@ -140,9 +155,9 @@ void Session::client_lost() {
   }
   client_gone_ = true;
   to_client_.clear();
-  boost::system::error_code ignored;
-  client_.shutdown(Socket::shutdown_both, ignored);
-  server_->stream.shutdown(Socket::shutdown_send, ignored);
+  client_.shutdown(Socket::shutdown_both);
+  server_->stream.shutdown(Socket::shutdown_send);
+  let_speak();
 }
 
 void Session::finish() {
@@ -150,26 +165,19 @@ void Session::finish() {
   closing_ = true;
   login_deadline_.cancel();
   if (line_timer_) line_timer_->cancel();
-  boost::system::error_code ignored;
-  client_.shutdown(Socket::shutdown_both, ignored);
-  client_.close(ignored);
+  client_.shutdown(Socket::shutdown_both);
+  client_.close();
   if (waiter_) worker_.hub.pools->withdraw(waiter_);
   if (returnable()) {
-    leave_server();
-    server_->stream.cancel();
-    worker_.hub.pools->give_back(std::move(server_));
+    hand_back();
   } else if (server_ && lending_.pool && tracker_.empty() && to_server_.empty() && client_passing_ == 0 && !client_gone_) {
     server_->say_goodbye();
   }
   server_.reset();
   notify();
-  if (unmarked_) {
-    unmarked_ = false;
-    worker_.hub.words.flush();
-    worker_.hub.unmarked_sessions.fetch_sub(1);
-  }
-  worker_.sessions.erase(info_.id);
+  if (unmarked_) marked_again();
   worker_.cancel_keys.erase(cancel_key_);
+  worker_.sessions.erase(info_.id);  // whoever called us holds on to us
   worker_.hub.drop_client(info_.id);
   counters_->client_disconnects.add();
 }
@@ -216,6 +224,18 @@ void Session::unmarked_work() {
   // counted without a cache too: a reload may bring one while this work is under way
   unmarked_ = true;
   worker_.hub.unmarked_sessions.fetch_add(1);
+  if (!worker_.hub.group) return;
+  try {
+    unmarked_mark_ = writes_.mark_everything();
+  } catch (const std::bad_alloc&) {  // in a session that has failed: nothing more is sent, and what was has its marks
+  }
+}
+
+void Session::marked_again() {
+  unmarked_ = false;
+  worker_.hub.words.flush();
+  worker_.hub.unmarked_sessions.fetch_sub(1);
+  unmarked_mark_.done(false);
 }
 
 std::uint64_t Session::since(Clock::time_point start) const {
@@ -241,7 +261,7 @@ Awaitable<void> Session::quiet() {
   }
 }
 
-/// Writes as much as the client takes now. False when something is left: wait for it in drain_to_client().
+/// Writes as much as the client takes now. False when something is left.
 bool Session::write_to_client() {
   if (client_gone_) to_client_.clear();
   if (closing_) return true;
@@ -258,23 +278,27 @@ bool Session::write_to_client() {
   }
   if (!to_client_.empty()) return false;
   give_back(to_client_, tracker_.empty());
+  let_speak();
   return true;
+}
+
+/// The same; what is left goes when the client takes it, and until then nobody says more.
+void Session::push_to_client() {
+  if (!write_to_client()) client_.want_writing(true);
 }
 
 Awaitable<void> Session::drain_to_client() {
   while (!write_to_client()) {
     // No deadline: a client that does not read holds back only itself; TCP keepalive ends dead ones.
-    const auto [wait_error] = co_await client_.async_wait(Socket::wait_write, as_result);
-    if (wait_error) co_return;
+    client_.want_writing(true);
+    co_await event_.async_wait(as_result);
   }
 }
 
-Awaitable<void> Session::flush_to_server([[maybe_unused]] std::shared_ptr<Session> self) { co_await drain_to_server(); }
-
-/// Writes as much as the server takes now. False when something is left: wait for it in drain_to_server().
+/// Writes as much as the server takes now. False when something is left.
 bool Session::write_to_server() {
   if (closing_) return true;
-  if (!server_) return to_server_.empty();
+  if (!server_ || !writes_.may_send()) return to_server_.empty();
   std::size_t sent = 0;
   boost::system::error_code ec;
   while (sent < to_server_.size() && !ec) {
@@ -282,11 +306,28 @@ bool Session::write_to_server() {
   }
   counters_->bytes_in.add(sent);
   to_server_.erase(0, sent);
-  // The server is gone. What it still had to say (a FATAL error) is read by the server loop, which then ends us.
+  // The server is gone. What it still had to say (a FATAL error) is read first; its end is ours.
   if (ec && ec != asio::error::would_block && ec != asio::error::try_again) to_server_.clear();
   if (!to_server_.empty()) return false;
   give_back(to_server_, tracker_.empty());
+  let_speak();
   return true;
+}
+
+void Session::push_to_server() {
+  if (!write_to_server() && server_ && writes_.may_send()) server_->stream.want_writing(true);
+}
+
+/// The group has a write's mark: what was held back may go.
+void Session::mark_granted() {
+  try {
+    if (over() || !writes_.may_send()) return;
+    push_to_server();
+    notify();
+    if (!over() && lending_.pool) settle();
+  } catch (const std::exception& failure) {
+    failed(failure.what());
+  }
 }
 
 Awaitable<void> Session::drain_to_server() {
@@ -297,108 +338,197 @@ Awaitable<void> Session::drain_to_server() {
   if (!server_) {
     if (const bool good = co_await attach(); !good) co_return;
   }
-  ++writing_to_server_;
   while (server_ && !write_to_server()) {
-    const auto [wait_error] = co_await server_->stream.async_wait(Socket::wait_write, as_result);
-    if (wait_error) break;
+    if (writes_.may_send()) server_->stream.want_writing(true);  // else the group's grant wakes us: it comes, with Redis or without
+    co_await event_.async_wait(as_result);
   }
-  --writing_to_server_;
 }
 
-Awaitable<void> Session::client_loop([[maybe_unused]] std::shared_ptr<Session> self) {
-  if (lending_.pool) {
-    if (const bool good = co_await greet(); !good) co_return;
+// --- what the loop tells: nothing here waits -------------------------------------------------------------------------------------
+
+void Session::on_ready(Stream& stream, bool writable) {
+  const auto self = shared_from_this();
+  try {
+    if (over()) return;
+    if (&stream == &client_) writable ? client_writable() : client_readable();
+    else writable ? server_writable() : server_readable();
+  } catch (const std::exception& failure) {
+    failed(failure.what());
   }
-  co_await drain_to_server();
-  boost::system::error_code ec;
-  while (!over() && !client_gone_) {
-    if (client_size_ == 0) worker_.give_buffer(std::move(client_buffer_));
-    if (!client_.pending()) {
-      const auto [wait_error] = co_await client_.async_wait(Socket::wait_read, as_result);
-      if (wait_error || over()) break;
+}
+
+/// Nothing more is read of the client for now: what it said before is not yet with the server, or it does not take its answers.
+bool Session::client_waits() const {
+  return client_slow_ || client_silent_ || client_gone_ || server_gone_ || !to_server_.empty() || (lending_.pool && !to_client_.empty());
+}
+
+/// Reads on where that was given up for the time being.
+void Session::let_speak() {
+  if (over()) return;
+  if (client_gone_) {
+    client_.want_writing(false);
+    client_.want_reading(false);
+  } else if (!client_.wants_reading() && !client_waits()) {
+    client_.want_reading(true);
+    if (client_.pending()) call_back(false);
+  }
+  if (over() || !server_ || server_gone_ || server_->stream.wants_reading() || !to_client_.empty()) return;
+  server_->stream.want_reading(true);
+  if (server_->stream.pending()) call_back(true);
+}
+
+/// What TLS has read ahead makes no descriptor readable.
+void Session::call_back(bool for_server) {
+  asio::post(worker_.loop, [self = shared_from_this(), for_server] {
+    if (!for_server) self->on_ready(self->client_, false);
+    else if (self->server_) self->on_ready(self->server_->stream, false);
+  });
+}
+
+void Session::client_writable() {
+  if (!write_to_client()) return;
+  if (over()) return;
+  client_.want_writing(false);
+  if (server_gone_) return finish();
+  notify();
+  if (lending_.pool) settle();
+}
+
+void Session::server_writable() {
+  if (!write_to_server() && writes_.may_send()) return;
+  server_->stream.want_writing(false);
+  if (!writes_.may_send()) return;
+  notify();
+  if (lending_.pool) settle();
+}
+
+void Session::client_readable() {
+  do {
+    if (!client_slow_) push_to_server();
+    if (client_waits()) {
+      client_.want_reading(false);
+      break;
     }
     if (!client_buffer_) client_buffer_ = worker_.take_buffer();
+    boost::system::error_code ec;
     const std::size_t n =
         client_.read_some(asio::buffer(client_buffer_.get() + client_size_, kBufferBytes - client_size_), ec);
-    if (ec == asio::error::would_block || ec == asio::error::try_again) continue;
-    if (ec) break;
+    if (ec == asio::error::would_block || ec == asio::error::try_again) break;
+    if (ec) return client_ended(ec == asio::error::eof);
     client_size_ += n;
-    // No deadline: RESUME wakes us.
-    while (worker_.hub.paused.load(std::memory_order_relaxed) && ready_ && !over() && undisturbed() && !startup_.replicates()) co_await event_.async_wait(as_result);
-    if (over()) break;
-    client_busy_ = true;
-    co_await on_client_bytes();
-    client_busy_ = false;
-    if (lending_.pool) {
-      last_activity_ = Clock::now();
-      if (!write_to_client()) co_await drain_to_client();
-      settle();
-      if (leaving_) co_return;  // what it asked for is still awaited
-    }
-  }
-  if (over()) co_return;
-  if (lending_.pool && ec == asio::error::eof) {
-    leaving_ = true;
+    if (held_by_pause()) return serve_slowly(finish_client_bytes());
+    if (!on_client_bytes()) return wait_with_client_bytes();
+    if (over()) return;
+    after_client_bytes();
+  } while (!over() && client_.pending());
+  if (client_size_ == 0) worker_.give_buffer(std::move(client_buffer_));
+}
+
+void Session::after_client_bytes() {
+  push_to_client();
+  if (over() || !lending_.pool) return;
+  last_activity_ = Clock::now();
+  settle();
+  client_silent_ = client_silent_ || leaving_;  // what it asked for is still awaited
+}
+
+void Session::client_ended(bool orderly) {
+  client_silent_ = true;
+  client_.want_reading(false);
+  if (!orderly) return client_lost();
+  leaving_ = true;
+  if (lending_.pool) {
     // Without its Sync the server would keep answers to itself; nobody is there to send one.
     if (group_open_ || tracker_.in_copy() || client_size_ > 0 || client_passing_ > 0) client_lost();
     else settle();
-  } else if (ec == asio::error::eof) {
+  } else {
     // The client has said all it will, and may still be reading: the server finishes what it was asked, meets the end of
     // its input as it would directly, and its end is ours.
-    boost::system::error_code ignored;
-    leaving_ = true;
-    server_->stream.shutdown(Socket::shutdown_send, ignored);
-  } else {
-    client_lost();
+    server_->stream.shutdown(Socket::shutdown_send);
   }
+}
+
+void Session::server_readable() {
+  do {
+    push_to_client();
+    if (over()) return;
+    if (!to_client_.empty()) {
+      server_->stream.want_reading(false);
+      break;
+    }
+    if (!server_buffer_) server_buffer_ = worker_.take_buffer();
+    boost::system::error_code ec;
+    const std::size_t n =
+        server_->stream.read_some(asio::buffer(server_buffer_.get() + server_size_, kBufferBytes - server_size_), ec);
+    if (ec == asio::error::would_block || ec == asio::error::try_again) break;
+    if (ec) return lost_standby() ? void() : server_ended();
+    server_size_ += n;
+    on_server_bytes();
+    if (over()) return;
+    push_to_client();
+    push_to_server();
+    if (lending_.pool) settle();
+    if (outdated_) host_changed();
+  } while (!over() && server_ && server_->stream.pending());
+  if (server_size_ == 0) worker_.give_buffer(std::move(server_buffer_));
+}
+
+void Session::server_ended() {
+  server_gone_ = true;
+  server_->stream.want_reading(false);
+  server_->stream.want_writing(false);
+  to_server_.clear();
+  if (!tracker_.empty()) spdlog::info("session={} event=server_gone in_flight={}", info_.id, tracker_.size());
+  // An end that nobody asked for may be a crash: unlogged tables are empty then, asynchronous commits lost.
+  if (ready_ && !leaving_ && !client_gone_) worker_.hub.words.flush();
+  // Outcomes of what was in flight stay unknown: every mark is finished as "changed" when its unit dies with us.
+  if (write_to_client()) finish();
+  else client_.want_writing(true);
+}
+
+// --- what takes waiting: a coroutine at a time, and the client is not read meanwhile ----------------------------------------------
+
+void Session::serve_slowly(Awaitable<void> step) {
+  client_slow_ = client_busy_ = true;
+  asio::co_spawn(worker_.loop, guarded(shared_from_this(), served(shared_from_this(), std::move(step))), asio::detached);
+}
+
+Awaitable<void> Session::served([[maybe_unused]] std::shared_ptr<Session> self, Awaitable<void> step) {
+  co_await std::move(step);
+  client_busy_ = false;
+  if (over()) co_return;
+  if (lending_.pool && !write_to_client()) co_await drain_to_client();
+  client_slow_ = false;
+  if (over()) co_return;
+  after_client_bytes();
+  if (client_size_ == 0) worker_.give_buffer(std::move(client_buffer_));
+  if (client_.pending()) call_back(false);
+  let_speak();
+}
+
+/// on_client_bytes() has stopped.
+void Session::wait_with_client_bytes() {
+  if (server_missing_) return stand_by();
+  serve_slowly(finish_client_bytes());
+}
+
+/// PAUSE: nothing new begins.
+bool Session::held_by_pause() const {
+  return worker_.hub.paused.load(std::memory_order_relaxed) && ready_ && undisturbed() && !startup_.replicates();
+}
+
+Awaitable<void> Session::finish_client_bytes() {
+  client_busy_ = false;  // PAUSE does not wait for who waits for RESUME
+  // No deadline: RESUME wakes us.
+  while (held_by_pause() && !over()) co_await event_.async_wait(as_result);
+  client_busy_ = true;
+  if (!over()) co_await go_on_with_client_bytes();
 }
 
 Awaitable<void> Session::login_gate() {
   // What a client sends ahead of ReadyForQuery waits in its place, so that it is looked at like everything after it.
   while (!ready_ && tracking_ && !login_answer_due_ && !closing_) co_await event_.async_wait(as_result);
   login_answer_due_ = false;
-}
-
-Awaitable<void> Session::server_loop(std::shared_ptr<Session> self) {
-  while (!over()) {
-    if (server_size_ == 0) worker_.give_buffer(std::move(server_buffer_));
-    if (!server_) {
-      // No deadline: the session attaches a server, or ends; both wake us.
-      co_await event_.async_wait(as_result);
-      continue;
-    }
-    const ServerConnection* const mine = server_.get();
-    if (!server_->stream.pending()) {
-      const auto [wait_error] = co_await server_->stream.async_wait(Socket::wait_read, as_result);
-      if (over()) break;
-      if (server_.get() != mine || (lending_.pool && wait_error == asio::error::operation_aborted)) continue;
-      if (wait_error && lost_standby()) continue;
-      if (wait_error) break;
-    }
-    if (!server_buffer_) server_buffer_ = worker_.take_buffer();
-    boost::system::error_code ec;
-    const std::size_t n =
-        server_->stream.read_some(asio::buffer(server_buffer_.get() + server_size_, kBufferBytes - server_size_), ec);
-    if (ec == asio::error::would_block || ec == asio::error::try_again) continue;
-    if (ec && lost_standby()) continue;
-    if (ec) break;
-    server_size_ += n;
-    on_server_bytes();
-    if (!write_to_client()) co_await drain_to_client();
-    // Never waits here: a server that is itself waiting for us to read would wait for ever.
-    if (writing_to_server_ == 0 && !write_to_server()) {
-      asio::co_spawn(worker_.loop, guarded(self, flush_to_server(self)), asio::detached);
-    }
-    if (lending_.pool) settle();
-    if (outdated_) host_changed();
-  }
-  if (over()) co_return;
-  if (!tracker_.empty()) spdlog::info("session={} event=server_gone in_flight={}", info_.id, tracker_.size());
-  // An end that nobody asked for may be a crash: unlogged tables are empty then, asynchronous commits lost.
-  if (ready_ && !leaving_ && !client_gone_) worker_.hub.words.flush();
-  co_await drain_to_client();
-  // Outcomes of what was in flight stay unknown: every mark is finished as "changed" when its unit dies with us.
-  finish();
 }
 
 }  // namespace pgsteer::proxy

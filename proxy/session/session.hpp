@@ -1,7 +1,6 @@
 #pragma once
 #include <boost/asio/steady_timer.hpp>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,6 +15,7 @@
 #include "proxy/hosts/hosts.hpp"
 #include "proxy/lanes.hpp"
 #include "proxy/pool/pools.hpp"
+#include "proxy/session/by_name.hpp"
 #include "proxy/session/write_tracker.hpp"
 #include "proxy/stream.hpp"
 #include "proxy/worker.hpp"
@@ -119,14 +119,15 @@ struct Lending {
   PoolMode mode = PoolMode::session;
 };
 
-/// One client and its server connection, its own or lent for a transaction (pooled.cpp): two coroutines, client -> server and server -> client, on one thread.
-/// Everything that is not understood is relayed byte for byte. Kept alive by its coroutines.
+/// One client and its server connection, its own or lent for a transaction (pooled.cpp), on one thread. Called back when one of them can be read or
+/// written; what can be done at once is done in the call, what takes waiting in a coroutine, one at a time. Everything that is not understood is
+/// relayed byte for byte. Kept alive by its worker until it is finished.
 ///
 /// Files: session.cpp (life, loops, buffers), client_messages.cpp (client -> server), planning.cpp, simple_query.cpp,
 /// prepared.cpp (the extended protocol), held_group.cpp (one execution of it as a unit), reuse.cpp (what repeats unprepared), server_messages.cpp (server ->
 /// client), caching.cpp (look-up and fill), admission.cpp (lanes and limits), routing.cpp (reading from standbys),
 /// reporting.cpp (what is counted and learned).
-class Session : public std::enable_shared_from_this<Session> {
+class Session final : public std::enable_shared_from_this<Session>, private Watcher {
  public:
   /// Without a pool: `server` is connected, and the startup packet its first bytes. With one: the client is authenticated.
   Session(Worker& worker, Stream client, std::unique_ptr<ServerConnection> server, Lending lending,
@@ -178,22 +179,39 @@ class Session : public std::enable_shared_from_this<Session> {
   };
 
   // --- session.cpp ---
-  Awaitable<void> client_loop(std::shared_ptr<Session> self);
-  Awaitable<void> server_loop(std::shared_ptr<Session> self);
+  void begin();                          ///< start(), unguarded
+  void on_ready(Stream& stream, bool writable) override;
+  void client_readable();
+  void client_writable();
+  void server_readable();
+  void server_writable();
+  void after_client_bytes();
+  void client_ended(bool orderly);
+  void server_ended();
+  bool client_waits() const;
+  void let_speak();
+  void call_back(bool for_server);
+  bool held_by_pause() const;
+  void wait_with_client_bytes();
+  void serve_slowly(Awaitable<void> step);
+  Awaitable<void> served(std::shared_ptr<Session> self, Awaitable<void> step);
+  Awaitable<void> finish_client_bytes();
   bool write_to_client();
   bool write_to_server();
+  void push_to_client();
+  void mark_granted();
+  void push_to_server();
   Awaitable<void> drain_to_client();
   Awaitable<void> drain_to_server();
   Awaitable<void> quiet();               ///< until no request is in flight
   Awaitable<bool> our_turn();            ///< quiet; false when a server would not answer here (it skips to Sync)
-  Awaitable<void> flush_to_server(std::shared_ptr<Session> self);
-  Awaitable<void> begin();               ///< start(), unguarded
   Awaitable<void> login_gate();          ///< until the server waits for the client to speak
   void start_login_deadline();
   bool marked() const;                   ///< a marked write may still commit
   void client_lost();
-  void notify() { event_.cancel(); }
+  void notify() { event_.cancel(); }     ///< whatever waits here looks again
   void lose_tracking(const char* why);   ///< from here on: bytes only
+  void marked_again();                   ///< what was forwarded unknown to `words` is over
   void unmarked_work();                  ///< something was forwarded that `words` does not know of
   void fatal(const char* sqlstate, const std::string& message);
   void publish(const char* state);
@@ -206,14 +224,19 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // --- pooled.cpp ---
   bool own_notification(std::string_view message);
+  bool between_transactions() const;
   bool pooled() const { return lending_.mode == PoolMode::transaction; }
-  Awaitable<bool> greet();               ///< the login's end, as the server would say it
+  Awaitable<void> greet();               ///< the login's end, as the server would say it
   std::vector<std::pair<std::string, std::string>> own_startup() const;
   enum class Obtained : unsigned char { server, refused, over };
   Awaitable<Obtained> obtain(Pool* from, ServerRefusal* refusal);
   Awaitable<bool> attach();              ///< false: no server is to be had; the client has been told, the message is done with
   Awaitable<void> wait_for_host();       ///< that is what upstream.url asks for: until it is worth another try
   bool attach_at_once();                 ///< the same without waiting; false: it takes attach()
+  void stand_by();                       ///< in line for a server, which is all that the message at hand takes
+  void stand_in_pool(std::shared_ptr<Pool> pool);
+  void look_at_line();
+  bool fits_as_it_is();
   bool take(std::unique_ptr<ServerConnection> server);  ///< false: it was dead
   void give_up_waiting();                ///< cancelled by the client: an error in the place of what it asked for
   Awaitable<bool> adopt();               ///< brings the server to this session's state
@@ -229,7 +252,6 @@ class Session : public std::enable_shared_from_this<Session> {
   void judge_residue(const Plan* plan);
   bool unclean() const;                  ///< another client has left what cannot be listed
   void leave_server();
-  void flush_soon();
   bool parameter_changed(std::string_view name, std::string_view value);  ///< true: news to the client
 
   // --- routing.cpp ---
@@ -258,7 +280,10 @@ class Session : public std::enable_shared_from_this<Session> {
   void on_statement_names(const Plan& plan, std::string_view text, bool simple);  ///< EXECUTE, DEALLOCATE of what the protocol prepared
 
   // --- client_messages.cpp ---
-  Awaitable<void> on_client_bytes();
+  bool on_client_bytes();
+  Awaitable<void> go_on_with_client_bytes();
+  void client_bytes_done();
+  bool pass_on();
   bool on_client_message(char type, std::string_view message);
   bool on_message(char type, std::string_view message);
   Awaitable<void> finish_client_message(char type, std::string_view message);
@@ -323,6 +348,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void send_unsent(const std::shared_ptr<Prepared>& prepared);
   void forget_unnamed();                       ///< a simple query destroys the unnamed statement
   void drop_stale_unnamed(std::string_view name);
+  static bool lists_statements(const Plan& plan, std::string_view text);
+  void hide_own_statements(const Plan& plan, std::string_view text, bool simple);
   void forget_dropped_by(const Plan& plan, std::string_view text);
 
   // --- held_group.cpp ---
@@ -358,6 +385,8 @@ class Session : public std::enable_shared_from_this<Session> {
   Awaitable<Lookup> look_up(std::shared_ptr<const Plan> plan, std::string_view text,
                             std::span<const std::uint32_t> types, std::string_view parameters,
                             std::string_view formats, bool need_description);
+  Awaitable<Lookup> look_up_shared(std::shared_ptr<const Plan> plan, cache::Key key, std::uint64_t generation, bool need_description);
+  std::unique_ptr<Fill> leave_to_fill(const Plan& plan, cache::Key key, cache::Words::Tag tag) const;
   const std::string& session_key();
   void store(Exec& exec);
   void report_hit(std::shared_ptr<const Plan> plan, std::string_view text, const cache::Entry& entry, Source source,
@@ -432,11 +461,17 @@ class Session : public std::enable_shared_from_this<Session> {
   bool login_answer_due_ = false;  ///< the server asked for a password or the like
   bool tracking_ = true;
   bool unmarked_ = false;        ///< counted in hub.unmarked_sessions
+  cache::Words::Mark unmarked_mark_;  ///< in a group: that of everything, as long
   bool closing_ = false;
   bool failed_ = false;          ///< something was thrown
-  std::shared_ptr<Session> kept_;  ///< this one, from then to its end
   bool leaving_ = false;         ///< Terminate was sent: the end of the connection is no news
   bool outdated_ = false;        ///< its host is not what is wanted any more
+  bool client_slow_ = false;     ///< a coroutine is at what the client said last
+  bool server_missing_ = false;  ///< on_client_bytes() has stopped for nothing else
+  bool standing_by_ = false;     ///< no coroutine is at it, look_at_line() is
+  bool client_silent_ = false;   ///< has said all it will
+  bool server_dying_ = false;    ///< the one between two transactions has said so
+  bool server_gone_ = false;     ///< only its last words are still to be delivered
   bool client_gone_ = false;     ///< only the fate of what is under way is still awaited
   char status_ = 'I';            ///< of the last ReadyForQuery
   bool server_known_ = false;    ///< asked for its start on this connection
@@ -444,12 +479,11 @@ class Session : public std::enable_shared_from_this<Session> {
   bool group_open_ = false;      ///< extended messages were forwarded since the last Sync
   bool unnamed_stale_ = false;   ///< the server still has an unnamed statement that the client's messages have destroyed
   bool touched_ = false;         ///< the transaction has run something: it may hold locks
-  int writing_to_server_ = 0;    ///< coroutines in drain_to_server
 
   std::shared_ptr<Unit> unit_;   ///< being filled by what the client sends now
-  std::map<std::string, std::shared_ptr<Prepared>, std::less<>> prepared_;  ///< acknowledged by the server, or unsent
-  std::map<std::string, std::shared_ptr<Prepared>, std::less<>> parsing_;   ///< Parse under way
-  std::map<std::string, Portal, std::less<>> portals_;
+  ByName<std::shared_ptr<Prepared>> prepared_;  ///< acknowledged by the server, or unsent
+  ByName<std::shared_ptr<Prepared>> parsing_;   ///< Parse under way
+  ByName<Portal> portals_;
   Held held_;
   LanePlace place_;                              ///< of the statement about to be sent
   std::uint64_t queued_ns_ = 0;                  ///< and how long it stood in line
@@ -503,6 +537,8 @@ class Session : public std::enable_shared_from_this<Session> {
 
   std::unique_ptr<char[]> client_buffer_, server_buffer_;
   std::size_t client_size_ = 0, server_size_ = 0;
+  std::size_t client_at_ = 0;            ///< of client_size_: how far we are
+  bool unfinished_ = false;              ///< the message there was begun, and takes waiting
   std::uint64_t client_passing_ = 0, server_passing_ = 0;  ///< bytes of a large message still to be passed on
   Fate passing_fate_ = Fate::relay;
   std::shared_ptr<Exec> passing_exec_;

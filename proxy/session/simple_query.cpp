@@ -28,6 +28,7 @@ std::string_view query_text(std::string_view message) {
 /// False when the answer may be here, or when the session's settings must be asked for first: on_query() goes on with the plan.
 bool Session::query_at_once(std::string_view message) {
   const auto arrival = Clock::now();
+  begun_query_ = {};
   auto plan = with_known_plan(make_plan(query_text(message), {}, false), {query_text(message)});
   if (!tracker_.skipping()) forget_unnamed();
   const bool settings_wanted = facts_.settings_uncertain && could_act(*plan);
@@ -39,6 +40,7 @@ bool Session::query_at_once(std::string_view message) {
   const auto kind = plan->analysis->kind;
   const bool opaque = kind == StatementKind::multiple || kind == StatementKind::unparsed || kind == StatementKind::do_block;
   if ((pooled() && opaque) || (!server_ && !attach_at_once())) {
+    server_missing_ = !server_ && !opaque && greeted_;
     begun_query_ = {std::move(plan), arrival};
     return false;
   }
@@ -125,6 +127,7 @@ std::shared_ptr<Exec> Session::run_query(std::shared_ptr<const Plan> plan, std::
                                          Clock::time_point arrival, std::unique_ptr<Fill> fill) {
   const std::string_view text = query_text(message);
   on_statement_names(*plan, text, true);
+  hide_own_statements(*plan, text, true);
   forget_dropped_by(*plan, text);
   unnamed_stale_ = false;
   server_->unnamed = nullptr;

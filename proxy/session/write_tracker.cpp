@@ -54,6 +54,7 @@ void WriteTracker::before_forward(Unit& unit, const sql::Analysis& analysis, con
     unit.opaque |= writes.everything;
     transaction_writes_.writes = true;
     transaction_writes_.everything |= writes.everything;
+    picture_ = !picture_ || *picture_ == now_picture_ ? now_picture_ : cache::no_picture;
     for (const auto oid : writes.relations) {
       if (std::find(transaction_writes_.relations.begin(), transaction_writes_.relations.end(), oid) ==
           transaction_writes_.relations.end()) {
@@ -80,9 +81,21 @@ void WriteTracker::before_opaque(Unit& unit) {
 
 void WriteTracker::mark(Unit& unit) {
   // A wider mark replaces a narrower one only after it stands: mark first, then finish the old as changed.
-  auto wider = hub_.words.mark(database_, transaction_writes_);
+  auto wider = marked(transaction_writes_, {picture_.value_or(cache::no_picture), unit.ddl != nullptr, wake_});
   if (unit.mark) unit.mark.done(false);
   unit.mark = std::move(wider);
+}
+
+cache::Words::Mark WriteTracker::marked(const cache::WriteSet& writes, const cache::MarkOrigin& origin) {
+  auto mark = hub_.words.mark(database_, writes, origin);
+  if (mark.ticket()) last_ticket_ = mark.ticket();
+  return mark;
+}
+
+cache::Words::Mark WriteTracker::mark_everything() {
+  cache::WriteSet all;
+  all.writes = all.everything = true;
+  return marked(all, {cache::no_picture, true, wake_});
 }
 
 void WriteTracker::join(Unit& unit, std::shared_ptr<Unit> swallowed) {
@@ -117,6 +130,7 @@ void WriteTracker::on_ready(Unit& unit, char status, bool quiet) {
   unit.ddl = nullptr;
   if (status == 'I' && quiet) {
     transaction_writes_ = {};
+    picture_.reset();
     ddl_ = nullptr;
   }
 }

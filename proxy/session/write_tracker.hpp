@@ -1,5 +1,7 @@
 #pragma once
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,12 +47,26 @@ class WriteTracker {
   void on_ready(Unit& unit, char status, bool quiet);
   bool wrote_in_transaction() const { return transaction_writes_.writes; }
 
+  /// In a group: called, from some thread, when a mark is granted.
+  void on_grant(std::function<void()> wake) { wake_ = std::move(wake); }
+  /// Of the catalog that the next writes are worked out by.
+  void set_picture(std::uint64_t picture) { now_picture_ = picture; }
+  /// What was marked may be sent: in a group the words have it.
+  bool may_send() const { return !last_ticket_ || last_ticket_->granted(); }
+  /// For work that nobody has looked at.
+  cache::Words::Mark mark_everything();
+
  private:
   void mark(Unit& unit);
+  cache::Words::Mark marked(const cache::WriteSet& writes, const cache::MarkOrigin& origin);
   Hub& hub_;
   std::string database_;
   cache::WriteSet transaction_writes_;
   std::shared_ptr<void> ddl_;  ///< of the open transaction
+  std::function<void()> wake_;
+  std::uint64_t now_picture_ = cache::no_picture;
+  std::optional<std::uint64_t> picture_;  ///< of all of the transaction's writes; no_picture when they differ
+  std::shared_ptr<cache::Ticket> last_ticket_;  ///< granted in order
 };
 
 }  // namespace pgsteer::proxy

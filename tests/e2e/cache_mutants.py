@@ -29,9 +29,20 @@ MUTANTS = {
                   (("  auto entry = fill.entry;\n", "  auto entry = fill.entry;\n  if (auto now = worker_.hub.words.read(facts_.database, exec.plan->knowledge->cache.relations)) entry->tag = *now;\n"),)),
     "commit_unmarked": ("COMMIT is sent without a mark of what its transaction wrote", "proxy/session/write_tracker.cpp",
                         (("if (certainly_in_block && !may_commit(analysis.kind)) return;", "if (certainly_in_block) return;"),)),
-    "left_unwaited": ("the mark ends when the client leaves, before the server has", "proxy/session/session.cpp", (("  if (!marked()) return finish();\n", "  return finish();\n"),)),
-    "panic_unvoided": ("work that was passed on unseen leaves the epochs", "proxy/session/server_messages.cpp",
-                       (("      unmarked_ = false;\n      worker_.hub.words.flush();\n", "      unmarked_ = false;\n"),)),
+    "left_unwaited": ("the mark ends when the client leaves, before the server has", "proxy/session/session.cpp", (("  if (!server_ || !(marked() || (lending_.pool && !returnable()))) return finish();\n", "  if (!server_ || !client_gone_) return finish();\n"),)),
+    "panic_unvoided": ("work that was passed on unseen leaves the epochs", "proxy/session/session.cpp",
+                       (("  unmarked_ = false;\n  worker_.hub.words.flush();\n", "  unmarked_ = false;\n"),)),
+    # Of two processes; those that begin with group_ are judged by cache_group.sh.
+    "group_unwaited": ("a write is sent before its mark stands in Redis", "proxy/session/session.cpp", (("if (!server_ || !writes_.may_send())", "if (!server_)"),)),
+    "group_no_mark": ("writes are not marked in Redis", "proxy/group/shared_words.cpp",
+                      (("  mark->change.delta = 1;\n", "  mark->change.delta = 0;\n"), ("task.rolled_back ? -1 : kEpoch - 1", "task.rolled_back ? 0 : kEpoch"))),
+    "group_no_bump": ("the end of a write leaves the epoch in Redis", "proxy/group/shared_words.cpp", (("task.rolled_back ? -1 : kEpoch - 1", "-1"),)),
+    "group_no_fence": ("with Redis away a write goes on though others still answer from the cache", "proxy/group/shared_words.cpp",
+                       (("state_.present || late : out_of_reach || late)", "true : true)"),)),
+    "group_words_once": ("the words are not asked for: an answer counts while the generation does", "proxy/session/caching.cpp",
+                         (("  if (entry && entry->tag == now) {", "  if (entry) {"),)),
+    "group_picture": ("DDL through another member is not noticed", "proxy/group/shared_words.cpp",
+                      (("  if (mark.everything || picture == mark.picture) return true;", "  if (true || picture == mark.picture) return true;"),)),
 }
 
 

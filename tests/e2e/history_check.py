@@ -2,7 +2,8 @@
 decides linearizability in O(n log n).
 
     history_check.py self                            the checker on recorded bad histories: it must find each fault
-    history_check.py run DIRECT PROXY SECONDS [FILE] traffic, then the check; a history with violations is kept in FILE
+    history_check.py run DIRECT PROXY[,PROXY] SECONDS [FILE]
+                                                     traffic, then the check; a history with violations is kept in FILE
     history_check.py again FILE                      the check on such a file
 
 A value is counted up under the row lock, so it names its version. Rolled back values are counted up again by the next writer: a
@@ -125,9 +126,11 @@ def check_again(path):
 
 
 class Run:
-    def __init__(self, direct, proxy, seconds):
-        self.direct, self.proxy, self.until = direct, proxy, time.monotonic() + seconds
+    def __init__(self, direct, proxies, seconds):
+        self.direct, self.proxies, self.until = direct, proxies, time.monotonic() + seconds
         self.events, self.lock, self.notes = [], threading.Lock(), {}
+        self.pace = float(os.environ.get("CACHE_HISTORY_PACE", "0"))  # seconds between two operations of a client: for long runs beside others
+        self.bypass = int(os.environ.get("CACHE_HISTORY_BYPASS", "0"))  # writers that do not pass through any proxy
 
     def note(self, what):
         with self.lock:
@@ -137,15 +140,21 @@ class Run:
         with self.lock:
             self.events.append(Event(*event))
 
-    def client(self, name, work, port):
-        """Reconnects after every fault; `work` does one operation."""
+    def client(self, name, work, ports):
+        """Reconnects after every fault, to any of the ports; `work` does one operation."""
         from extended import Extended
         chance, number, wire = random.Random(name), 0, None
         while time.monotonic() < self.until:
             try:
                 if wire is None:
                     number += 1
-                    wire = Extended(port, timeout=20).login()
+                    wire = Extended(chance.choice(ports), timeout=20).login()
+                elif len(ports) > 1 and chance.random() < 0.02:
+                    wire.close()
+                    wire = None
+                    continue
+                if self.pace:
+                    time.sleep(self.pace * 2 * chance.random())
                 if work(wire, f"{name}.{number}", chance) is False:
                     wire.close()
                     wire = None
@@ -223,17 +232,40 @@ class Run:
 
     def run(self, keep=None, writers=3, readers=6):
         import psycopg2
-        console = psycopg2.connect(host="127.0.0.1", port=self.proxy, user="postgres", dbname="pgsteer")
-        console.autocommit = True
+
+        def hits_of(port):
+            try:
+                console = psycopg2.connect(host="127.0.0.1", port=port, user="postgres", dbname="pgsteer", connect_timeout=5)
+                console.autocommit = True
+                with console.cursor() as cursor:
+                    cursor.execute("SHOW CACHE")
+                    found = int(dict(cursor.fetchall())["hits"])
+                console.close()
+                return found
+            except psycopg2.Error:
+                return 0
+        counted = {port: hits_of(port) for port in self.proxies}
+        total = [0]
 
         def hits():
-            with console.cursor() as cursor:
-                cursor.execute("SHOW CACHE")
-                return int(dict(cursor.fetchall())["hits"])
-        threads = [threading.Thread(target=self.client, args=(f"w{n}", self.writer, self.proxy)) for n in range(writers)]
-        threads += [threading.Thread(target=self.client, args=(f"r{n}", self.reader, self.proxy)) for n in range(readers)]
+            """Of all proxies since the start; one that is killed takes at most those of the last second with it."""
+            for port in self.proxies:
+                now = hits_of(port)
+                total[0] += now - counted[port] if now >= counted[port] else now
+                counted[port] = now
+            return total[0]
+
+        def watch():
+            while time.monotonic() < self.until:
+                hits()
+                time.sleep(1)
+        threads = [threading.Thread(target=self.client, args=(f"w{n}", self.writer, self.proxies)) for n in range(writers)]
+        threads += [threading.Thread(target=self.client, args=(f"r{n}", self.reader, self.proxies)) for n in range(readers)]
         # What one reader has seen past the proxy no later reader may go behind.
-        threads += [threading.Thread(target=self.client, args=("d0", self.reader, self.direct))]
+        threads += [threading.Thread(target=self.client, args=("d0", self.reader, [self.direct]))]
+        threads += [threading.Thread(target=self.client, args=(f"b{n}", self.writer, [self.direct])) for n in range(self.bypass)]
+        if len(self.proxies) > 1:
+            threads.append(threading.Thread(target=watch))
         before = hits()
         for thread in threads:
             thread.start()
@@ -247,23 +279,24 @@ class Run:
         faults = check(self.events, final)
         # Quiescence: every key by every path is what the database holds, also after the cache had time to fill.
         from extended import Extended
-        wire, middle = Extended(self.proxy).login(), hits()
+        wires, middle = [Extended(port).login() for port in self.proxies], hits()
         for _ in range(40):
             for key in range(KEYS):
                 read = f"select sum(v) from r where k = {key}"
-                for got in (wire.simple(read), wire.run(read), wire.prepared(read)):
+                for got in (ask(read) for wire in wires for ask in (wire.simple, wire.run, wire.prepared)):
                     if self.value(got) != final[key]:
                         faults.append((f"quiescence: {self.value(got)} instead of {final[key]}", Event("end", "r", key, 0, 0, 0)))
             time.sleep(0.02)
+        at_end = hits()
         count = {kind: sum(e.kind == kind for e in self.events) for kind in "wur"}
-        print(f"{count['w']} writes, {count['u']} of unknown fate, {count['r']} reads, {middle - before} hits, {hits() - middle} hits at the end; {self.notes}")
+        print(f"{count['w']} writes, {count['u']} of unknown fate, {count['r']} reads, {middle - before} hits, {at_end - middle} hits at the end; {self.notes}")
         for fault, event in faults[:20]:
             print("FAILED ", fault, event, "final", final.get(event.key))
         print(f"{len(faults)} violations")
         if faults and keep:
             save(keep, self.events, final)
             print(f"the history is in {keep}")
-        asleep = middle - before < 20 or hits() - middle < 20 or count["w"] < 50
+        asleep = middle - before < 20 or at_end - middle < 20 or count["w"] < 50
         if asleep:
             print("FAILED  the cache hardly acted: this history proves nothing")
         return 1 if faults or asleep else 0
@@ -274,4 +307,4 @@ if __name__ == "__main__":
         sys.exit(self_test())
     if sys.argv[1] == "again":
         sys.exit(check_again(sys.argv[2]))
-    sys.exit(Run(int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])).run(*sys.argv[5:6]))
+    sys.exit(Run(int(sys.argv[2]), [int(port) for port in sys.argv[3].split(",")], float(sys.argv[4])).run(*sys.argv[5:6]))

@@ -8,6 +8,10 @@ cat >"$WORK/policies/lanes.toml" <<'TOML'
 [default]
 mode = "observe"
 [[rule]]
+name = "by address"
+match = { application = "here", client_address = "127.0.0.1" }
+mode = "suggest"
+[[rule]]
 name = "slow"
 match = { application = "slow" }
 mode = "auto"
@@ -62,6 +66,7 @@ concurrency = 1
 queue_timeout = "800ms"
 TOML
 start_pgsteer --policies "$WORK/policies" --set learning.explore=false
+contains 'a rule for one address, whatever port it comes from' 'by address' "$(PGAPPNAME=here proxied psql -XAtqc 'explain (pgsteer) select 1')"
 checks=$((checks + 1))
 python3 "$E2E/lanes.py" "$PROXY_PORT" "$DIRECT_PORT" || fail "lanes.py"
 
@@ -73,4 +78,4 @@ unset PGAPPNAME
 contains 'prepared statements are refused as promised' 'sends more than 3 statements a second' "$refused"
 equal 'without upset in the log' '' "$(grep -E 'tracking_lost|server_protocol_error' "$WORK/pgsteer.log")"
 contains 'a slow one is on record' 'refused' "$(console 'show limits')"
-finish 4
+finish 5

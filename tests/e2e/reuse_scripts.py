@@ -219,3 +219,15 @@ def reused_by_two_roles(t):
     c.Q("set role looker").ready()
     for _ in range(3):
         c.Q("select * from secret").ready().x("select * from secret where id = $1", ["1"])
+
+
+def reused_and_listed(t):  # pg_prepared_statements shows the client's own
+    c = t.client()
+    c.Q("prepare own as select 1").ready()
+    for number in range(AGAIN):
+        c.Q("select id from customers where id < 4 order by 1").ready()
+        c.x(POINT, [str(number)])
+    for _ in range(AGAIN):
+        c.Q("select name from pg_prepared_statements").ready()
+        c.x("select count(*) from pg_prepared_statement()")
+        c.Q("select 1; select name from pg_prepared_statements").ready()

@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 
-from scenarios import LOST, SHUTDOWN, UNREACHABLE, Row
+from scenarios import LOST, UNREACHABLE, Row
 from wire import Closed, Failed, Wire, errors, execution, parse, rows
 
 GONE = (Closed, Failed, ConnectionError, OSError)
@@ -450,8 +450,8 @@ TABLE = [
     Row("PostgreSQL is killed and started again", server_killed, UNREACHABLE, back=10),
     Row("PostgreSQL is restarted", server_restarted, UNREACHABLE, back=10),
     Row("kill -9 of a backend", backend_killed, UNREACHABLE, back=10),
-    Row("backends are terminated", backends_terminated, LOST | SHUTDOWN),
-    Row("no connection is left at the server", no_connections_left, LOST | SHUTDOWN | {"53300"}),
+    Row("backends are terminated", backends_terminated, UNREACHABLE),  # 08006: one of ours in the middle of its login
+    Row("no connection is left at the server", no_connections_left, UNREACHABLE | {"53300"}),
     Row("the server becomes read-only", read_only, {"25006"}),
     Row("the server falls silent", gate("server", "both stall"), back=3),
     Row("the server's answers fall silent", gate("server", "down stall"), back=3),

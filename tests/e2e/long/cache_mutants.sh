@@ -12,7 +12,11 @@ while IFS=$'\t' read -r name what; do
   python3 "$here/../cache_mutants.py" build "$build" "$name" "$scratch/$name" || exit 1
   found=
   for _ in 1 2 3; do # some gaps are a few microseconds wide
-    found=$(PGSTEER=$scratch/$name CACHE_HISTORY_SECONDS=${CACHE_HISTORY_SECONDS:-20} bash "$here/../cache_history.sh" 2>&1 | grep -E '^([0-9]+ violations|FAILED +(stale|went|session|quiescence|read))' | head -2 | tr '\n' ' ')
+    case $name in
+      group_*) script=cache_group.sh signs='^FAILED +(stale|went|session|quiescence|read|what one|a trigger|a view|with Redis|and the next|with what|Redis is dead|and the answer)' ;;
+      *) script=cache_history.sh signs='^FAILED +(stale|went|session|quiescence|read)' ;;
+    esac
+    found=$(PGSTEER=$scratch/$name CACHE_HISTORY_SECONDS=${CACHE_HISTORY_SECONDS:-20} bash "$here/../$script" 2>&1 | grep -E "^[0-9]+ violations|$signs" | head -2 | tr '\n' ' ')
     case $found in *FAILED*) break ;; esac
   done
   case $found in

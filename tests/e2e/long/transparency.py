@@ -90,7 +90,7 @@ def show(answer):
 class Comparison:
     def __init__(self, direct_port, proxy_port, user, twice):
         self.direct_port, self.proxy_port, self.user, self.twice = direct_port, proxy_port, user, twice
-        self.compared = self.failing = self.undetermined = self.vanished = 0
+        self.compared = self.failing = self.undetermined = self.vanished = self.several = 0
         self.differences = []
         self.connect()
 
@@ -127,10 +127,25 @@ class Comparison:
             self.failing += want[2] is not None
             for name, answers in passes:
                 self.vanished += want[2] is not None and answers[i][2] is None
-                if not same(want, answers[i], ordered):
+                if not same(want, answers[i], ordered) and self.one_of_several(sql, ordered, answers[i]):
+                    self.several += 1
+                elif not same(want, answers[i], ordered):
                     self.differences.append(sql)
                     print(f"FAILED  {name}: {sql}\n  direct  {show(want)}\n  through {show(answers[i])}", flush=True)
                     break
+
+    def one_of_several(self, sql, ordered, got):
+        """The server itself answers so: now, as its statistics have become, or under another plan. Rows that are equal in what they are sorted by,
+        cut off by LIMIT, come in any order; an error that depends on the plan counts only where the server's own plan gives it."""
+        if same(self.direct.answers([sql], False)[0], got, ordered):
+            return True
+        for plan in ("enable_hashjoin", "enable_mergejoin", "enable_nestloop", "enable_seqscan", "enable_sort", "enable_incremental_sort", "enable_memoize"):
+            self.direct.answers([f"set {plan} = off"], False)
+            answer = self.direct.answers([sql], False)[0]
+            self.direct.answers([f"reset {plan}"], False)
+            if answer[2] is None and got[2] is None and same(answer, got, ordered):
+                return True
+        return False
 
     def let_it_learn(self, seconds):
         until = time.time() + seconds
@@ -142,7 +157,7 @@ class Comparison:
 
     def report(self, start):
         print(f"{self.compared} statements compared, {len(self.differences)} differ ({self.failing} fail direct, {self.vanished} answers where direct "
-              f"failed, {self.undetermined} left out: two direct runs differ), {time.time() - start:.0f} s", flush=True)
+              f"failed, {self.several} answers that the server gives under another plan, {self.undetermined} left out: two direct runs differ), {time.time() - start:.0f} s", flush=True)
 
 
 def generated(direct, proxy, path):

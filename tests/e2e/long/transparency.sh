@@ -10,7 +10,7 @@ print_statements() { # first-seed
   PGSTEER_STATEMENTS=$WORK/statements PGSTEER_SETS=$((sets / 2)) PGSTEER_SEED=$1 "$tests" -ns -tc='print the statements*' >"$WORK/print.log" || { cat "$WORK/print.log"; exit 1; }
 }
 start_redis
-start_postgres $'statement_timeout = 10s\nshared_buffers = 256MB\nmax_connections = 60'
+start_postgres $'statement_timeout = 10s\nshared_buffers = 256MB\nmax_connections = 60\nautovacuum = off'
 everything_policy
 sed -i 's/cache = "strict"/cache = { mode = "strict", min_cost = "0us" }/' "$WORK/policies/all.toml"
 run() { # name [arguments of pgsteer]
