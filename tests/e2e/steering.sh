@@ -53,7 +53,7 @@ contains 'decisions are exported' 'candidate = "arm:' "$(cat "$WORK/decisions.to
 stop_pgsteer
 begin --set learning.explore=false
 : >"$PG_DATA/log"
-check 'what was explored serves after a restart' until_steered 1
+check 'what was explored serves after a restart' until_steered 1 || { console 'show experiments'; tail -5 "$WORK/state/audit.log"; }
 contains 'and says so' 'explored before this start' "$(console 'show experiments')"
 stop_pgsteer
 STATE_DIR=$WORK/state2
