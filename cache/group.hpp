@@ -15,6 +15,9 @@ namespace pgsteer::cache {
 inline constexpr sql::Oid word_cat = 0;
 inline constexpr sql::Oid word_picture = 1;          ///< moves when a catalog picture that write sets are worked out by is void
 inline constexpr sql::Oid word_everywhere = 0xFFFFFFFF;  ///< of all databases: a flush
+/// A word, CACHE.md 2.4: writes under way in the low bits, and above them the epoch, which only grows.
+inline constexpr std::uint64_t epoch_one = 1u << 20;
+inline constexpr std::uint64_t in_flight_mask = epoch_one - 1;
 /// "No picture": whatever is worked out by it may be wrong.
 inline constexpr std::uint64_t no_picture = ~std::uint64_t{0};
 

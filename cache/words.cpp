@@ -17,9 +17,6 @@
 namespace pgsteer::cache {
 namespace {
 
-constexpr std::uint64_t epoch_one = 1ull << 20;
-constexpr std::uint64_t in_flight_mask = epoch_one - 1;
-
 std::uint64_t mix(std::uint64_t x) {  // splitmix64
   x += 0x9E3779B97F4A7C15ull;
   x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ull;

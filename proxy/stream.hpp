@@ -30,7 +30,6 @@ class Stream {
   ~Stream();
 
   int native_handle() { return descriptor_ >= 0 ? descriptor_ : socket_.native_handle(); }
-  bool is_open() const { return descriptor_ >= 0 || socket_.is_open(); }
   bool encrypted() const { return ssl_ != nullptr; }
   ssl_st* ssl() const { return ssl_.get(); }
 

@@ -100,6 +100,8 @@ class Link final : public RedisStore {
   static asio::awaitable<std::optional<std::string>> look_up(std::shared_ptr<Link> self, std::string key);
   static asio::awaitable<std::optional<Words>> look_up_words(std::shared_ptr<Link> self, std::string generation_key, std::string words_key,
                                                              std::vector<std::string> fields, std::string value_key);
+  Breaker::Pass admit();
+  bool sent(bool good, Breaker::Pass pass);
   std::optional<std::string> conclude(Lookup& lookup, Breaker::Pass pass, bool cancelled);
 
   void open(const std::string& address);
@@ -340,44 +342,43 @@ void Link::settle(const redisReply* reply, const Cell& cell) {
   }
 }
 
-asio::awaitable<std::optional<std::string>> Link::look_up(std::shared_ptr<Link> self, std::string key) {
-  ++self->counters_.gets;
+/// Whether a look-up may be sent.
+Breaker::Pass Link::admit() {
+  ++counters_.gets;
   // Room first: a probe that the breaker grants must be sent.
-  const auto pass = self->has_room(0) ? self->breaker_.ask(Clock::now()) : Breaker::Pass::no;
-  if (pass == Breaker::Pass::no) {
-    ++self->counters_.refused;
-    co_return std::nullopt;
-  }
+  const auto pass = has_room(0) ? breaker_.ask(Clock::now()) : Breaker::Pass::no;
+  if (pass == Breaker::Pass::no) ++counters_.refused;
+  return pass;
+}
+
+bool Link::sent(bool good, Breaker::Pass pass) {
+  if (good) return true;
+  breaker_.failure(pass, Clock::now());
+  ++counters_.errors;
+  return false;
+}
+
+asio::awaitable<std::optional<std::string>> Link::look_up(std::shared_ptr<Link> self, std::string key) {
+  const auto pass = self->admit();
+  if (pass == Breaker::Pass::no) co_return std::nullopt;
   const auto lookup = std::make_shared<Lookup>(self->executor_, self->options_.deadline);
-  if (!self->send(std::array<std::string_view, 2>{"GET", key}, {lookup})) {
-    self->breaker_.failure(pass, Clock::now());
-    ++self->counters_.errors;
-    co_return std::nullopt;
-  }
+  if (!self->sent(self->send(std::array<std::string_view, 2>{"GET", key}, {lookup}), pass)) co_return std::nullopt;
   const auto [error] = co_await lookup->timer.async_wait(asio::as_tuple(asio::use_awaitable));
   co_return self->conclude(*lookup, pass, static_cast<bool>(error));
 }
 
 asio::awaitable<std::optional<RedisStore::Words>> Link::look_up_words(std::shared_ptr<Link> self, std::string generation_key, std::string words_key,
                                                                       std::vector<std::string> fields, std::string value_key) {
-  ++self->counters_.gets;
-  const auto pass = self->has_room(0) ? self->breaker_.ask(Clock::now()) : Breaker::Pass::no;
-  if (pass == Breaker::Pass::no) {
-    ++self->counters_.refused;
-    co_return std::nullopt;
-  }
+  const auto pass = self->admit();
+  if (pass == Breaker::Pass::no) co_return std::nullopt;
   const auto lookup = std::make_shared<Lookup>(self->executor_, self->options_.deadline);
   std::vector<std::string_view> many{"HMGET", words_key};
   many.insert(many.end(), fields.begin(), fields.end());
   const bool with_value = !value_key.empty();
-  bool sent = self->send(std::array<std::string_view, 2>{"GET", generation_key}, {lookup, 0, Part::generation, false});
-  sent = sent && self->send(many, {lookup, 0, Part::words, !with_value});
-  if (with_value) sent = sent && self->send(std::array<std::string_view, 2>{"GET", value_key}, {lookup, 0, Part::value, true});
-  if (!sent) {
-    self->breaker_.failure(pass, Clock::now());
-    ++self->counters_.errors;
-    co_return std::nullopt;
-  }
+  bool good = self->send(std::array<std::string_view, 2>{"GET", generation_key}, {lookup, 0, Part::generation, false});
+  good = good && self->send(many, {lookup, 0, Part::words, !with_value});
+  if (with_value) good = good && self->send(std::array<std::string_view, 2>{"GET", value_key}, {lookup, 0, Part::value, true});
+  if (!self->sent(good, pass)) co_return std::nullopt;
   const auto [error] = co_await lookup->timer.async_wait(asio::as_tuple(asio::use_awaitable));
   const bool whole = lookup->outcome == Lookup::Outcome::found && lookup->words.words.size() == fields.size();
   self->conclude(*lookup, pass, static_cast<bool>(error));

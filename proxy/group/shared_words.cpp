@@ -22,7 +22,7 @@ namespace {
 using cache::WordChange;
 using std::chrono::milliseconds;
 
-constexpr std::int64_t kEpoch = 1 << 20;
+constexpr auto kEpoch = static_cast<std::int64_t>(cache::epoch_one);
 constexpr auto kDeadline = milliseconds(100);       ///< of a batch; then Redis counts as gone
 constexpr auto kGreeting = milliseconds(25);        ///< to connect again; writes wait meanwhile
 constexpr auto kLongestDelay = milliseconds(1000);  ///< between two attempts to connect
@@ -281,7 +281,7 @@ bool SharedWords::judge(Mark& mark, std::uint64_t picture) {
 }
 
 void SharedWords::picture_moved(const std::string& database, std::uint64_t word) {
-  if ((word & (kEpoch - 1)) != 0) return;  // it is about to move on
+  if ((word & cache::in_flight_mask) != 0) return;  // it is about to move on
   {
     const std::lock_guard lock(mutex_);
     if (std::exchange(told_[database], word) == word) return;
@@ -293,19 +293,11 @@ void SharedWords::carry_out(std::deque<Task>& tasks) {
   std::vector<WordChange> changes;
   std::vector<Mark*> marked;  ///< null for what is no mark
   for (auto& task : tasks) {
-    switch (task.kind) {
-      case Task::Kind::mark:
-        live_[task.mark.get()] = task.mark;
-        changes.push_back(task.mark->change);
-        marked.push_back(task.mark.get());
-        break;
-      case Task::Kind::done:
-      case Task::Kind::bump:
-        break;
-      default:
-        break;
-    }
-    if (task.kind == Task::Kind::bump) {
+    if (task.kind == Task::Kind::mark) {
+      live_[task.mark.get()] = task.mark;
+      changes.push_back(task.mark->change);
+      marked.push_back(task.mark.get());
+    } else if (task.kind == Task::Kind::bump) {
       changes.push_back({WordChange::Kind::bump, std::move(task.fields), kEpoch, {}, {}, {}});
       marked.push_back(nullptr);
     }
@@ -361,7 +353,7 @@ void SharedWords::carry_out(std::deque<Task>& tasks) {
     std::uint64_t word = cache::no_picture;
     if (task.kind == Task::Kind::picture && link_ && state_.adopted != 0) {
       if (const auto found = link_->word(keys_, state_.adopted, task.fields.front()); !found) lost();
-      else if ((*found & (kEpoch - 1)) == 0) word = *found;
+      else if ((*found & cache::in_flight_mask) == 0) word = *found;
     }
     task.answer->set_value(word);
   }

@@ -90,8 +90,6 @@ class SharedWords final : public cache::Group {
   void begin_generation(std::uint64_t expected, const std::vector<int>& vanished);
   void lost();
   void carry_out(std::deque<Task>& tasks);
-  void forget_unsent(std::deque<Task>& tasks);
-  bool send(const std::vector<std::shared_ptr<Mark>>& marks, const std::vector<cache::WordChange>& others);
   bool judge(Mark& mark, std::uint64_t picture);
   void grant();
   void put(Task task);

@@ -39,7 +39,6 @@ std::string redis_key(const cache::Key& key) {
   return text;
 }
 
-constexpr std::uint64_t kMarks = (1u << 20) - 1;  ///< of a word: writes under way
 constexpr double kDear = 5;  ///< milliseconds: kept at first sight
 
 std::uint64_t to_word(std::string_view text) {
@@ -154,7 +153,7 @@ Awaitable<Session::Lookup> Session::look_up_shared(std::shared_ptr<const Plan> p
   bool marked = false;
   for (std::size_t i = 0; i < relations.size(); ++i) {
     now.emplace_back(relations[i], to_word(words->words[i + 1]));
-    marked = marked || (now.back().second & kMarks) != 0;
+    marked = marked || (now.back().second & cache::in_flight_mask) != 0;
   }
   if (now[1].second != picture) {
     hub.group->words().picture_moved(facts_.database, now[1].second);

@@ -160,12 +160,7 @@ void Session::look_at_line() {
   if (const auto served = std::exchange(waiter_, nullptr); !take(std::move(served->server)) || !fits_as_it_is()) return serve_slowly(finish_client_bytes());
   client_slow_ = client_busy_ = false;
   if (!on_client_bytes()) return wait_with_client_bytes();
-  if (over()) return;
-  after_client_bytes();
-  if (client_size_ == 0) worker_.give_buffer(std::move(client_buffer_));
-  if (over()) return;
-  if (client_.pending()) call_back(false);
-  let_speak();
+  if (!over()) read_on();
 }
 
 Awaitable<bool> Session::attach() {
@@ -332,10 +327,9 @@ bool Session::parameter_changed(std::string_view name, std::string_view value) {
   return true;
 }
 
-bool Session::lendable() const {
+bool Session::rested() const {
   return server_ && status_ == 'I' && tracker_.empty() && !tracker_.skipping() && !tracker_.in_copy() && !tracker_.uncertain() &&
-         tracking_ && to_server_.empty() && server_size_ == 0 && server_passing_ == 0 &&
-         client_passing_ == 0 && !group_open_ && !held_.active() && cancels_ == 0 && !fallback_ && !client_gone_;
+         tracking_ && to_server_.empty() && client_passing_ == 0 && !group_open_ && !held_.active() && cancels_ == 0 && !fallback_ && !client_gone_;
 }
 
 void Session::settle() {

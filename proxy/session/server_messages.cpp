@@ -147,8 +147,7 @@ bool Session::own_notification(std::string_view message) {
 /// What a server says now is said to nobody: its last words behind the end of our transaction would be taken for the answer to the next one, which
 /// another server gives.
 bool Session::between_transactions() const {
-  return pooled() && status_ == 'I' && tracker_.empty() && !tracker_.skipping() && pin_.empty() && !residue_unknown_ && !client_busy_ && !group_open_ &&
-         !held_.active() && to_server_.empty();
+  return pooled() && rested() && pin_.empty() && !residue_unknown_ && !client_busy_;
 }
 
 Session::Fate Session::on_server_message(char type, std::string_view message, bool whole) {

@@ -499,9 +499,14 @@ Awaitable<void> Session::served([[maybe_unused]] std::shared_ptr<Session> self, 
   if (over()) co_return;
   if (lending_.pool && !write_to_client()) co_await drain_to_client();
   client_slow_ = false;
-  if (over()) co_return;
+  if (!over()) read_on();
+}
+
+/// What the client said has been waited with, and is dealt with.
+void Session::read_on() {
   after_client_bytes();
   if (client_size_ == 0) worker_.give_buffer(std::move(client_buffer_));
+  if (over()) return;
   if (client_.pending()) call_back(false);
   let_speak();
 }

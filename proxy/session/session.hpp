@@ -186,6 +186,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   void server_readable();
   void server_writable();
   void after_client_bytes();
+  void read_on();
   void client_ended(bool orderly);
   void server_ended();
   bool client_waits() const;
@@ -242,7 +243,8 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   Awaitable<bool> adopt();               ///< brings the server to this session's state
   void report_parameters();
   void settle();                         ///< between two messages: hands the server back if nothing ties it to us
-  bool lendable() const;                 ///< nothing is under way or half done
+  bool rested() const;                   ///< the server has answered all that it was asked; nothing of ours is half done
+  bool lendable() const { return rested() && server_size_ == 0 && server_passing_ == 0; }  ///< nor of its own
   /// The server may be given to the next client as it is.
   bool returnable() const { return !failed_ && pooled() && server_ && lendable() && !residue_unknown_ && pin_.empty(); }
   void ask_residue();

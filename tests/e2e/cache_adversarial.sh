@@ -10,11 +10,8 @@ for database in suite_direct suite_cached; do
   direct psql -X -q -c "create database $database" || exit 1
   python3 "$E2E/cache_adversarial.py" setup "$cases" | PGOPTIONS='-c client_min_messages=warning' PGPORT=$DIRECT_PORT psql -X -q -v ON_ERROR_STOP=1 -d $database || exit 1
 done
-mkdir "$WORK/policies"
-cat >"$WORK/policies/cache.toml" <<'TOML'
-[default]
-mode = "auto"
-cache = { mode = "strict", min_cost = "0us" }
+strict_cache_policy
+cat >>"$WORK/policies/cache.toml" <<'TOML'
 
 [[rule]]
 name = "writers that go round"

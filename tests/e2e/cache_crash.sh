@@ -4,8 +4,7 @@
 [ -n "$DIRECT" ] && { echo "cache_crash.sh: nothing to check without the proxy"; exit 0; }
 start_postgres
 direct psql -X -q -c 'create table t(v int)' -c 'insert into t values (1)' -c "create role plain login" -c 'grant select on t to plain' || exit 1
-mkdir "$WORK/policies"
-printf '[default]\nmode = "auto"\ncache = { mode = "strict", min_cost = "0us" }\n' >"$WORK/policies/cache.toml"
+strict_cache_policy
 E2E_MODE=auto start_pgsteer --policies "$WORK/policies" --set upstream.probe_url="postgresql://postgres@127.0.0.1:$DIRECT_PORT/postgres" --set learning.explore=false
 
 read_once() { PGUSER=$1 PGPORT=$PROXY_PORT psql -X -A -t -c 'select v from t'; }

@@ -6,26 +6,14 @@
 [ -n "$DIRECT" ] && { echo "cache_group.sh: nothing to check without the proxy"; exit 0; }
 python3 -c 'import psycopg2' 2>/dev/null || skip 'psycopg2 is not installed'
 start_postgres
-REDIS_PORT=$(free_port)
-REDIS_PID=
-redis_run() {
-  redis-server --port "$REDIS_PORT" --bind 127.0.0.1 --save '' --appendonly no --dir "$WORK" >>"$WORK/redis.log" 2>&1 &
-  REDIS_PID=$!
+start_redis
+echo "$REDIS_PID" >"$WORK/redis.pid"
+redis_again() { # also from a subshell
+  redis_run
   echo "$REDIS_PID" >"$WORK/redis.pid"
-  wait_port "$REDIS_PORT" redis-server
 }
-command -v redis-server >/dev/null || skip 'no redis-server'
-redis_run
-direct psql -X -q -c 'create table r(k int primary key, v bigint not null)' -c 'insert into r select g, 0 from generate_series(0, 3) g' \
-  -c 'create table slow(v int)' -c "create function pause() returns trigger language plpgsql as 'begin perform pg_sleep(0.02); return null; end'" \
-  -c 'create constraint trigger at_commit after insert on slow deferrable initially deferred for each row execute function pause()' \
-  -c 'create table t(v int)' -c 'insert into t values (1)' -c 'create table log(v int)' -c 'insert into log values (0)' || exit 1
-mkdir "$WORK/policies"
-cat >"$WORK/policies/cache.toml" <<'TOML'
-[default]
-mode = "auto"
-cache = { mode = "strict", min_cost = "0us" }
-TOML
+history_tables -c 'create table t(v int)' -c 'insert into t values (1)' -c 'create table log(v int)' -c 'insert into log values (0)' || exit 1
+strict_cache_policy
 PORTS=("$(free_port)" "$(free_port)")
 member() { # number: starts it, its process id goes to $WORK/member.number
   "$PGSTEER" run --upstream "postgresql://127.0.0.1:$DIRECT_PORT" --listen "127.0.0.1:${PORTS[$1]}" --state-dir "$WORK/state$1" --mode auto \
@@ -101,7 +89,7 @@ equal 'with what was written meanwhile' 101 "$(q 1 "$read")"
 kill -9 "$REDIS_PID"
 q 1 'update t set v = 102' >/dev/null
 equal 'Redis is dead' 102 "$(q 0 "$read")"
-redis_run
+redis_again
 await 60 'it is back, empty' both_hit "$read"
 equal 'and the answer the same' 102 "$(q 0 "$read")"
 generation=$(shown 1 group_generation)
@@ -130,7 +118,7 @@ nemesis() {
       0) redis-cli -p "$REDIS_PORT" flushall >/dev/null ;;
       1) victim=$((RANDOM % 2)); kill -9 "$(pid $victim)"; sleep 0.5; member $victim ;;
       2) kill -STOP "$redis"; sleep 2; kill -CONT "$redis" ;;
-      3) kill -9 "$redis"; sleep 0.5; redis_run ;;
+      3) kill -9 "$redis"; sleep 0.5; redis_again ;;
       4) victim=$(pid $((RANDOM % 2))); kill -STOP "$victim"; sleep 1.5; kill -CONT "$victim" ;;
       5) direct psql -XAtq -c "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pgsteer group' limit 1" >/dev/null 2>&1 ;;
       6) redis-cli -p "$REDIS_PORT" client kill type normal >/dev/null ;;

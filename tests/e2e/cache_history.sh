@@ -8,15 +8,8 @@ python3 -c 'import psycopg2' 2>/dev/null || skip 'psycopg2 is not installed'
 check 'the checker finds every fault in recorded histories' python3 "$E2E/history_check.py" self
 start_postgres
 start_redis
-direct psql -X -q -c 'create table r(k int primary key, v bigint not null)' -c 'insert into r select g, 0 from generate_series(0, 3) g' \
-  -c 'create table slow(v int)' -c "create function pause() returns trigger language plpgsql as 'begin perform pg_sleep(0.02); return null; end'" \
-  -c 'create constraint trigger at_commit after insert on slow deferrable initially deferred for each row execute function pause()' || exit 1
-mkdir "$WORK/policies"
-cat >"$WORK/policies/cache.toml" <<'TOML'
-[default]
-mode = "auto"
-cache = { mode = "strict", min_cost = "0us" }
-TOML
+history_tables || exit 1
+strict_cache_policy
 E2E_MODE=auto start_pgsteer --policies "$WORK/policies" --set upstream.probe_url="postgresql://postgres@127.0.0.1:$DIRECT_PORT/postgres" \
   --set learning.explore=false --set cache.redis_url="redis://127.0.0.1:$REDIS_PORT" --set cache.redis_min_cost=0s
 seconds=${CACHE_HISTORY_SECONDS:-15}

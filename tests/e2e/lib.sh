@@ -113,12 +113,16 @@ caught_up() { # the standby has replayed all that is committed on the server
 server_start() { as_server "$BIN/pg_ctl" -D "$PG_DATA" -l "$PG_DATA/log" -w start >/dev/null || { tail "$PG_DATA/log"; exit 1; }; }
 server_stop() { as_server "$BIN/pg_ctl" -D "$PG_DATA" -m "${1:-fast}" -w stop >/dev/null; }
 
+redis_run() { # [options of redis-server]: at REDIS_PORT, again and again where a script kills it
+  redis-server --port "$REDIS_PORT" --bind 127.0.0.1 --save '' --appendonly no --dir "$WORK" "$@" >>"$WORK/redis.log" 2>&1 &
+  REDIS_PID=$!
+  PIDS+=("$REDIS_PID")
+  wait_port "$REDIS_PORT" redis-server
+}
 start_redis() {
   command -v redis-server >/dev/null || skip "no redis-server"
   REDIS_PORT=$(free_port)
-  redis-server --port "$REDIS_PORT" --bind 127.0.0.1 --save '' --appendonly no --dir "$WORK" >"$WORK/redis.log" 2>&1 &
-  PIDS+=($!)
-  wait_port "$REDIS_PORT" redis-server
+  redis_run
 }
 
 start_pgsteer() { # [more arguments]
@@ -149,6 +153,19 @@ gate_says() { # port of its commands, command: the answer
   exec 9>&-
 }
 
+strict_cache_policy() { # makes $WORK/policies: whatever the cache may keep it keeps
+  mkdir "$WORK/policies"
+  cat >"$WORK/policies/cache.toml" <<'TOML'
+[default]
+mode = "auto"
+cache = { mode = "strict", min_cost = "0us" }
+TOML
+}
+history_tables() { # of history_check.py: registers, and a transaction that takes its time to commit
+  direct psql -X -q -c 'create table r(k int primary key, v bigint not null)' -c 'insert into r select g, 0 from generate_series(0, 3) g' \
+    -c 'create table slow(v int)' -c "create function pause() returns trigger language plpgsql as 'begin perform pg_sleep(0.02); return null; end'" \
+    -c 'create constraint trigger at_commit after insert on slow deferrable initially deferred for each row execute function pause()' "$@"
+}
 everything_policy() { # makes $WORK/policies: whatever may change or answer a statement is on
   mkdir "$WORK/policies"
   cat >"$WORK/policies/all.toml" <<'TOML'

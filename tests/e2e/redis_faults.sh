@@ -5,19 +5,8 @@
 command -v redis-server >/dev/null || skip 'no redis-server'
 start_postgres
 direct psql -X -q -c 'create table t(k int primary key, v bigint)' -c 'insert into t select g, g from generate_series(1, 2000) g' -c 'analyze t' || exit 1
-mkdir "$WORK/policies"
-cat >"$WORK/policies/cache.toml" <<'TOML'
-[default]
-mode = "auto"
-cache = { mode = "strict", min_cost = "0us" }
-TOML
+strict_cache_policy
 REDIS_PORT=$(free_port)
-redis_run() { # [options]
-  redis-server --port "$REDIS_PORT" --bind 127.0.0.1 --save '' --appendonly no --dir "$WORK" "$@" >>"$WORK/redis.log" 2>&1 &
-  REDIS_PID=$!
-  PIDS+=($REDIS_PID)
-  wait_port "$REDIS_PORT" redis-server
-}
 r() { redis-cli -p "$REDIS_PORT" "$@"; }
 # memory_bytes=0: every answer that is kept is kept in Redis.
 E2E_MODE=auto start_pgsteer --policies "$WORK/policies" --set upstream.probe_url="postgresql://postgres@127.0.0.1:$DIRECT_PORT/postgres" \
