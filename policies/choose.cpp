@@ -50,6 +50,11 @@ struct Opinion {
 };
 Opinion no(ReasonCode reason, std::string detail) { return {false, 0, reason, std::move(detail)}; }
 
+constexpr std::uint64_t kSettledPlan = 20;  ///< sights after which a plan that never changed is not asked for any more
+constexpr std::uint64_t kLikelyPlan = 3;    ///< inside a block, where nobody can ask: a failed EXPLAIN would end the transaction
+constexpr double kBeyond = 1.5;             ///< of what was explored, by the planner's cost
+constexpr std::uint64_t kAudit = 64;        ///< one in so many is asked for nevertheless
+
 /// Inside a transaction block a change runs behind a savepoint of ours; what three more statements of the string cost.
 constexpr double kSavepointMs = 0.2;
 
@@ -85,7 +90,7 @@ std::optional<Opinion> common_refusal(const DecideInput& in, const Candidate& c,
   }
   if (c.catalog_version != 0 && c.catalog_version != in.catalog->version)
     return no(ReasonCode::catalog_stale, "made under an older picture of the catalog");
-  if (!evidence) return std::nullopt;
+  if (!evidence || (evidence->plan != 0 && evidence->plan != plan_of(in))) return std::nullopt;
   if (evidence->state == Evidence::State::disabled) return no(ReasonCode::disabled, evidence->why);
   if (evidence->state == Evidence::State::rejected) return no(ReasonCode::regression_seen, evidence->why);
   return std::nullopt;
@@ -121,6 +126,15 @@ Opinion judge_rewrite(const DecideInput& in, const Candidate& c, const std::stri
   return no(ReasonCode::gain_too_small, judgement.why.empty() ? "the planner sees too little gain" : judgement.why);
 }
 
+double floor_of(const SteerAction& bounds) { return static_cast<double>(bounds.floor.count()) / 1000; }
+
+/// What the default takes where an arm would serve: as explored under this plan. Its own history says little of it once the arm serves:
+/// what still runs by default are the other plans' executions.
+double replaced_ms(const DecideInput& in, const Evidence* evidence) {
+  if (!evidence || evidence->plan == 0 || evidence->explored == 0) return default_ms(in);
+  return std::max(default_ms(in), evidence->explored_default_ms / static_cast<double>(evidence->explored));
+}
+
 Opinion judge_arm(const DecideInput& in, const Candidate& c, const Evidence* evidence) {
   const SteerAction& bounds = in.policy->steer;
   if (!in.analysis->read_only_select()) return no(ReasonCode::no_candidate, "only plain SELECT is steered");
@@ -128,35 +142,58 @@ Opinion judge_arm(const DecideInput& in, const Candidate& c, const Evidence* evi
     return no(ReasonCode::in_transaction, "planner settings would leak into the rest of the open transaction");
   if (in.knowledge->catalog_version != in.catalog->version)
     return no(ReasonCode::catalog_stale, "explored under an older picture of the catalog");
-  const double ms = default_ms(in);
-  const double floor_ms = static_cast<double>(bounds.floor.count()) / 1000;
+  const double ms = replaced_ms(in, evidence);
+  const double floor_ms = floor_of(bounds);
   if (ms < floor_ms)
     return no(ReasonCode::below_floor, fmt::format("predicted {:.2f} ms, steering starts at {:.2f} ms", ms, floor_ms));
+  if (evidence && evidence->plan != 0 && evidence->plan != plan_of(in))
+    return no(ReasonCode::no_evidence, plan_of(in) == 0 ? "explored for one of several plans, and this execution's is not known"
+                                                        : "explored for another plan than this execution's");
+  // The same plan for a hundred times as many rows is another matter: nothing is concluded from what was not explored.
+  if (evidence && evidence->cost_high > 0 && in.plan_cost > 0 &&
+      (in.plan_cost < evidence->cost_low / kBeyond || in.plan_cost > evidence->cost_high * kBeyond))
+    return no(ReasonCode::no_evidence, fmt::format("explored where the plan costs {:.0f} to {:.0f}, this execution's costs {:.0f}",
+                                                   evidence->cost_low, evidence->cost_high, in.plan_cost));
+  if (evidence && evidence->doubted)
+    return no(ReasonCode::holdout, "times have changed: the original runs a few times to see whether it still gains");
   if (!evidence || evidence->explored == 0 || evidence->state != Evidence::State::approved)
     return no(ReasonCode::no_evidence, evidence && !evidence->why.empty() ? evidence->why : "not explored yet");
   const double gain = evidence->gain();
   const double least_ms = static_cast<double>(bounds.min_gain_time.count()) / 1000;
   // The rule that explored may not be the rule that decides: its own bounds count.
+  if (evidence->worst_ratio > bounds.max_regression)
+    return no(ReasonCode::regression_seen, fmt::format("once took {:.2f} times the default", evidence->worst_ratio));
+  if (evidence->by_hand) return {true, std::isfinite(gain) ? std::max(gain, bounds.min_gain) : bounds.min_gain, ReasonCode::arm_measured, evidence->why};
   if (!(gain >= bounds.min_gain) || !(gain * ms >= least_ms))
     return no(ReasonCode::gain_too_small, fmt::format("gains {:.0f} % or {:.2f} ms; {:.0f} % and {:.2f} ms asked for",
                                                       gain * 100, gain * ms, bounds.min_gain * 100, least_ms));
-  if (evidence->worst_ratio > bounds.max_regression)
-    return no(ReasonCode::regression_seen, fmt::format("once took {:.2f} times the default", evidence->worst_ratio));
   return {true, gain, ReasonCode::arm_measured, evidence->why};
 }
 
 Opinion judge(const DecideInput& in, const Candidate& c) {
   const std::string label = c.label();
   if (is_banned(label, in.knowledge->banned)) return no(ReasonCode::banned, fmt::format("{} is banned", label));
-  const Evidence* evidence = in.knowledge->find(label);
+  const Evidence* evidence = in.knowledge->find(label, plan_of(in));
   if (auto refused = common_refusal(in, c, evidence)) return *refused;
   // A rewritten text under an arm has to satisfy both.
   Opinion opinion = is_rewrite(c) ? judge_rewrite(in, c, label, evidence) : judge_arm(in, c, evidence);
   if (opinion.may && is_rewrite(c) && is_arm(c)) opinion = judge_arm(in, c, evidence);
-  if (opinion.may && in.query->transaction == sql::TransactionStatus::in_block && opinion.gain * default_ms(in) < kSavepointMs)
+  if (opinion.may && in.query->transaction == sql::TransactionStatus::in_block && opinion.gain * replaced_ms(in, is_arm(c) ? evidence : nullptr) < kSavepointMs)
     return no(ReasonCode::in_transaction,
               fmt::format("inside a transaction it needs a savepoint, which takes {:.1f} ms of what it gains", kSavepointMs));
   return opinion;
+}
+
+/// Worth asking for: some arm is approved under some plan. What costs an EXPLAIN is asked only where that plan varies.
+bool plan_matters(const DecideInput& in) {
+  if (in.plan != 0 || in.query->transaction != sql::TransactionStatus::idle || !in.policy->steer.enabled) return false;
+  if (!in.analysis->read_only_select() || in.knowledge->catalog_version != in.catalog->version) return false;
+  if (in.knowledge->only_plan(kSettledPlan) != 0 && in.random % kAudit != 0) return false;
+  const auto& evidence = in.knowledge->evidence;
+  return std::any_of(evidence.begin(), evidence.end(), [&](const Evidence& e) {
+    return e.plan != 0 && e.state == Evidence::State::approved && !e.doubted && !is_banned(e.label, in.knowledge->banned) &&
+           replaced_ms(in, &e) >= floor_of(in.policy->steer);
+  });
 }
 
 Choice choose_pinned(const DecideInput& in) {
@@ -203,7 +240,13 @@ Choice choose(const DecideInput& in) {
       best.detail = std::move(opinion.detail);
     }
   }
+  best.wants_plan = plan_matters(in);
   return best;
+}
+
+std::uint64_t plan_of(const DecideInput& in) {
+  if (in.plan != 0) return in.plan;
+  return in.knowledge->only_plan(in.query->transaction == sql::TransactionStatus::idle ? kSettledPlan : kLikelyPlan);
 }
 
 }  // namespace pgsteer::policies

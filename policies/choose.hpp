@@ -9,8 +9,12 @@ struct Choice {
   ReasonCode reason = ReasonCode::no_candidate;
   std::string detail;
   bool ordered = false;  ///< by PIN: no hold-out, no canary
+  bool wants_plan = false;  ///< which plan PostgreSQL has would decide, and is not known
 };
 Choice choose(const DecideInput& input);
+
+/// The plan that PostgreSQL by itself has for this execution, as far as known or as good as certain; else 0.
+std::uint64_t plan_of(const DecideInput& input);
 
 /// Whether the cache would be looked at; `none` means yes.
 cache::Reason judge_cache(const DecideInput& input);

@@ -55,7 +55,7 @@ Shares shares_of(const DecideInput& in, Mode mode, const Choice& choice, bool ca
     shares.candidate = share;
     shares.cache = share;
     const Evidence* evidence =
-        choice.index == 0 ? nullptr : in.knowledge->find(in.candidates[choice.index].label());
+        choice.index == 0 ? nullptr : in.knowledge->find(in.candidates[choice.index].label(), plan_of(in));
     if (evidence && evidence->state == Evidence::State::approved && evidence->runs >= runs_to_promote &&
         evidence->confidence() >= in.policy->canary.promote_at)
       shares.candidate = shares.control;
@@ -64,6 +64,18 @@ Shares shares_of(const DecideInput& in, Mode mode, const Choice& choice, bool ca
   else if (choice.ordered) shares.candidate = 1;
   if (!cache) shares.cache = 0;
   return shares;
+}
+
+/// An arm that takes twice what the original ever took under this plan, and is expected to take now, is wrong here.
+double patience(const DecideInput& in, const rewriter::Candidate& chosen) {
+  constexpr double times = 2, least_ms = 20, most_bytes = 64 * 1024;  // its rows are held back for so long
+  if (chosen.arm.empty() || in.knowledge->history.ewma_bytes > most_bytes) return 0;
+  const PlanSight* seen = in.knowledge->sight(plan_of(in));
+  const Evidence* original = in.knowledge->find("as-is");
+  double worst_ms = seen ? seen->worst_ms : 0;
+  if (original && original->recent_ms.size() >= 3) worst_ms = std::max(worst_ms, original->p95_ms);
+  if (!(worst_ms > 0)) return 0;
+  return times * std::max(worst_ms, in.estimates.empty() ? 0 : in.estimates.front().ms) + least_ms;
 }
 
 /// Probability of the pair (candidate acts, cache acts) that came out.
@@ -83,7 +95,10 @@ void act(const DecideInput& in, Choice choice, bool cache, Decision& d) {
   // An execution that chance keeps from the cache has no reason against caching: `detail` says what happened.
   if (use_cache) d.cache = CacheDirective::look_up;
   d.suggested = choice.index;
+  const double acting = d.mode == Mode::auto_ ? shares.control : in.policy->canary.share;
+  d.wants_plan = choice.wants_plan && u < acting;  // what chance keeps as it is need not be looked at
   if (use_candidate) {
+    if (!choice.ordered) d.patience_ms = patience(in, in.candidates[choice.index]);
     d.candidate = choice.index;
     d.reason = choice.reason;
     if (d.mode == Mode::canary && !choice.ordered && shares.candidate < shares.control) {

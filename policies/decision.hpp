@@ -18,6 +18,8 @@ namespace pgsteer::policies {
 /// Outcome statistics of one candidate label on one statement shape (server time, log milliseconds, recent window).
 struct Evidence {
   std::string label;             ///< "as-is", "rewrite:...", "arm:..."
+  std::uint64_t plan = 0;        ///< shape of the default's plan that an arm was measured against; 0: whatever it is
+  double cost_low = 0, cost_high = 0;  ///< of that plan on the explored instances; 0: any
   std::uint64_t runs = 0;        ///< served executions
   std::uint64_t explored = 0;    ///< offline executions
   double median_ms = 0, p95_ms = 0, worst_ratio = 0;  ///< worst_ratio: worst (this / default) on one explored instance
@@ -31,6 +33,8 @@ struct Evidence {
   std::uint64_t gain_count = 0;
   std::vector<double> served_gains;                 ///< of the last 10 served executions, newest last
   std::vector<float> recent_ms;                     ///< newest last, at most 32
+  bool by_hand = false;                             ///< approved by a person: acts without a measured gain, but under guard
+  bool doubted = false;                             ///< the default runs for a while, to see whether the arm still gains
   /// Share of the default's time gained on the explored instances in sum; gain_low when none is at hand.
   double gain() const;
   /// Confidence (0..1) that the mean gain is above zero; 0 when unknown.
@@ -47,6 +51,14 @@ struct RewriteJudgement {
   std::string why;
 };
 
+/// A plan that PostgreSQL by itself chose for some parameters of a statement: they decide which one, and with it which arm is right.
+struct PlanSight {
+  std::uint64_t shape = 0;
+  std::uint64_t sightings = 0;
+  double worst_ms = 0;  ///< of the default under it
+  double cost_low = 0, cost_high = 0;
+};
+
 /// Everything learned about one statement shape in one database under one search_path. Immutable snapshots; built by
 /// the learner in the background, read by the pipeline.
 struct Knowledge {
@@ -58,10 +70,16 @@ struct Knowledge {
   predictor::PlanFacts plan;           ///< of a recent instance, default settings
   predictor::History history;          ///< as-is executions
   std::vector<RewriteJudgement> rewrites;
-  std::vector<Evidence> evidence;      ///< by label
+  std::vector<Evidence> evidence;      ///< by label and plan
+  std::vector<PlanSight> plans;
   std::string pinned, banned;          ///< label set by PIN; comma-separated labels set by BAN
   bool judged = false;                 ///< the background probe has looked at it
   const Evidence* find(std::string_view label) const;
+  /// Of an arm where the default has this plan; `plan` 0, and what is not bound to a plan: as above.
+  const Evidence* find(std::string_view label, std::uint64_t plan) const;
+  const PlanSight* sight(std::uint64_t shape) const;
+  /// The plan's shape, when it was the same at all of at least so many sights, and its cost nearly so; else 0.
+  std::uint64_t only_plan(std::uint64_t sights) const;
   const RewriteJudgement* rewrite(std::string_view label) const;
 };
 
@@ -97,6 +115,8 @@ struct Decision {
   std::string rule;             ///< policy rule
   double probability = 1;
   bool control = false;         ///< member of a canary's or hold-out's control group
+  bool wants_plan = false;      ///< an arm may be right: that depends on the plan PostgreSQL would choose, which is not known
+  double patience_ms = 0;       ///< an arm that takes longer is given up and the original run; 0: no limit
   std::string lane, route;
 };
 
@@ -113,6 +133,8 @@ struct DecideInput {
   std::optional<Mode> console_mode;                  ///< SET MODE
   bool panic = false;
   std::uint64_t random = 0;                          ///< uniform 64 bits for this execution: the only source of chance
+  std::uint64_t plan = 0;                            ///< shape of the plan PostgreSQL has for this execution; 0: not known
+  double plan_cost = 0;                              ///< and its cost
 };
 
 /// Pure, total, deterministic.

@@ -25,6 +25,31 @@ const Evidence* Knowledge::find(std::string_view label) const {
   return nullptr;
 }
 
+const Evidence* Knowledge::find(std::string_view label, std::uint64_t plan_shape) const {
+  if (plan_shape == 0) return find(label);
+  const Evidence* any = nullptr;
+  for (const Evidence& entry : evidence) {
+    if (entry.label != label) continue;
+    if (entry.plan == plan_shape) return &entry;
+    if (entry.plan == 0) any = &entry;
+  }
+  return any;
+}
+
+const PlanSight* Knowledge::sight(std::uint64_t plan_shape) const {
+  for (const PlanSight& seen : plans) {
+    if (seen.shape == plan_shape) return &seen;
+  }
+  return nullptr;
+}
+
+std::uint64_t Knowledge::only_plan(std::uint64_t sights) const {
+  constexpr double steady = 2;
+  if (plans.size() != 1) return 0;
+  const PlanSight& seen = plans.front();
+  return seen.sightings >= sights && seen.cost_high <= steady * seen.cost_low ? seen.shape : 0;
+}
+
 const RewriteJudgement* Knowledge::rewrite(std::string_view label) const {
   for (const RewriteJudgement& judgement : rewrites) {
     if (judgement.label == label) return &judgement;

@@ -56,6 +56,7 @@ struct Config {
     std::chrono::seconds retrain_interval{3600};  ///< 0 = only by TRAIN
     bool explore = true;                   ///< offline exploration of arms, as far as policies allow
     std::chrono::milliseconds explore_idle{200};  ///< pause between explored statements
+    std::chrono::milliseconds explore_credit{60000};  ///< what exploring may cost beyond the policy's share of the observed time
     std::uint64_t seed = 1;
   } learning;
   struct Catalog {

@@ -28,6 +28,7 @@ struct Plan {
   policies::Decision decision;
   policies::Effective policy;
   std::shared_ptr<const policies::Knowledge> knowledge;  ///< may be null
+  std::shared_ptr<const predictor::PlanFacts> default_plan;  ///< PostgreSQL's own for this execution, where it was asked for
   std::uint64_t snapshot_version = 0;
   cache::WriteSet writes;    ///< by the catalog of that snapshot and what was known of the session
   Restraint restraint = Restraint::none;

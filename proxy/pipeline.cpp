@@ -29,6 +29,9 @@ void write_identity(std::string& id, const sql::Query& query, const Circumstance
                                  (s.catalog_uncertain ? 4 : 0) + (s.objects_uncertain ? 8 : 0)));
   id.push_back(now.session_mode ? static_cast<char>('a' + static_cast<int>(*now.session_mode)) : '-');
   for (const auto type : query.parameter_types) id.append(reinterpret_cast<const char*>(&type), sizeof type);
+  if (!now.default_plan) return;
+  id.append(reinterpret_cast<const char*>(&now.default_plan->shape), sizeof now.default_plan->shape);
+  id.append(reinterpret_cast<const char*>(&now.default_plan->total_cost), sizeof now.default_plan->total_cost);
 }
 
 cache::Reason judge_cache(const sql::Query& query, const sql::Analysis& analysis, const sql::Catalog* catalog,
@@ -113,7 +116,8 @@ std::vector<rewriter::Candidate> collect_candidates(const sql::Query& query, con
     for (const auto& evidence : knowledge->evidence) {
       if (!evidence.label.starts_with("arm:")) continue;
       const rewriter::Arm* arm = rewriter::find_arm(std::string_view(evidence.label).substr(4));
-      if (!arm) continue;
+      const bool known = std::any_of(candidates.begin(), candidates.end(), [&](const auto& c) { return arm && c.arm == arm->name; });
+      if (!arm || known) continue;  // there is evidence for several plans
       candidates.push_back(rewriter::steer(query.text, *arm, catalog->hint_plan && !analysis.flags.hint_comment));
       candidates.back().catalog_version = catalog->version;
     }
@@ -184,6 +188,12 @@ struct Pipeline::Memory {
   };
   std::list<Item> order;  ///< most recent first
   std::unordered_map<std::uint64_t, std::list<Item>::iterator> index;
+  struct KnownPlan {
+    std::uint64_t catalog_version = 0;
+    std::shared_ptr<const predictor::PlanFacts> facts;
+  };
+  std::unordered_map<std::uint64_t, KnownPlan> plans;  ///< by text and values
+
   std::size_t max_items;
   std::string identity;  ///< of the query at hand; a member for its capacity
 };
@@ -271,7 +281,8 @@ std::shared_ptr<const Plan> Pipeline::make(const sql::Query& query, std::shared_
   predictor::FeatureInput input;
   input.analysis = plan->analysis.get();
   input.catalog = catalog;
-  input.plan = plan->knowledge ? &plan->knowledge->plan : nullptr;
+  plan->default_plan = now.default_plan;
+  input.plan = plan->default_plan ? plan->default_plan.get() : plan->knowledge ? &plan->knowledge->plan : nullptr;
   input.history = plan->knowledge ? &plan->knowledge->history : nullptr;
   input.load = now.load;
   input.hour_of_day = now.hour_of_day;
@@ -310,8 +321,21 @@ void Pipeline::decide_again(Plan& plan, const sql::Query& query, const Snapshot&
   input.console_mode = snapshot.console_mode;
   input.panic = snapshot.panic;
   input.random = now.random;
+  input.plan = plan.default_plan ? plan.default_plan->shape : 0;
+  input.plan_cost = plan.default_plan ? plan.default_plan->total_cost : 0;
   plan.decision = policies::decide(input);
   restrain(plan, snapshot);
+}
+
+std::shared_ptr<const predictor::PlanFacts> Pipeline::default_plan(std::uint64_t text_and_values, std::uint64_t catalog_version) const {
+  const auto found = memory_->plans.find(text_and_values);
+  if (found == memory_->plans.end() || found->second.catalog_version != catalog_version) return nullptr;
+  return found->second.facts;
+}
+
+void Pipeline::remember_plan(std::uint64_t text_and_values, std::uint64_t catalog_version, std::shared_ptr<const predictor::PlanFacts> facts) {
+  if (memory_->plans.size() >= memory_->max_items) memory_->plans.clear();
+  memory_->plans.insert_or_assign(text_and_values, Memory::KnownPlan{catalog_version, std::move(facts)});
 }
 
 predictor::Feedback Pipeline::learn(const Plan& plan, const Execution& execution, std::int64_t unix_microseconds) {
@@ -351,7 +375,8 @@ predictor::Feedback Pipeline::learn(const Plan& plan, const Execution& execution
   f.sqlstate = execution.sqlstate;
   f.censored = execution.cancelled;
   f.trace_id = trace_id_of(a);
-  if (plan.knowledge && plan.knowledge->plan.known) f.plan_cost = plan.knowledge->plan.total_cost;
+  if (plan.default_plan) f.plan_cost = plan.default_plan->total_cost;
+  else if (plan.knowledge && plan.knowledge->plan.known) f.plan_cost = plan.knowledge->plan.total_cost;
   return f;
 }
 

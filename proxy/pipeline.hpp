@@ -19,6 +19,7 @@ struct Circumstances {
   int day_of_week = 0;
   std::uint64_t random = 0;  ///< uniform; decides canary membership
   std::optional<policies::Mode> session_mode;
+  std::shared_ptr<const predictor::PlanFacts> default_plan;  ///< PostgreSQL's own for this execution; null: not asked for
 };
 
 /// plan(query, snapshot) -> Plan: the six steps, synchronous, total, deterministic. One per thread, not synchronised.
@@ -32,6 +33,10 @@ class Pipeline {
 
   /// Analysis alone, for callers that only need to know what a text is.
   std::shared_ptr<const sql::Analysis> analyse(std::string_view text) { return analyses_.get(text); }
+
+  /// PostgreSQL's own plan for a text with its values, as it was when the session's server was asked under the same catalog; or null.
+  std::shared_ptr<const predictor::PlanFacts> default_plan(std::uint64_t text_and_values, std::uint64_t catalog_version) const;
+  void remember_plan(std::uint64_t text_and_values, std::uint64_t catalog_version, std::shared_ptr<const predictor::PlanFacts> facts);
 
   /// learn(plan, execution) -> Feedback: the training record of one execution.
   static predictor::Feedback learn(const Plan& plan, const Execution& execution, std::int64_t unix_microseconds);

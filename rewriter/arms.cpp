@@ -29,6 +29,9 @@ const std::vector<Arm>& arms() {
       {"nestloop_only", "nested loops only: for few rows and good indexes",
        {{"enable_hashjoin", "off"}, {"enable_mergejoin", "off"}}},
       {"random_page_cost_1_1", "random reads cost as on SSD or in memory", {{"random_page_cost", "1.1"}}},
+      {"geqo_1", "another join order, found by chance: for many tables whose sizes are misjudged",
+       {{"geqo_threshold", "2"}, {"geqo_seed", "0.25"}}},
+      {"geqo_2", "and another", {{"geqo_threshold", "2"}, {"geqo_seed", "0.75"}}},
       {"no_jit", "no just-in-time compilation: its cost is charged before the first row", {{"jit", "off"}}},
       {"work_mem_64mb", "sorts and hashes of this statement may use 64 MB each", {{"work_mem", "65536"}}},
   };

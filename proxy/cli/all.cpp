@@ -19,6 +19,8 @@ constexpr Command commands[] = {
     {"train", "train a model from the feedback store, validate and register it", add_train},
     {"explain", "what a running pgsteer would do with a statement, and why", add_explain},
     {"ctl", "one console command to a running pgsteer, e.g. pgsteer ctl SHOW QUERIES", add_ctl},
+    {"explore", "let a running pgsteer try planner settings now, within a budget, and say what it found", add_explore},
+    {"steering", "write steering decisions to a file to review, or read them, see pgsteer steering --help", nullptr, all_steering},
     {"report", "a report to read or send on, see pgsteer report --help", nullptr, all_reports},
     {"bench", "measure pgsteer beside a direct connection and other proxies, see pgsteer bench --help", add_bench},
 };

@@ -27,12 +27,16 @@ std::span<const Command> all_commands();
 /// `pgsteer report <which>`, report.cpp.
 std::span<const Command> all_reports();
 
+/// `pgsteer steering export | import`, steering.cpp.
+std::span<const Command> all_steering();
+
 std::function<int()> add_run(CLI::App&, const std::string& executable);          // run.cpp
 std::function<int()> add_check(CLI::App&, const std::string& executable);        // check.cpp
 std::function<int()> add_train(CLI::App&, const std::string& executable);        // train.cpp
 std::function<int()> add_explain(CLI::App&, const std::string& executable);      // explain.cpp
 std::function<int()> add_ctl(CLI::App&, const std::string& executable);          // ctl.cpp
 std::function<int()> add_report_workload(CLI::App&, const std::string& executable);  // report_workload.cpp
+std::function<int()> add_explore(CLI::App&, const std::string& executable);      // explore.cpp
 std::function<int()> add_bench(CLI::App&, const std::string& executable);        // bench.cpp
 
 /// `explain --verify`: runs the statement as it is and as each rewrite has it, read-only, and compares. verify.cpp

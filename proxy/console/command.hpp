@@ -52,6 +52,7 @@ ConsoleResult unknown_command(const std::vector<Word>& words);
 // Handlers, by file. Each is one command of the list; what it shows is said there.
 ConsoleResult show_help(const Request&), show_version(const Request&), show_state(const Request&);         // show_about.cpp
 ConsoleResult show_config(const Request&), show_rules(const Request&), show_rewrites(const Request&);      // show_config.cpp
+ConsoleResult show_arms(const Request&);                                                                   // show_config.cpp
 ConsoleResult show_stats(const Request&), show_stats_totals(const Request&);                               // show_stats.cpp
 ConsoleResult show_stats_averages(const Request&), show_totals(const Request&);                            // show_stats.cpp
 ConsoleResult show_pools(const Request&), show_clients(const Request&), show_servers(const Request&);      // show_pools.cpp
@@ -60,6 +61,8 @@ ConsoleResult show_hosts(const Request&);                                       
 ConsoleResult show_lists(const Request&), show_mem(const Request&);                                        // show_pools.cpp
 ConsoleResult show_queries(const Request&), show_decisions(const Request&);                                // show_learning.cpp
 ConsoleResult show_models(const Request&), show_experiments(const Request&), show_feedback(const Request&);  // show_learning.cpp
+ConsoleResult show_steering(const Request&);                                                               // show_learning.cpp
+ConsoleResult approve(const Request&), explore(const Request&);                                            // learned.cpp
 ConsoleResult show_advice(const Request&);                                                                 // show_advice.cpp
 ConsoleResult show_lanes(const Request&), show_limits(const Request&);                                     // show_lanes.cpp
 ConsoleResult show_cache(const Request&), show_health(const Request&);                                     // show_cache.cpp, show_health.cpp

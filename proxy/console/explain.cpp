@@ -68,9 +68,10 @@ void add_expectation(Rows& rows, const Plan& plan, const predictor::Model* model
     rows.field("History", fmt::format("{} runs, typically {}, last {}", plan.knowledge->history.count,
                                       human_ms(std::exp(plan.knowledge->history.ewma_log_ms)), human_ms(plan.knowledge->history.last_ms)));
   else rows.field("History", "first sight of this statement");
-  if (plan.knowledge && plan.knowledge->plan.known) {
-    const auto& facts = plan.knowledge->plan;
-    rows.field("Server plan", fmt::format("cost {:.0f}, {:.0f} rows, {} nodes", facts.total_cost, facts.rows, facts.nodes));
+  if (plan.default_plan || (plan.knowledge && plan.knowledge->plan.known)) {
+    const auto& facts = plan.default_plan ? *plan.default_plan : plan.knowledge->plan;
+    rows.field("Server plan", fmt::format("cost {:.0f}, {:.0f} rows, {} nodes, shape {:016x}{}", facts.total_cost, facts.rows, facts.nodes, facts.shape,
+                                          plan.default_plan ? "" : ", of an earlier call"));
   }
 }
 
@@ -80,6 +81,14 @@ std::string evidence_words(const policies::Evidence& evidence) {
   if (std::isfinite(evidence.gain_low) && evidence.label != "as-is") text += fmt::format(", gain at least {:.0f} %", evidence.gain_low * 100);
   if (!evidence.why.empty()) text += " (" + evidence.why + ")";
   return text;
+}
+
+/// An arm's evidence holds for one plan of PostgreSQL's own.
+std::string plan_of_words(const Plan& plan, const policies::Evidence& evidence) {
+  if (evidence.plan == 0) return {};
+  const bool this_one = plan.default_plan && plan.default_plan->shape == evidence.plan;
+  return fmt::format(", under plan {:016x}, cost {:.0f} to {:.0f}{}", evidence.plan, evidence.cost_low, evidence.cost_high,
+                     this_one ? ": this execution's" : "");
 }
 
 std::string judgement_words(const policies::RewriteJudgement& judgement) {
@@ -99,7 +108,8 @@ std::string why_not(const Plan& plan, std::size_t i) {
       return fmt::format("not sent: '{}' is pinned", plan.knowledge->pinned);
     if (plan.knowledge->banned.find(label) != std::string::npos) return "not sent: banned on the console";
     if (const auto* rewrite = plan.knowledge->rewrite(label); rewrite && !rewrite->approved) return "not sent: the cost gate refused it";
-    if (const auto* evidence = plan.knowledge->find(label); evidence && evidence->state != policies::Evidence::State::approved)
+    const auto* evidence = plan.knowledge->find(label, plan.default_plan ? plan.default_plan->shape : 0);
+    if (evidence && evidence->state != policies::Evidence::State::approved)
       return fmt::format("not sent: its evidence is {}", policies::to_string(evidence->state));
   }
   if (i == 0) return "not sent: another candidate is expected to be faster";
@@ -141,7 +151,8 @@ void add_candidates(Rows& rows, const Plan& plan, const Snapshot& snapshot, std:
     if (i < plan.estimates.size()) detail("predicted " + estimate_words(plan.estimates[i]));
     if (plan.knowledge) {
       if (const auto* judgement = plan.knowledge->rewrite(label)) detail(judgement_words(*judgement));
-      if (const auto* evidence = plan.knowledge->find(label)) detail(evidence_words(*evidence));
+      for (const auto& evidence : plan.knowledge->evidence)
+        if (evidence.label == label) detail(evidence_words(evidence) + plan_of_words(plan, evidence));
     }
     for (const auto& rule : rewriter::all_rules())
       if (std::find(candidate.rules.begin(), candidate.rules.end(), rule.name) != candidate.rules.end())

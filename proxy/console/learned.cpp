@@ -50,6 +50,31 @@ ConsoleResult ban(const Request& request) {
   return outcome(request.hub.learner->ban(words[0].text, words[1].text), "BAN");
 }
 
+ConsoleResult approve(const Request& request) {
+  const auto& words = request.arguments;
+  const bool shaped = words.size() == 2 || (words.size() >= 4 && words.size() % 2 == 0 && words.size() <= 6);
+  std::string plan, database;
+  bool good = shaped;
+  for (std::size_t i = 2; good && i + 1 < words.size(); i += 2) {
+    if (words[i].is("PLAN")) plan = words[i + 1].text;
+    else if (words[i].is("IN")) database = words[i + 1].text;
+    else good = false;
+  }
+  if (!good) return usage("APPROVE '<fingerprint>' '<arm>' [PLAN '<plan>'] [IN '<database>']");
+  if (!is_fingerprint(words[0].text)) return bad_fingerprint(words[0].text);
+  if (!request.hub.learner) return learning_off();
+  return outcome(request.hub.learner->approve(words[0].text, words[1].text, plan, database), "APPROVE");
+}
+
+ConsoleResult explore(const Request& request) {
+  const auto& words = request.arguments;
+  const auto time = words.size() == 1 ? policies::parse_duration(words[0].text) : std::nullopt;
+  if (!time) return usage("EXPLORE '<duration>', such as EXPLORE '10min'");
+  if (!request.hub.learner) return learning_off();
+  request.hub.learner->explore(std::chrono::duration<double, std::milli>(*time).count());
+  return done("EXPLORE");
+}
+
 /// In the background: the console never blocks. SHOW HEALTH and SHOW MODELS say when it is done.
 ConsoleResult train(const Request& request) {
   if (!request.hub.learner) return learning_off();

@@ -55,4 +55,14 @@ ConsoleResult show_rewrites(const Request& request) {
   return table;
 }
 
+ConsoleResult show_arms(const Request&) {
+  Table table({{"arm", Type::text}, {"settings", Type::text}, {"why", Type::text}});
+  for (const auto& arm : rewriter::arms()) {
+    std::string settings;
+    for (const auto& [name, value] : arm.settings) settings += fmt::format("{}{}={}", settings.empty() ? "" : " ", name, value);
+    table.row(arm.name, settings, arm.why);
+  }
+  return table;
+}
+
 }  // namespace pgsteer::proxy::console

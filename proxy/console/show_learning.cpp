@@ -99,11 +99,20 @@ ConsoleResult show_models(const Request& request) {
 ConsoleResult show_experiments(const Request& request) {
   Table table({{"fingerprint", Type::text}, {"database", Type::text}, {"candidate", Type::text}, {"state", Type::text},
                {"runs", Type::int8}, {"explored", Type::int8}, {"median_ms", Type::float8}, {"default_ms", Type::float8},
-               {"worst_ratio", Type::float8}, {"gain_low", Type::float8}, {"why", Type::text}});
+               {"worst_ratio", Type::float8}, {"gain_low", Type::float8}, {"why", Type::text}, {"plan", Type::text}});
   if (!request.hub.learner) return table;
   for (const auto& e : request.hub.learner->experiments())
     table.row(e.fingerprint, e.database, e.label, e.state, e.runs, e.explored, e.median_ms, e.default_ms, e.worst_ratio, e.gain_low,
-              e.why);
+              e.why, e.plan);
+  return table;
+}
+
+ConsoleResult show_steering(const Request& request) {
+  Table table({{"fingerprint", Type::text}, {"database", Type::text}, {"candidate", Type::text}, {"plan", Type::text}, {"word", Type::text},
+               {"explored", Type::int8}, {"gain", Type::float8}, {"worst_ratio", Type::float8}, {"query", Type::text}});
+  if (!request.hub.learner) return table;
+  for (const auto& s : request.hub.learner->steering())
+    table.row(s.fingerprint, s.database, s.label, s.plan, s.word, s.explored, s.gain, s.worst_ratio, s.query);
   return table;
 }
 
@@ -121,6 +130,7 @@ ConsoleResult show_feedback(const Request& request) {
   table.row("rows_in_store", std::to_string(state.rows));
   table.row("training", request.hub.learner->training() ? "yes" : "no");
   table.row("settled", request.hub.learner->settled() ? "yes" : "no");
+  table.row("explored_ms", fmt::format("{:.0f}", request.hub.learner->explored_ms()));
   table.row("error", state.error.empty() ? "none" : state.error);
   return table;
 }

@@ -1,5 +1,7 @@
 #include "proxy/learner/book.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -46,6 +48,8 @@ Book::Statement* Book::statement_of(const std::shared_ptr<const Plan>& shared) {
     made.knowledge.search_path = plan.search_path;
     made.knowledge.fingerprint = analysis.fingerprint_hex;
     apply_pin(made);
+    made.user = plan.user;
+    apply_kept(key, made);
   }
   Statement& statement = found->second;
   statement.user = plan.user;
@@ -63,11 +67,12 @@ double Book::record(const Outcome& outcome) {
   const std::lock_guard lock(mutex_);
   Statement* statement = statement_of(outcome.plan);
   if (!statement) return 0;
-  const double expected = expected_default(statement->knowledge);
+  const double expected = expected_instead(*statement, plan);
   if (execution.source != Source::server) return expected;
   const double ms = server_ms(execution);
   observed_ms_ += ms;
   ++statement->sightings;
+  if (const auto* asked = plan.default_plan.get()) sighted(*statement, {asked->shape, 1, 0, asked->total_cost, asked->total_cost});
   if (plan.chosen().kind == rewriter::CandidateKind::as_is)
     learn_default(*statement, plan, execution, ms);
   else
@@ -75,10 +80,22 @@ double Book::record(const Outcome& outcome) {
   return expected;
 }
 
+/// What the default would have taken: where values differ, what it took on the calls explored under the same plan, more for a dearer one.
+double Book::expected_instead(const Statement& statement, const Plan& plan) {
+  const double usual = expected_default(statement.knowledge);
+  if (!plan.default_plan || plan.chosen().arm.empty() || statement.instances.size() <= 1) return usual;
+  const auto* entry = statement.knowledge.find(plan.chosen().label(), plan.default_plan->shape);
+  if (!entry || entry->plan == 0 || entry->explored == 0 || !(entry->explored_default_ms > 0)) return usual;
+  const double mean = entry->explored_default_ms / static_cast<double>(entry->explored), middle = std::sqrt(entry->cost_low * entry->cost_high);
+  return mean * (middle > 0 ? std::max(1.0, plan.default_plan->total_cost / middle) : 1.0);
+}
+
 void Book::learn_default(Statement& statement, const Plan& plan, const Execution& execution, double ms) {
   if (!execution.sqlstate.empty() || execution.cancelled || !(ms > 0)) return;
   policies::Knowledge& knowledge = statement.knowledge;
-  knowledge.history.add(ms, static_cast<double>(execution.rows), static_cast<double>(execution.bytes), &knowledge.plan);
+  knowledge.history.add(ms, static_cast<double>(execution.rows), static_cast<double>(execution.bytes),
+                        plan.default_plan ? plan.default_plan.get() : &knowledge.plan);
+  doubt_arms(statement, ms);
   statement.total_ms += ms;
   // What follows sorts windows and keeps instances: one in sixteen of a well-known statement's executions says as much.
   if (knowledge.history.count > kWellKnown && knowledge.history.count % 16 != 0) return;
@@ -94,21 +111,99 @@ void Book::learn_default(Statement& statement, const Plan& plan, const Execution
 void Book::learn_served(Statement& statement, const Plan& plan, const Execution& execution, double ms,
                         double expected) {
   const std::string label = plan.chosen().label();
-  auto& entry = evidence(statement, label);
+  auto& entry = served_evidence(statement, plan, label);
   const auto before = entry.state;
+  const double usual = entry.median_ms;
   const bool stopped = execution.cancelled || execution.sqlstate == "57014";
   if (!execution.sqlstate.empty() && !stopped) {
     // What the server takes as it came must not fail by our doing; whether it was ours is not worth finding out.
     ++entry.runs;
     if (entry.state != policies::Evidence::State::pinned) entry.state = policies::Evidence::State::disabled;
     entry.why = "failed with " + execution.sqlstate;
+    at_once_ = true;
     if (before != entry.state) audit_.write("disabled", statement.knowledge.fingerprint, label, entry.why);
   } else if (expected > 0 && (!stopped || ms > expected * plan.policy.steer.max_regression)) {
     judge_again(statement, entry, ms, expected, false);
   }
+  // Its own time has changed: the default's may have, too.
+  constexpr double kOutOfLine = 0.15;
+  const bool as_usual = stopped || !(usual > 0) || std::abs(ms - usual) <= kOutOfLine * usual;
+  statement.out_of_line = as_usual ? 0 : statement.out_of_line + 1;
+  if (statement.out_of_line >= 2) doubt(statement, entry);
   remember(statement, execution);
   const auto& knowledge = statement.knowledge;
   touch({knowledge.shape, knowledge.database, knowledge.search_path}, statement, entry.state != before);
+}
+
+/// The entry that let the arm serve: of its plan, else the only one there is.
+policies::Evidence& Book::served_evidence(Statement& statement, const Plan& plan, const std::string& label) {
+  const auto& knowledge = statement.knowledge;
+  const std::uint64_t shape = plan.default_plan ? plan.default_plan->shape : knowledge.only_plan(1);
+  const auto* found = label.starts_with("arm:") ? knowledge.find(label, shape) : nullptr;
+  return evidence(statement, label, found ? found->plan : 0);
+}
+
+// --- doubts ----------------------------------------------------------------------------------------------------------
+// Nobody tells when data change, and under an arm nobody sees what the default would take. Where a statement always comes with the
+// same values, times speak: what is out of line makes the default run three times in a row, and what it takes then decides.
+
+/// A held-back execution was faster than what an arm usually takes.
+void Book::doubt_arms(Statement& statement, double default_ms) {
+  auto& list = statement.knowledge.evidence;
+  if (std::any_of(list.begin(), list.end(), [](const auto& entry) { return entry.doubted; })) return settle_doubt(statement, default_ms);
+  for (auto& entry : list) {
+    if (!entry.label.starts_with("arm:") || entry.state != policies::Evidence::State::approved || entry.served_gains.empty()) continue;
+    if (default_ms < entry.median_ms) doubt(statement, entry);
+  }
+}
+
+void Book::doubt(Statement& statement, policies::Evidence& entry) {
+  if (statement.instances.size() != 1 || entry.doubted || entry.state != policies::Evidence::State::approved) return;
+  if (statement.sightings < statement.certain_until) return;
+  entry.doubted = true;
+  constexpr std::uint64_t kLongestPeace = 2048;
+  statement.certain_until = statement.sightings + statement.peace;
+  statement.peace = std::min(2 * statement.peace, kLongestPeace);
+  statement.out_of_line = 0;
+  statement.doubt_ms.clear();
+  at_once_ = true;
+  const auto& knowledge = statement.knowledge;
+  touch({knowledge.shape, knowledge.database, knowledge.search_path}, statement, true);
+}
+
+void Book::settle_doubt(Statement& statement, double default_ms) {
+  constexpr std::size_t kRuns = 3;
+  statement.doubt_ms.push_back(default_ms);
+  if (statement.doubt_ms.size() < kRuns) return;
+  std::sort(statement.doubt_ms.begin(), statement.doubt_ms.end());
+  const double now = statement.doubt_ms[kRuns / 2];
+  statement.doubt_ms.clear();
+  auto& knowledge = statement.knowledge;
+  knowledge.history.ewma_log_ms = std::log(std::max(now, 1e-3));  // what an arm is measured by from here on
+  for (auto& entry : knowledge.evidence) {
+    if (!std::exchange(entry.doubted, false)) continue;
+    const auto recent = std::min<std::size_t>(5, entry.recent_ms.size());
+    std::vector<float> last(entry.recent_ms.end() - static_cast<std::ptrdiff_t>(recent), entry.recent_ms.end());
+    std::sort(last.begin(), last.end());
+    if (last.empty() || now >= last[recent / 2]) continue;
+    return void_evidence(statement, fmt::format("PostgreSQL's own plan takes {:.2f} ms now, {} {:.2f} ms", now, entry.label, last[recent / 2]));
+  }
+  touch({knowledge.shape, knowledge.database, knowledge.search_path}, statement, true);
+}
+
+/// What was measured does not hold any more: everything of it is on trial again.
+void Book::void_evidence(Statement& statement, const std::string& why) {
+  auto& knowledge = statement.knowledge;
+  const auto dropped = std::erase_if(knowledge.evidence, [&](const policies::Evidence& entry) {
+    return entry.label != "as-is" && entry.state != policies::Evidence::State::pinned && !statement.never.contains(entry.label);
+  });
+  if (dropped > 0) audit_.write("evidence_void", knowledge.fingerprint, "", why);
+  knowledge.plans.clear();
+  statement.peace = 32;
+  at_once_ = true;
+  statement.explored.clear();
+  statement.exploration_over = false;
+  touch({knowledge.shape, knowledge.database, knowledge.search_path}, statement, true);
 }
 
 void Book::complete(StatementRecord& record) const {
@@ -134,13 +229,28 @@ void Book::remember(Statement& statement, const Execution& execution) {
   if (statement.instances.size() > kMaxInstances) statement.instances.pop_front();
 }
 
-policies::Evidence& Book::evidence(Statement& statement, const std::string& label) {
+policies::Evidence& Book::evidence(Statement& statement, const std::string& label, std::uint64_t plan) {
   auto& list = statement.knowledge.evidence;
   for (auto& entry : list)
-    if (entry.label == label) return entry;
+    if (entry.label == label && entry.plan == plan) return entry;
   list.emplace_back();
   list.back().label = label;
+  list.back().plan = plan;
   return list.back();
+}
+
+void Book::sighted(Statement& statement, policies::PlanSight sight) {
+  constexpr std::size_t kMostPlans = 32;
+  auto& plans = statement.knowledge.plans;
+  const auto found = std::find_if(plans.begin(), plans.end(), [&](const auto& seen) { return seen.shape == sight.shape; });
+  if (found == plans.end()) {
+    if (plans.size() < kMostPlans) plans.push_back(sight);
+    return;
+  }
+  found->sightings += sight.sightings;
+  found->worst_ms = std::max(found->worst_ms, sight.worst_ms);
+  found->cost_low = std::min(found->cost_low, sight.cost_low);
+  found->cost_high = std::max(found->cost_high, sight.cost_high);
 }
 
 void Book::judge_again(Statement& statement, policies::Evidence& entry, double ms, double default_ms, bool explored) {
@@ -153,6 +263,7 @@ void Book::judge_again(Statement& statement, policies::Evidence& entry, double m
     entry.state = State::rejected;
     entry.why = why_before;
   }
+  at_once_ = at_once_ || (before == State::approved && entry.state != before);
   if (entry.state != before)
     audit_.write(std::string(policies::to_string(entry.state)), statement.knowledge.fingerprint, entry.label,
                  entry.why);
@@ -173,7 +284,7 @@ void Book::publish(bool everything) {
     // Every publication makes the loops plan again: what only refines an average can wait.
     const auto age = Clock::now() - last_publish_;
     if (dirty_.empty() && !calibration_dirty_ && !evicted_) return;
-    if (!everything && age < (urgent_ ? milliseconds(200) : milliseconds(1000))) return;
+    if (!everything && !at_once_ && age < (urgent_ ? milliseconds(200) : milliseconds(1000))) return;
     for (const auto& key : dirty_) {
       const auto found = statements_.find(key);
       if (found == statements_.end()) continue;
@@ -181,7 +292,7 @@ void Book::publish(bool everything) {
       published_[key] = std::make_shared<const policies::Knowledge>(found->second.knowledge);
     }
     dirty_.clear();
-    urgent_ = calibration_dirty_ = evicted_ = false;
+    at_once_ = urgent_ = calibration_dirty_ = evicted_ = false;
     last_publish_ = Clock::now();
     knowledge = std::make_shared<const policies::KnowledgeMap>(published_);
     calibration = std::make_shared<const predictor::Calibration>(calibration_);
@@ -245,13 +356,13 @@ std::vector<ExperimentRecord> Book::experiments() const {
   for (const auto& [key, statement] : statements_) {
     for (const auto& entry : statement.knowledge.evidence) {
       if (entry.label == "as-is") continue;
-      rows.push_back({statement.knowledge.fingerprint, key.database, entry.label,
+      rows.push_back({statement.knowledge.fingerprint, key.database, entry.label, plan_words(entry.plan),
                       std::string(policies::to_string(entry.state)), entry.why, entry.runs, entry.explored,
                       entry.median_ms, expected_default(statement.knowledge), entry.worst_ratio, entry.gain_low});
     }
   }
   std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) {
-    return std::tie(a.database, a.fingerprint, a.label) < std::tie(b.database, b.fingerprint, b.label);
+    return std::tie(a.database, a.fingerprint, a.label, a.plan) < std::tie(b.database, b.fingerprint, b.label, b.plan);
   });
   return rows;
 }

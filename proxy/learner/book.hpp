@@ -11,6 +11,7 @@
 
 #include "proxy/hub.hpp"
 #include "proxy/learner/audit.hpp"
+#include "proxy/learner/kept.hpp"
 #include "proxy/learner/learner.hpp"
 #include "proxy/learner/pins.hpp"
 #include "proxy/learner/plan_memo.hpp"
@@ -56,7 +57,7 @@ struct ExploreTask {
   predictor::PlanFacts plan;
   predictor::History history;
   std::vector<std::string> rewrites;  ///< labels whose columns are the original's
-  std::set<std::string> out;          ///< labels that are not to be tried: rejected, banned, disabled
+  std::set<std::pair<std::string, std::uint64_t>> out;  ///< not to be tried under a plan of the default's (0: any): rejected, banned, disabled
   double default_ms = 0;
   std::uint64_t catalog_version = 0;
 };
@@ -65,13 +66,15 @@ struct ExploreTask {
 struct Measurement {
   std::string label;
   double ms = 0, default_ms = 0;
+  std::uint64_t plan = 0;  ///< of the default on that instance
+  double cost = 0;
 };
 
 /// What is known of every statement shape, in the making: fed by executions, probes and exploration, published as an
 /// immutable KnowledgeMap. Thread-safe; nothing here waits for anything.
 class Book {
  public:
-  static constexpr std::size_t kMaxShapes = 20000, kMaxInstances = 8;
+  static constexpr std::size_t kMaxShapes = 20000, kMaxInstances = 16;
   Book(Hub& hub, Audit& audit) : hub_(hub), audit_(audit) {}
 
   /// Learns from one execution. Returns what the statement is expected to take as it is (before this execution), 0 when
@@ -88,10 +91,16 @@ class Book {
   std::optional<ExploreTask> next_exploration();
   void finish_exploration(const policies::KnowledgeKey& key, const std::vector<std::uint64_t>& instances, bool complete);
   void measured(const policies::KnowledgeKey& key, const Measurement& measurement);
+  /// PostgreSQL's own plan for a call, and what it took.
+  void default_measured(const policies::KnowledgeKey& key, const predictor::PlanFacts& plan, double ms);
   /// The candidate's answer was not the original's: never again, whatever the evidence says.
   void refuse_for_good(const policies::KnowledgeKey& key, const std::string& label, const std::string& why);
 
   void set_pins(std::map<std::string, Pin> pins);
+  std::vector<KeptArm> kept() const;      ///< every arm that may serve, for the file
+  void keep(std::vector<KeptArm> arms);   ///< from the file: acts when its statement comes and the statistics are those it was explored under
+  void approve(const KeptArm& arm);
+  bool withdraw(const std::string& fingerprint);  ///< approvals by hand; false: there were none
   std::vector<ExperimentRecord> experiments() const;
   std::string user_of(const std::string& database) const;
   /// Adds who sends it and an example of its text.
@@ -111,6 +120,12 @@ class Book {
     policies::Effective policy;
     policies::Mode mode = policies::Mode::off;
     std::deque<Instance> instances;  ///< distinct, newest last
+    Instance probed;                 ///< the one the prober looks at, always the same: another plan is another plan, not other values
+    std::vector<double> doubt_ms;    ///< of the default, since an arm is doubted
+    std::uint64_t certain_until = 0, peace = 32;  ///< sightings: so long nothing is doubted again; longer with each doubt that was none
+    int out_of_line = 0;             ///< served executions in a row
+    std::uint64_t statistics = 0;    ///< statistics_digest() at the last look
+    std::uint64_t kept_statistics = 0;  ///< under which what was kept of it was explored; 0: nothing, or looked at
     std::set<std::uint64_t> explored;
     std::set<std::string> never;     ///< labels refused for good
     std::uint64_t sightings = 0;
@@ -123,9 +138,16 @@ class Book {
 
   Statement* statement_of(const std::shared_ptr<const Plan>& plan);
   void learn_default(Statement& statement, const Plan& plan, const Execution& execution, double ms);
+  static double expected_instead(const Statement& statement, const Plan& plan);
+  policies::Evidence& served_evidence(Statement& statement, const Plan& plan, const std::string& label);
   void learn_served(Statement& statement, const Plan& plan, const Execution& execution, double ms, double expected);
   void remember(Statement& statement, const Execution& execution);
-  policies::Evidence& evidence(Statement& statement, const std::string& label);
+  policies::Evidence& evidence(Statement& statement, const std::string& label, std::uint64_t plan = 0);
+  void sighted(Statement& statement, policies::PlanSight sight);
+  void void_evidence(Statement& statement, const std::string& why);
+  void doubt_arms(Statement& statement, double default_ms);
+  void doubt(Statement& statement, policies::Evidence& entry);
+  void settle_doubt(Statement& statement, double default_ms);
   void judge_again(Statement& statement, policies::Evidence& entry, double ms, double default_ms, bool explored);
   void apply_pin(Statement& statement);
   void touch(const Key& key, Statement& statement, bool urgent);
@@ -133,6 +155,10 @@ class Book {
   bool wants_judgement(const Statement& statement) const;
   bool wants_exploration(const Statement& statement, const Snapshot& snapshot) const;
   void evict();
+  static bool concerns(const KeptArm& arm, const Key& key);
+  void apply_kept(const Key& key, Statement& statement);
+  void take_over(Statement& statement, const KeptArm& arm);
+  bool statistics_hold(Statement& statement, const sql::Catalog& catalog);
 
   Hub& hub_;
   Audit& audit_;
@@ -142,9 +168,10 @@ class Book {
   policies::KnowledgeMap published_;
   predictor::Calibration calibration_;
   std::map<std::string, Pin> pins_;
+  std::multimap<std::string, KeptArm> kept_;  ///< by fingerprint
   std::map<std::string, std::string> users_;  ///< database -> user of the latest session
   std::vector<Key> dirty_;
-  bool urgent_ = false, calibration_dirty_ = false, evicted_ = false;
+  bool urgent_ = false, at_once_ = false, calibration_dirty_ = false, evicted_ = false;
   Clock::time_point last_publish_{};
   double observed_ms_ = 0;
   std::uint64_t mismatches_ = 0;

@@ -1,4 +1,6 @@
 // The part of Book that hands statements to the prober and the explorer and takes their findings.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -44,7 +46,8 @@ std::optional<ProbeTask> Book::next_probe() {
   ProbeTask task;
   task.key = best->first;
   task.analysis = statement.analysis;
-  task.instance = statement.instances.back();
+  if (statement.probed.text.empty()) statement.probed = statement.instances.back();
+  task.instance = statement.probed;
   task.user = statement.user;
   task.application = statement.application;
   task.policy = statement.policy;
@@ -53,26 +56,25 @@ std::optional<ProbeTask> Book::next_probe() {
 }
 
 void Book::finish_probe(const Key& key, const ProbeResult& result) {
-  using State = policies::Evidence::State;
   const std::lock_guard lock(mutex_);
   const auto found = statements_.find(key);
   if (found == statements_.end()) return;
   Statement& statement = found->second;
   policies::Knowledge& knowledge = statement.knowledge;
-  // Measurements hold for the plan they were made against; another default plan makes them hearsay.
-  const bool other_plan = knowledge.plan.known && result.plan.known && knowledge.plan.shape != result.plan.shape &&
-                          knowledge.catalog_version != result.catalog_version;
-  if (other_plan) {
-    const auto dropped = std::erase_if(knowledge.evidence, [&](const policies::Evidence& entry) {
-      return entry.label != "as-is" && entry.state != State::pinned && !statement.never.contains(entry.label);
-    });
-    if (dropped > 0)
-      audit_.write("evidence_void", knowledge.fingerprint, "", "the default plan changed after DDL or ANALYZE");
-    statement.explored.clear();
-    statement.exploration_over = false;
+  // Measurements hold for the plan they were made against and for what the planner knew then; another makes them hearsay. The cost that
+  // it sees in one and the same call is the sum of the statistics that matter to it.
+  constexpr double kOtherStatistics = 0.1;
+  if (knowledge.plan.known && result.plan.known && knowledge.catalog_version != result.catalog_version) {
+    const double before = knowledge.plan.total_cost, after = result.plan.total_cost;
+    if (knowledge.plan.shape != result.plan.shape) void_evidence(statement, "the default plan changed after DDL or ANALYZE");
+    else if (std::abs(after - before) > kOtherStatistics * before)
+      void_evidence(statement, fmt::format("statistics changed: the plan's cost went from {:.0f} to {:.0f}", before, after));
   }
+  const auto* catalog = hub_.snapshot()->catalog(key.database);
+  if (catalog && !statistics_hold(statement, *catalog)) void_evidence(statement, "statistics have changed since it was explored, before this start");
   knowledge.catalog_version = result.catalog_version;
   if (result.plan.known) knowledge.plan = result.plan;
+  else statement.probed = {};  // another call may be one that the server takes
   knowledge.rewrites = result.rewrites;
   for (auto& rewrite : knowledge.rewrites) {
     if (!statement.never.contains(rewrite.label)) continue;
@@ -149,10 +151,10 @@ std::optional<ExploreTask> Book::next_exploration() {
   for (const auto& rewrite : knowledge.rewrites)
     if (rewrite.columns_equal) task.rewrites.push_back(rewrite.label);
   for (const auto& entry : knowledge.evidence)
-    if (entry.state == State::rejected || entry.state == State::disabled) task.out.insert(entry.label);
+    if (entry.state == State::rejected || entry.state == State::disabled) task.out.emplace(entry.label, entry.plan);
   if (const auto pin = pins_.find(knowledge.fingerprint); pin != pins_.end())
-    task.out.insert(pin->second.banned.begin(), pin->second.banned.end());
-  task.out.insert(statement.never.begin(), statement.never.end());
+    for (const auto& label : pin->second.banned) task.out.emplace(label, 0);
+  for (const auto& label : statement.never) task.out.emplace(label, 0);
   return task;
 }
 
@@ -178,9 +180,21 @@ void Book::measured(const Key& key, const Measurement& measurement) {
   const auto found = statements_.find(key);
   if (found == statements_.end()) return;
   Statement& statement = found->second;
-  auto& entry = evidence(statement, measurement.label);
+  auto& entry = evidence(statement, measurement.label, measurement.plan);
+  if (measurement.plan != 0) {
+    entry.cost_low = entry.cost_high > 0 ? std::min(entry.cost_low, measurement.cost) : measurement.cost;
+    entry.cost_high = std::max(entry.cost_high, measurement.cost);
+  }
   judge_again(statement, entry, measurement.ms, measurement.default_ms, true);
   touch(key, statement, true);
+}
+
+void Book::default_measured(const Key& key, const predictor::PlanFacts& plan, double ms) {
+  const std::lock_guard lock(mutex_);
+  const auto found = statements_.find(key);
+  if (found == statements_.end()) return;
+  sighted(found->second, {plan.shape, 1, ms, plan.total_cost, plan.total_cost});
+  touch(key, found->second, false);
 }
 
 void Book::refuse_for_good(const Key& key, const std::string& label, const std::string& why) {
@@ -190,9 +204,12 @@ void Book::refuse_for_good(const Key& key, const std::string& label, const std::
   if (found == statements_.end()) return;
   Statement& statement = found->second;
   statement.never.insert(label);
-  auto& entry = evidence(statement, label);
-  entry.state = policies::Evidence::State::rejected;
-  entry.why = why;
+  evidence(statement, label);
+  for (auto& entry : statement.knowledge.evidence) {
+    if (entry.label != label) continue;
+    entry.state = policies::Evidence::State::rejected;
+    entry.why = why;
+  }
   for (auto& rewrite : statement.knowledge.rewrites) {
     if (rewrite.label != label) continue;
     rewrite.approved = false;

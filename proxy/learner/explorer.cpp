@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <limits>
 
 #include "proxy/learner/explore_feedback.hpp"
 #include "proxy/learner/prober.hpp"
@@ -14,7 +16,6 @@ namespace pgsteer::proxy::learning {
 
 namespace {
 
-constexpr double kStartCreditMs = 60000;  // so that a fresh daemon explores before it has seen an hour of work
 constexpr std::size_t kMinRounds = 3;     // policies::learn asks for as many before it approves
 constexpr double kMaxDefaultMs = 300000;
 
@@ -23,7 +24,11 @@ bool acts_on_execution(const std::vector<rewriter::Setting>& settings) {
                      [](const auto& setting) { return setting.name == "jit" || setting.name == "work_mem"; });
 }
 
-double slack_ms(double base_ms) { return std::max(5.0, base_ms * 0.25); }
+bool turns_off_jit(const std::vector<rewriter::Setting>& settings) {
+  return std::any_of(settings.begin(), settings.end(), [](const auto& setting) { return setting.name == "jit"; });
+}
+
+double slack_ms(double base_ms) { return std::max(2.0, base_ms * 0.1); }
 
 }  // namespace
 
@@ -37,12 +42,19 @@ struct Explorer::Round {
   predictor::PlanFacts default_plan{};
   Answer default_answer{};
   double default_ms = 0, best_ms = 0;
+  double jit_from_cost = 0;          ///< cheaper plans are not compiled
   std::set<std::uint64_t> shapes{};  ///< plans already run in this round
   bool verifiable = true;
 };
 
+/// Arms are bound to the plan that they were measured against; a rewrite changes what is planned.
+std::uint64_t Explorer::region_of(const Contender& contender, const Round& round) {
+  return contender.label.starts_with("arm:") ? round.default_plan.shape : 0;
+}
+
 bool Explorer::affordable(double share) const {
-  return spent_ms_ < kStartCreditMs + book_.observed_ms() * share;
+  const auto credit = std::chrono::duration<double, std::milli>(hub_.snapshot()->config->learning.explore_credit).count();
+  return spent_ms_ < credit + granted_ms_ + book_.observed_ms() * share;
 }
 
 bool Explorer::pending() const {
@@ -62,18 +74,25 @@ bool Explorer::step() {
   return outcome != Outcome::stop;
 }
 
-std::vector<Explorer::Contender> Explorer::contenders(const ExploreTask& task) const {
+std::vector<Explorer::Contender> Explorer::contenders(const ExploreTask& task, std::uint64_t plan) const {
   std::vector<Contender> list;
   const auto& wanted = task.policy.steer.arms;
+  const auto out = [&](const std::string& label) { return task.out.contains({label, 0}) || task.out.contains({label, plan}); };
   for (const auto& label : task.rewrites)
-    if (task.policy.rewrite_enabled && !task.out.contains(label)) list.emplace_back(label, std::vector<rewriter::Setting>{});
+    if (task.policy.rewrite_enabled && !out(label)) list.emplace_back(label, std::vector<rewriter::Setting>{});
   for (const auto& arm : rewriter::arms()) {
     const std::string label = "arm:" + arm.name;
-    if (task.out.contains(label)) continue;
+    if (out(label)) continue;
     if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), arm.name) == wanted.end()) continue;
     list.emplace_back(label, arm.settings);
   }
   return list;
+}
+
+bool Explorer::Region::hope() const {
+  constexpr int kEnough = 2;
+  return std::any_of(contenders.begin(), contenders.end(),
+                     [](const Contender& c) { return !c.out() && (c.measured > 0 || c.same < kEnough); });
 }
 
 Explorer::Outcome Explorer::explore(const ExploreTask& task, Connection& connection,
@@ -81,7 +100,7 @@ Explorer::Outcome Explorer::explore(const ExploreTask& task, Connection& connect
   const auto snapshot = hub_.snapshot();
   const auto catalog = snapshot->catalogs.find(task.key.database);
   if (catalog == snapshot->catalogs.end() || catalog->second->version != task.catalog_version) return Outcome::stop;
-  std::vector<Contender> list = contenders(task);
+  std::map<std::uint64_t, Region> regions;
   // A statement that always comes with the same values is measured three times on them: there is nothing else to try.
   const std::size_t rounds = task.first ? std::max(kMinRounds, task.instances.size()) : task.instances.size();
   Outcome outcome = Outcome::done;
@@ -89,32 +108,27 @@ Explorer::Outcome Explorer::explore(const ExploreTask& task, Connection& connect
     const Instance& instance = task.instances[i % task.instances.size()];
     Round round{task, instance, connection, *catalog->second, *snapshot->config};
     round.verifiable = is_verifiable(*task.analysis);
-    outcome = run_round(round, list);
+    outcome = run_round(round, regions);
     connection.run("ROLLBACK");
     if (outcome != Outcome::stop) explored.push_back(instance.hash);
     if (outcome == Outcome::failed && !connection.broken()) outcome = Outcome::done;  // another instance may do
-    forget_beaten_by_losers(list, round);
-    const bool hope = std::any_of(list.begin(), list.end(), [](const Contender& c) { return !c.beaten && !c.lost; });
-    if (!hope) break;
-  }
-  for (const auto& contender : list) {
-    if (contender.measured.empty()) continue;
-    // Where the arm's plan is the default's it neither gains nor loses; that belongs in the sum.
-    for (const double ms : contender.same_as_default) book_.measured(task.key, {contender.label, ms, ms});
   }
   if (outcome != Outcome::stop)
     for (const auto& instance : task.instances) explored.push_back(instance.hash);
   return outcome;
 }
 
-// Once whoever beat the others has lost on an instance itself, the others are worth another look. Otherwise what is
-// clearly slower than the best of this round need not be run again.
-void Explorer::forget_beaten_by_losers(std::vector<Contender>& list, const Round& round) const {
-  bool leader = false;
-  for (const auto& contender : list) leader = leader || (!contender.beaten && !contender.lost && !contender.measured.empty());
+/// Once whoever beat the others has lost on an instance itself, the others are worth another look. Otherwise what is clearly slower
+/// than the best need not be run again, nor what gains nothing.
+void Explorer::drop_beaten(Region& region, const Round& round) {
+  constexpr int kEnough = 2;  // instances without a gain
+  auto& list = region.contenders;
+  const bool leader = std::any_of(list.begin(), list.end(), [](const Contender& c) { return !c.out() && c.measured > 0; });
   for (auto& contender : list) {
     if (!leader) contender.beaten = false;
-    if (contender.round_ms > round.best_ms * 1.2 + slack_ms(round.best_ms)) contender.beaten = leader;
+    const bool slower = contender.round_ms > round.best_ms * 1.2 + slack_ms(round.best_ms);
+    const bool useless = contender.measured >= kEnough && contender.gained_ms < 0.05 * contender.measured * round.default_ms;
+    if (slower || useless) contender.beaten = leader;
     contender.round_ms = 0;
   }
 }
@@ -141,33 +155,51 @@ Answer Explorer::run(Round& round, const std::string& text, const std::vector<re
   return answer;
 }
 
-Explorer::Outcome Explorer::run_round(Round& round, std::vector<Contender>& list) {
+Explorer::Outcome Explorer::begin(Round& round) {
   const auto parameters = parse_bind(round.instance.types, round.instance.bind);
   if (!parameters) return Outcome::failed;
   round.parameters = *parameters;
+  const auto failure = [&] { return round.connection.interrupted() ? Outcome::stop : Outcome::failed; };
   const std::string path = session_search_path(round.task.key.search_path, round.catalog, round.task.user);
   if (!round.connection.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '500ms'; "
                             "SET LOCAL search_path = " + path).ok())
-    return round.connection.interrupted() ? Outcome::stop : Outcome::failed;
+    return failure();
   if (!round.instance.bind.empty()) {
     const Rows described = round.connection.describe(round.instance.text, round.parameters.types);
-    if (!described.ok()) return round.connection.interrupted() ? Outcome::stop : Outcome::failed;
+    if (!described.ok()) return failure();
     round.parameters.types = described.parameter_types();
   }
   round.default_plan = explain(round.connection, round.instance.text, round.parameters);
-  if (!round.default_plan.known) return round.connection.interrupted() ? Outcome::stop : Outcome::failed;
-  round.shapes.insert(round.default_plan.shape);
+  if (!round.default_plan.known) return failure();
+  const Rows jit = round.connection.run("SELECT CASE WHEN current_setting('jit')::bool THEN current_setting('jit_above_cost')::float8 ELSE -1 END");
+  round.jit_from_cost = jit.ok() && jit.rows() == 1 ? std::atof(std::string(jit.text(0, 0)).c_str()) : 0;
+  if (round.jit_from_cost < 0) round.jit_from_cost = std::numeric_limits<double>::infinity();
+  return Outcome::done;
+}
+
+Explorer::Outcome Explorer::run_round(Round& round, std::map<std::uint64_t, Region>& regions) {
+  if (const Outcome begun = begin(round); begun != Outcome::done) return begun;
+  const std::uint64_t shape = round.default_plan.shape;
+  const auto [found, fresh] = regions.try_emplace(shape);
+  Region& region = found->second;
+  if (fresh) region.contenders = contenders(round.task, shape);
+  if (!region.hope()) return Outcome::done;  // nothing is left to try against this plan
+  if (!affordable(round.task.policy.steer.explore_budget)) return Outcome::stop;
+  ++region.instances;
+  round.shapes.insert(shape);
   round.default_answer = run(round, round.instance.text, {}, std::min(kMaxDefaultMs, 5 * round.task.default_ms + 1000));
   if (round.connection.interrupted()) return Outcome::stop;
   if (!round.default_answer.ok) return Outcome::failed;
   round.default_ms = round.best_ms = round.default_answer.ms;
   report(round, "as-is", round.default_answer, round.default_plan);
-  for (auto& contender : list) {
-    if (contender.beaten || contender.lost) continue;
+  for (auto& contender : region.contenders) {
+    if (contender.out()) continue;
     if (!affordable(round.task.policy.steer.explore_budget)) return Outcome::stop;
     const Outcome outcome = try_contender(round, contender);
     if (outcome != Outcome::done) return outcome;
   }
+  book_.default_measured(round.task.key, round.default_plan, round.default_ms);
+  drop_beaten(region, round);
   return Outcome::done;
 }
 
@@ -194,8 +226,9 @@ Explorer::Outcome Explorer::try_contender(Round& round, Contender& contender) {
   if (!plan.known) return Outcome::done;
   // A rewrite or a setting of the executor may gain under the same plan tree; an arm of the planner cannot.
   const bool rewritten = contender.label.starts_with("rewrite:") || acts_on_execution(contender.settings);
-  if (!rewritten && plan.shape == round.default_plan.shape) {
-    contender.same_as_default.push_back(round.default_ms);
+  if ((!rewritten && plan.shape == round.default_plan.shape) ||
+      (turns_off_jit(contender.settings) && round.default_plan.total_cost < round.jit_from_cost)) {
+    ++contender.same;
     return Outcome::done;
   }
   if (!round.shapes.insert(plan.shape).second && !rewritten) {
@@ -215,11 +248,17 @@ Explorer::Outcome Explorer::measure(Round& round, Contender& contender, const st
     contender.beaten = true;  // by the best so far; it may still be better than the default
     return Outcome::done;
   }
+  if (answer.timed_out() && contender.measured > 0) {  // it has gained elsewhere: chance may have been against it
+    const Answer again = run(round, round.instance.text, {}, 5 * round.default_ms + 1000);
+    if (again.ok) round.default_ms = std::max(round.default_ms, again.ms);
+    answer = run(round, text, contender.settings, 1.5 * round.default_ms + slack_ms(round.default_ms));
+    if (round.connection.interrupted()) return Outcome::stop;
+  }
   if (!answer.ok) {
     contender.lost = true;
     // Cancelled, so how bad it is stays unknown: count it as beyond any tolerance.
     if (answer.timed_out())
-      book_.measured(round.task.key, {contender.label, std::max(answer.ms, 2 * round.default_ms), round.default_ms});
+      book_.measured(round.task.key, {contender.label, std::max(answer.ms, 2 * round.default_ms), round.default_ms, region_of(contender, round), round.default_plan.total_cost});
     return round.connection.broken() ? Outcome::failed : Outcome::done;
   }
   if (!same_answer(answer, round.default_answer, round.verifiable)) {
@@ -235,21 +274,20 @@ Explorer::Outcome Explorer::measure(Round& round, Contender& contender, const st
     return Outcome::done;
   }
   double ms = answer.ms, default_ms = round.default_ms;
-  const double ratio = ms / default_ms;
-  if (ratio < 1 - round.task.policy.steer.min_gain / 2 || ratio > 1.05) {
+  // A gain has to show on three instances anyway; a loss rules it out, so it must not be chance's.
+  for (int i = 0; i < 2 && ms > 1.05 * default_ms; ++i) {
     const Answer again = run(round, round.instance.text, {}, 5 * default_ms + 1000);
-    if (again.ok) default_ms = std::min(default_ms, again.ms);
+    if (again.ok) default_ms = i == 0 ? std::max(default_ms, again.ms) : default_ms;
     const Answer confirmed = run(round, text, contender.settings, std::max(ms, default_ms) * 1.5 + slack_ms(default_ms));
     if (round.connection.interrupted()) return Outcome::stop;
     if (confirmed.ok) ms = std::min(ms, confirmed.ms);
-    round.default_ms = default_ms;
   }
-  Measurement measurement{contender.label, ms, default_ms};
-  contender.measured.push_back(measurement);
+  ++contender.measured;
   contender.lost = ms > 1.1 * default_ms;
   contender.round_ms = ms;
+  contender.gained_ms += default_ms - ms;
   round.best_ms = std::min(round.best_ms, ms);
-  book_.measured(round.task.key, measurement);
+  book_.measured(round.task.key, {contender.label, ms, default_ms, region_of(contender, round), round.default_plan.total_cost});
   return Outcome::done;
 }
 

@@ -12,7 +12,7 @@
 
 namespace pgsteer::proxy::learning {
 
-/// Offline exploration (STEERING.md 7.3): runs real calls of expensive read-only statements under each arm and rewrite,
+/// Offline exploration: runs real calls of expensive read-only statements under each arm and rewrite,
 /// in a read-only snapshot that is rolled back, longest total time first, never longer than the best known plan takes
 /// (plus a little slack), the default first and again beside every candidate that matters. The answers are compared on
 /// the way. Nothing is ever served from here.
@@ -27,6 +27,7 @@ class Explorer {
   /// Something is left that the budget pays for.
   bool pending() const;
   double spent_ms() const { return spent_ms_; }
+  void grant(double ms) { granted_ms_ = granted_ms_ + ms; }  ///< by a person, beyond what policies allow
 
  private:
   struct Contender {
@@ -34,24 +35,34 @@ class Explorer {
     std::string label;
     std::vector<rewriter::Setting> settings;
     std::vector<std::string> rules;      ///< of a rewrite
-    std::vector<Measurement> measured;   ///< against another plan than the default's
-    std::vector<double> same_as_default; ///< default's times where the plans were the same
+    int measured = 0;                    ///< instances
+    int same = 0;                        ///< instances on which it changes nothing
     bool beaten = false, lost = false;
-    double round_ms = 0;                 ///< this round's best, 0 when not run
+    double round_ms = 0;                 ///< on this instance, 0 when not run
+    double gained_ms = 0;                ///< in sum
+    bool out() const { return beaten || lost; }
+  };
+  /// What is left to try where the default has one plan: for another of its plans another arm may be right.
+  struct Region {
+    std::vector<Contender> contenders;
+    int instances = 0;
+    bool hope() const;
   };
   struct Round;
   enum class Outcome { done, failed, stop };
 
   bool affordable(double share) const;
-  std::vector<Contender> contenders(const ExploreTask& task) const;
+  std::vector<Contender> contenders(const ExploreTask& task, std::uint64_t plan) const;
   Outcome explore(const ExploreTask& task, Connection& connection, std::vector<std::uint64_t>& explored);
-  Outcome run_round(Round& round, std::vector<Contender>& contenders);
+  Outcome run_round(Round& round, std::map<std::uint64_t, Region>& regions);
+  Outcome begin(Round& round);
   Outcome try_contender(Round& round, Contender& contender);
   Outcome measure(Round& round, Contender& contender, const std::string& text, const predictor::PlanFacts& plan);
   Answer run(Round& round, const std::string& text, const std::vector<rewriter::Setting>& settings, double limit_ms);
   bool enter(Round& round, const std::vector<rewriter::Setting>& settings);
   void report(const Round& round, const std::string& label, const Answer& answer, const predictor::PlanFacts& plan);
-  void forget_beaten_by_losers(std::vector<Contender>& contenders, const Round& round) const;
+  static std::uint64_t region_of(const Contender& contender, const Round& round);
+  static void drop_beaten(Region& region, const Round& round);
 
   Hub& hub_;
   Book& book_;
@@ -59,7 +70,7 @@ class Explorer {
   StoreWriter& store_;
   RuleBans& bans_;
   Pause pause_;
-  std::atomic<double> spent_ms_{0};
+  std::atomic<double> spent_ms_{0}, granted_ms_{0};
 };
 
 /// Two answers to the same statement in one snapshot. `verifiable` statements must agree row by row (in any order);

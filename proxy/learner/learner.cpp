@@ -56,6 +56,7 @@ struct Learner::Impl {
         bans(owner, audit, state_dir),
         explorer(owner, book, links, store, bans, [this](milliseconds time) { return pause(time); }),
         pin_file(state_dir),
+        kept_file(state_dir),
         trainer(std::move(executable), state_dir),
         models(owner, audit, state_dir),
         verify_links(new_links()),
@@ -96,6 +97,7 @@ struct Learner::Impl {
       }
       if (now >= next_trim) {
         return_free_memory();
+        save_kept();
         next_trim = Clock::now() + kTrimInterval;
       }
       const auto stored = store.state().stored;
@@ -111,6 +113,7 @@ struct Learner::Impl {
     }
     take(hub.snapshot()->config->learning.enabled);
     store.flush(hub.snapshot()->config->learning.max_rows, true);
+    save_kept();
   }
 
   bool pause_clerk() {
@@ -178,6 +181,29 @@ struct Learner::Impl {
     book.set_pins(pins);
   }
 
+  void load_kept() {
+    std::string error;
+    auto read = kept_file.read(&error);
+    if (!read) {
+      spdlog::warn("steering decisions refused error=\"{}\"", error);
+      kept_error = error;
+      return;
+    }
+    book.keep(std::move(*read));
+  }
+
+  /// What was explored is not lost with the process. Written only when it is another.
+  void save_kept() {
+    if (!kept_error.empty()) return;
+    const auto list = book.kept();
+    std::size_t hash = list.size();
+    for (const auto& arm : list) hash = (hash ^ std::hash<std::string>{}(arm.fingerprint + arm.label + arm.database) ^ arm.plan ^ arm.explored) * 0x9E3779B97F4A7C15ull;
+    if (hash == kept_hash) return;
+    std::string error;
+    if (kept_file.write(list, &error)) kept_hash = hash;
+    else spdlog::warn("steering decisions not written error=\"{}\"", error);
+  }
+
   /// Applies `change` to one fingerprint's entry, saves, and only then lets it act.
   std::string change_pin(const std::string& fingerprint, const std::function<std::string(Pin&)>& change) {
     const std::lock_guard lock(pins_mutex);
@@ -215,6 +241,7 @@ struct Learner::Impl {
   RuleBans bans;
   Explorer explorer;
   PinFile pin_file;
+  KeptFile kept_file;
   Trainer trainer;
   ModelWatcher models;
   Links verify_links;
@@ -222,7 +249,8 @@ struct Learner::Impl {
 
   std::mutex pins_mutex;
   std::map<std::string, Pin> pins;
-  std::string pins_error;
+  std::string pins_error, kept_error;
+  std::size_t kept_hash = 0;  ///< of what is in the file; the clerk's
 
   std::mutex take_mutex;
   std::mutex mutex;
@@ -243,6 +271,7 @@ void Learner::start() {
   std::filesystem::create_directories(impl_->state_dir, failure);
   if (failure) spdlog::warn("state directory {}: {}", impl_->state_dir, failure.message());
   impl_->load_pins();
+  impl_->load_kept();
   impl_->bans.load();
   impl_->models.poll();
   impl_->keeper.start();
@@ -283,6 +312,7 @@ std::optional<StatementRecord> Learner::statement(const std::string& fingerprint
 }
 std::vector<ExperimentRecord> Learner::experiments() const { return impl_->book.experiments(); }
 Learner::FeedbackState Learner::feedback() const { return impl_->store.state(); }
+double Learner::explored_ms() const { return impl_->explorer.spent_ms(); }
 bool Learner::training() const { return impl_->trainer.running(); }
 bool Learner::settled() const { return impl_->settled(); }
 
@@ -342,9 +372,47 @@ std::string Learner::pin(const std::string& fingerprint, const std::string& labe
   return error;
 }
 
+std::string Learner::approve(const std::string& fingerprint, const std::string& label, const std::string& plan, const std::string& database) {
+  std::string error;
+  const auto full = candidate_label(label, &error);
+  if (!full) return error;
+  if (!full->starts_with("arm:")) return *full + " is not an arm; rewrites are proved, not approved";
+  const auto shape = parse_plan_words(plan);
+  if (!shape) return "'" + plan + "' is not a plan: SHOW STEERING and SHOW EXPERIMENTS show them, 16 hexadecimal digits";
+  KeptArm arm;
+  arm.fingerprint = fingerprint;
+  arm.label = *full;
+  arm.database = database;
+  arm.plan = *shape;
+  arm.by_hand = true;
+  impl_->book.approve(arm);
+  impl_->audit.write("approved", fingerprint, *full, "by hand");
+  return {};
+}
+
+void Learner::explore(double ms) { impl_->explorer.grant(ms); }
+
+std::vector<SteeringRecord> Learner::steering() const {
+  std::vector<SteeringRecord> rows;
+  std::map<std::pair<std::string, std::string>, std::string> texts;
+  for (const auto& query : impl_->statistics.queries()) texts[{query.fingerprint, query.database}] = query.normalized;
+  for (const auto& arm : impl_->book.kept()) {
+    const double gain = arm.explored_default_ms > 0 ? 1 - arm.explored_ms / arm.explored_default_ms : 0;
+    rows.push_back({arm.fingerprint, arm.database, arm.label, plan_words(arm.plan), arm.by_hand ? "approved" : "explored", arm.explored, gain,
+                    arm.worst_ratio, texts[{arm.fingerprint, arm.database}]});
+  }
+  const std::lock_guard lock(impl_->pins_mutex);
+  for (const auto& [fingerprint, pin] : impl_->pins) {
+    if (!pin.pinned.empty()) rows.push_back({fingerprint, "", pin.pinned, "", "pinned", 0, 0, 0, ""});
+    for (const auto& label : pin.banned) rows.push_back({fingerprint, "", label, "", "banned", 0, 0, 0, ""});
+  }
+  return rows;
+}
+
 std::string Learner::unpin(const std::string& fingerprint) {
+  const bool withdrawn = impl_->book.withdraw(fingerprint);
   const std::string error = impl_->change_pin(fingerprint, [&](Pin& pin) -> std::string {
-    if (pin.pinned.empty() && pin.banned.empty()) return "nothing is pinned or banned for this fingerprint";
+    if (pin.pinned.empty() && pin.banned.empty() && !withdrawn) return "nothing is pinned, banned or approved for this fingerprint";
     pin = Pin{};
     return {};
   });

@@ -58,8 +58,17 @@ struct StatementRecord {
   std::string user, application;
 };
 
+/// An arm that may serve, or what a person said of one.
+struct SteeringRecord {
+  std::string fingerprint, database, label, plan;  ///< plan: of the default's that it holds for, "" = any
+  std::string word;                                ///< explored, approved, pinned, banned
+  std::uint64_t explored = 0;
+  double gain = 0, worst_ratio = 0;
+  std::string query;
+};
+
 struct ExperimentRecord {
-  std::string fingerprint, database, label, state, why;
+  std::string fingerprint, database, label, plan, state, why;
   std::uint64_t runs = 0, explored = 0;
   double median_ms = 0, default_ms = 0, worst_ratio = 0, gain_low = 0;
 };
@@ -98,6 +107,7 @@ class Learner {
   /// `database` "" = the one where it takes most time; nullopt: no such statement was seen.
   std::optional<StatementRecord> statement(const std::string& fingerprint, const std::string& database) const;
   std::vector<ExperimentRecord> experiments() const;
+  std::vector<SteeringRecord> steering() const;  ///< every decision to steer, measured or by hand
   std::vector<std::pair<std::string, std::string>> health() const;  ///< check name -> "ok" or what is wrong
   struct FeedbackState {
     std::uint64_t received = 0, stored = 0, dropped = 0, spooled = 0;
@@ -105,6 +115,10 @@ class Learner {
     std::string error;
   };
   FeedbackState feedback() const;
+  void explore(double ms);      ///< so much more may be spent on it
+  /// Lets an arm serve, for one plan of the default's ("" = any) and in one database ("" = all), under the usual guard. "" or what is wrong.
+  std::string approve(const std::string& fingerprint, const std::string& label, const std::string& plan, const std::string& database);
+  double explored_ms() const;  ///< what exploring has cost the server since start
   struct DecisionCount {
     std::string rule, mode, action, reason;  ///< policy rule, mode, pass | rewritten | hinted | cache_hit, reason code
     auto operator<=>(const DecisionCount&) const = default;

@@ -235,7 +235,9 @@ Awaitable<bool> Session::admit(std::shared_ptr<const Plan> plan, bool* waited) {
 }
 
 void Session::cancel_in_line(int server_pid, std::uint32_t key) {
-  if (server_pid != info_.server_pid || key != server_key_ || !line_timer_) return;
+  if (server_pid != info_.server_pid || key != server_key_) return;
+  cancelled_at_ = Clock::now();
+  if (!line_timer_) return;
   line_cancelled_ = true;
   line_timer_->cancel();
 }

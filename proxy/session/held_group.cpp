@@ -12,6 +12,8 @@ using protocol::Request;
 
 namespace {
 constexpr std::string_view kSetConfigText = "SELECT pg_catalog.set_config($1, $2, true)";
+constexpr std::string_view kPatienceText =  // a limit of the client's own stays
+    "SELECT pg_catalog.set_config('statement_timeout', $1, true) WHERE pg_catalog.current_setting('statement_timeout') OPERATOR(pg_catalog.=) '0'";
 
 std::string_view body_of(std::string_view message) { return message.substr(protocol::kHeaderBytes); }
 
@@ -28,7 +30,7 @@ std::string rebound(std::string_view message, std::string_view statement) {
 bool Session::worth_holding(const Plan& plan) const {
   if (plan.analysis->why_not != sql::WhyNot::none || plan.analysis->kind != sql::StatementKind::select || lists_statements(plan, {})) return false;
   // Chance is drawn once for an execution, so what it can decide is held whatever the draw.
-  return plan.redraw || may_read_elsewhere(plan) || plan.decision.cache == policies::CacheDirective::look_up || plan.decision.candidate != 0 ||
+  return plan.redraw || plan.decision.wants_plan || may_read_elsewhere(plan) || plan.decision.cache == policies::CacheDirective::look_up || plan.decision.candidate != 0 ||
          (facts_.settings_uncertain && could_act(plan));
 }
 
@@ -199,6 +201,18 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
     if (const bool good = co_await attach(); !good) co_return;
     if (held_gone(sync)) co_return;
   }
+  if (held_.execute && plan->decision.wants_plan && at_rest()) {
+    const std::string text = held_.statement->text, values(protocol::read_bind(body_of(held_.bind))->parameters);
+    const auto types = held_.statement->parameter_types;
+    const Called called{text, types, values, true};
+    plan = with_known_plan(std::move(plan), called);
+    plan = co_await with_asked_plan(std::move(plan), called);
+    if (held_gone(sync)) co_return;
+    if (!attached()) {
+      if (const bool good = co_await attach(); !good) co_return;
+      if (held_gone(sync)) co_return;
+    }
+  }
   // Inside a block a setting could only be taken back together with the client's portal.
   const bool change = held_.execute && plan->decision.candidate != 0 &&
                       (undisturbed() || (at_rest() && plan->chosen().kind != rewriter::CandidateKind::settings));
@@ -318,11 +332,17 @@ void Session::send_held_changed(std::shared_ptr<Exec> exec, std::string_view syn
       const std::string setter = variant(std::string(kSetConfigText), {25, 25}, exec);
       auto settings = chosen.settings;
       settings.push_back({"plan_cache_mode", "force_custom_plan"});
-      for (const auto& setting : settings) {
+      const auto set = [&](const std::string& statement, const std::vector<std::string_view>& values) {
         expect(Request::bind, {exec, nullptr, nullptr}, true);
-        protocol::append_bind_text(to_server_, setter, {setting.name, setting.value});
+        protocol::append_bind_text(to_server_, statement, values);
         expect(Request::execute, {exec, nullptr, nullptr}, true);
         protocol::append_execute(to_server_, "");
+      };
+      for (const auto& setting : settings) set(setter, {setting.name, setting.value});
+      if (exec->plan->decision.patience_ms > 0) {
+        exec->patience_ns = static_cast<std::uint64_t>(exec->plan->decision.patience_ms * 1e6);
+        const std::string limit = std::to_string(patience_of(*exec->plan));
+        set(variant(std::string(kPatienceText), {25}, exec), {limit});
       }
     }
   }

@@ -80,6 +80,11 @@ bool Session::standard_strings() {
 
 std::shared_ptr<const Plan> Session::make_plan(std::string_view text, std::span<const std::uint32_t> types,
                                                bool extended) {
+  drawn_ = worker_.circumstances(session_mode_);
+  return make_plan({text, types, {}, extended}, drawn_);
+}
+
+std::shared_ptr<const Plan> Session::make_plan(const Called& called, const Circumstances& now) {
   if (worker_.snapshot().panic) return opaque_plan();
   if (!standard_strings()) {
     counters_->not_analysed.add();
@@ -87,12 +92,12 @@ std::shared_ptr<const Plan> Session::make_plan(std::string_view text, std::span<
   }
   const bool uncertain = std::exchange(facts_.catalog_uncertain, facts_.catalog_uncertain || catalog_moving());
   sql::Query query;
-  query.text = text;
-  query.parameter_types = types;
-  query.extended = extended;
+  query.text = called.text;
+  query.parameter_types = called.types;
+  query.extended = called.extended;
   query.transaction = static_cast<sql::TransactionStatus>(status_);
   query.session = &facts_;
-  auto plan = worker_.pipeline.plan(query, worker_.snapshot(), worker_.circumstances(session_mode_));
+  auto plan = worker_.pipeline.plan(query, worker_.snapshot(), now);
   facts_.catalog_uncertain = uncertain;
   if (plan->analysis->why_not != sql::WhyNot::none) counters_->not_analysed.add();
   return plan;

@@ -464,6 +464,7 @@ void Session::judge_residue(const Plan* plan) {
 }
 
 Awaitable<void> Session::cancel() {
+  cancelled_at_ = Clock::now();
   if (line_timer_) {
     line_cancelled_ = true;
     line_timer_->cancel();

@@ -16,6 +16,7 @@ using protocol::Meaning;
 using protocol::Request;
 
 namespace {
+constexpr std::size_t kMostHeldBack = 4u << 20;  // of an answer that may still turn into an error
 
 /// Errors that say nothing about the text sent: the client sees them as they are, nothing is tried again.
 bool concerns_the_text(std::string_view sqlstate) {
@@ -224,6 +225,7 @@ void Session::on_hidden(char type, std::string_view message, const Context& cont
   const auto row = protocol::read_data_row(body_of(message));
   if (!row) return;
   if (context.purpose == Purpose::residue) return residue_.row(*row);
+  if (context.purpose == Purpose::plan && !row->empty()) plan_reply_ = (*row)[0].value_or("");
   if (context.purpose != Purpose::settings) return;
   settings_reply_.clear();
   for (const auto& value : *row) settings_reply_.emplace_back(value.value_or(""));
@@ -272,13 +274,14 @@ Session::Fate Session::on_reply(char type, std::string_view message, bool whole,
   }
   if (type == '2' && exec->reused) on_bound(*exec);
   if (exec->fallback_armed) {
-    const bool certain = type == 'D' || type == 'C' || type == 'I' || type == 's' || !whole;
-    if (!certain) {
-      exec->held_back += message;
-      return Fate::swallow;
-    }
+    // Under a limit of ours an error may still come behind rows: they wait for the end, if they are few.
+    const bool patient = exec->patience_ns != 0;
+    const bool certain = (type == 'D' && !patient) || type == 'C' || type == 'I' || type == 's' || !whole;
+    if (!certain) exec->held_back += message;
+    const bool too_many = patient && (!whole || exec->held_back.size() > kMostHeldBack);
+    if (!certain && !too_many) return Fate::swallow;
     exec->fallback_armed = false;
-    if (proof_void(*exec)) {
+    if (too_many || proof_void(*exec)) {
       exec->distrusted = exec->fallback_due = true;
       exec->held_back.clear();
       fallback_ = exec;
@@ -340,7 +343,7 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
   }
   if (exec->fill) exec->fill->spoiled = true;
   const bool elsewhere = exec->on_standby && sqlstate != "57014";  // but for a cancel request the primary may do better
-  const bool concerns = concerns_the_text(sqlstate) || (exec->reused && sqlstate == "08P01");  // a wrong Bind names the statement
+  const bool concerns = concerns_the_text(sqlstate) || out_of_patience(*exec, sqlstate) || (exec->reused && sqlstate == "08P01");  // a wrong Bind names the statement
   if (exec->fallback_armed && (status_ == 'I' || exec->savepoint) && (elsewhere || concerns)) {
     exec->fallback_armed = false;
     exec->fallback_due = true;
@@ -365,6 +368,13 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
     return Fate::swallow;
   }
   return Fate::relay;
+}
+
+/// The server ended it by the limit that we have set, not at the client's request.
+bool Session::out_of_patience(const Exec& exec, std::string_view sqlstate) const {
+  if (exec.patience_ns == 0 || sqlstate != "57014") return false;
+  const auto taken = since(exec.execution.arrival) - exec.execution.sent_ns;
+  return taken >= exec.patience_ns * 95 / 100 && cancelled_at_ < exec.execution.arrival;
 }
 
 Session::Fate Session::on_ready(char status, const Tracker::Result& result) {

@@ -75,6 +75,7 @@ struct Exec {
   std::unique_ptr<Fill> fill;
   int hidden_completes = 0;      ///< CommandCompletes of our own SAVEPOINT and SET LOCAL prefix, still to be swallowed
   bool savepoint = false;        ///< runs behind one of ours, inside the client's transaction block
+  std::uint64_t patience_ns = 0; ///< at the server; then the server ends it, and the original is sent
   bool answered = false;         ///< its CommandComplete was seen: what follows in the same string is ours
   int position_shift = 0;        ///< characters we put before the text; < 0: positions mean nothing to the client
   bool reported = false;
@@ -89,6 +90,8 @@ struct Exec {
   std::string original;          ///< bytes to send then
   std::vector<protocol::Request> original_requests;
 };
+
+long patience_of(const Plan& plan);
 
 /// A server-side prepared statement as the client knows it.
 struct Prepared {
@@ -149,7 +152,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
 
  private:
   /// What a request of ours is for.
-  enum class Purpose : unsigned char { none, settings, replay, residue };
+  enum class Purpose : unsigned char { none, settings, replay, residue, plan };
   struct Context {
     std::shared_ptr<Exec> exec;
     std::shared_ptr<Unit> unit;          ///< on query and sync: what ends with its ReadyForQuery
@@ -158,6 +161,13 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
     Purpose purpose = Purpose::none;
   };
   using Tracker = protocol::ReplyTracker<Context>;
+  /// One call as it can be explained: its text, and with the extended protocol its types and the values of its Bind, raw.
+  struct Called {
+    std::string_view text;
+    std::span<const std::uint32_t> types = {};
+    std::string_view values = {};
+    bool extended = false;
+  };
   struct Held {
     std::string raw;
     std::vector<protocol::Request> requests;
@@ -289,6 +299,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
 
   // --- planning.cpp ---
   std::shared_ptr<const Plan> make_plan(std::string_view text, std::span<const std::uint32_t> types, bool extended);
+  std::shared_ptr<const Plan> make_plan(const Called& called, const Circumstances& now);
   /// The plan of a statement that was not looked at: as it came, may write anything.
   std::shared_ptr<const Plan> opaque_plan(sql::WhyNot why_not = sql::WhyNot::too_long) const;
   static std::shared_ptr<const Plan> as_it_came(std::shared_ptr<const Plan> plan);
@@ -309,6 +320,12 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   bool in_block() const { return status_ == 'T'; }
   /// There is a server, in this session's state: what is forwarded goes there.
   bool attached() const { return server_ && (adopted_ || !lending_.pool); }
+
+  // --- default_plan.cpp ---
+  std::shared_ptr<const Plan> with_known_plan(std::shared_ptr<const Plan> plan, const Called& called);
+  Awaitable<std::shared_ptr<const Plan>> with_asked_plan(std::shared_ptr<const Plan> plan, Called called);
+  std::shared_ptr<const Plan> plan_again(const Called& called, std::shared_ptr<const predictor::PlanFacts> facts);
+  void send_explain(const Called& called);
 
   // --- simple_query.cpp ---
   bool query_at_once(std::string_view message);
@@ -427,6 +444,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   void doubt_settings();
   void doubt_objects();
   bool proof_void(const Exec& exec) const;
+  bool out_of_patience(const Exec& exec, std::string_view sqlstate) const;
   void send_original(Exec& exec);
   void roll_back_to_savepoint(const Exec& failed);
   std::uint64_t since(Clock::time_point start) const;
@@ -487,6 +505,9 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   std::uint64_t session_key_version_ = ~std::uint64_t{0};  ///< … of facts_ of this version
   std::uint64_t reuse_scope_ = 0, reuse_scope_version_ = ~std::uint64_t{0};  ///< and facts_.version by which it was read
   std::vector<std::string> settings_reply_;
+  std::string plan_reply_;                ///< of an EXPLAIN of ours
+  Circumstances drawn_;                   ///< of the statement at hand: planned again it is still the same execution
+  Clock::time_point cancelled_at_{};      ///< when the client last asked for the end of what it had sent
 
   // Of sessions with a pool:
   std::shared_ptr<Waiter> waiter_;

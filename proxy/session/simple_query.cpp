@@ -1,6 +1,8 @@
 // The simple query protocol; EXPLAIN (PGSTEER); asking the server for the session's settings.
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -27,10 +29,10 @@ std::string_view query_text(std::string_view message) {
 bool Session::query_at_once(std::string_view message) {
   const auto arrival = Clock::now();
   begun_query_ = {};
-  auto plan = make_plan(query_text(message), {}, false);
+  auto plan = with_known_plan(make_plan(query_text(message), {}, false), {query_text(message)});
   if (!tracker_.skipping()) forget_unnamed();
   const bool settings_wanted = facts_.settings_uncertain && could_act(*plan);
-  if (plan->analysis->flags.explain_pgsteer || settings_wanted || plan->decision.candidate != 0 || may_read_elsewhere(*plan) ||
+  if (plan->analysis->flags.explain_pgsteer || settings_wanted || plan->decision.candidate != 0 || plan->decision.wants_plan || may_read_elsewhere(*plan) ||
       plan->decision.cache == policies::CacheDirective::look_up || restrained(*plan)) {
     begun_query_ = {std::move(plan), arrival};
     return false;
@@ -102,6 +104,13 @@ Awaitable<void> Session::on_query(std::string_view message) {
   if (!attached()) {
     if (const bool good = co_await attach(); !good) co_return;
   }
+  if (plan->decision.wants_plan) {
+    plan = co_await with_asked_plan(std::move(plan), {text});
+    if (closing_) co_return;
+    if (!attached()) {
+      if (const bool good = co_await attach(); !good) co_return;
+    }
+  }
   const auto exec = run_query(std::move(plan), message, arrival, std::move(fill));
   if (routed) exec->execution.route = reading_.why;
   if (exec->fallback_armed || names_probed_) {
@@ -154,6 +163,12 @@ void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
     changed += "SAVEPOINT " + std::string(kSavepoint) + "; ";
     ++exec->hidden_completes;
   }
+  if (exec->plan->decision.patience_ms > 0 && chosen.kind == rewriter::CandidateKind::settings && !exec->savepoint) {
+    // Where the client has a limit of its own its clock is running already, and goes on.
+    exec->patience_ns = static_cast<std::uint64_t>(exec->plan->decision.patience_ms * 1e6);
+    changed += fmt::format("SET LOCAL statement_timeout = {}; ", patience_of(*exec->plan));
+    ++exec->hidden_completes;
+  }
   for (const auto& setting : chosen.settings) {
     if (chosen.kind == rewriter::CandidateKind::hinted) break;  // the settings are in the hint
     changed += "SET LOCAL " + setting.name + " = '" + setting.value + "'; ";
@@ -175,6 +190,9 @@ void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
   (chosen.kind == rewriter::CandidateKind::rewritten ? counters_->rewritten : counters_->steered).add();
   protocol::append_query(to_server_, changed);
 }
+
+/// In whole milliseconds, as statement_timeout takes it.
+long patience_of(const Plan& plan) { return std::max(1L, std::lround(std::min(plan.decision.patience_ms, 2e9))); }
 
 Awaitable<void> Session::refresh_settings() {
   // Only the cache needs to know who the server is, and it does not answer inside a block, where asking would take the statistics
@@ -235,6 +253,13 @@ Awaitable<void> Session::answer_locally(std::string_view text, bool simple) {
     co_await refresh_settings();
     if (closing_) co_return;
     plan = make_plan(inner, {}, !simple);
+  }
+  if (simple && plan->decision.wants_plan && undisturbed()) {
+    if (!attached()) {
+      if (const bool good = co_await attach(); !good) co_return;
+    }
+    plan = co_await with_asked_plan(std::move(plan), {inner});
+    if (closing_) co_return;
   }
   auto shown = *plan;
   if (may_read_elsewhere(*plan)) shown.decision.route = choose_host(*plan).why;

@@ -44,6 +44,7 @@ CHANGEABLE = {  # key -> a valid value in TOML and as SHOW CONFIG prints it
     "cache.redis_min_cost": lambda: random.choice([('"0"', "0"), ('"5ms"', "5ms")]),
     "learning.flush_interval": lambda: random.choice([('"50ms"', "50ms"), ('"1s"', "1s")]),
     "learning.max_rows": lambda: (lambda n: (str(n), str(n)))(random.randint(1000, 10**6)),
+    "learning.explore_credit": lambda: random.choice([('"0"', "0"), ('"2min"', "2min")]),
     "learning.explore": lambda: random.choice([("true", "true"), ("false", "false")]),
     "console.stats_users": lambda: random.choice([("[]", ""), ('["a", "b"]', "a,b")]),
     "log.min_duration": lambda: random.choice([('"0"', "0"), ('"10s"', "10s")]),

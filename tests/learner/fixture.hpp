@@ -89,7 +89,16 @@ class Bench {
     session.user = "postgres";
     session.search_path = search_path;
     const sql::Query query{text, types, !bind.empty(), sql::TransactionStatus::idle, &session};
-    const auto plan = pipeline_->plan(query, *hub_->snapshot(), {});
+    auto plan = pipeline_->plan(query, *hub_->snapshot(), {});
+    if (plan->decision.wants_plan) {
+      const auto values = proxy::learning::parse_bind(types, bind);
+      REQUIRE(values);
+      const auto explained = connect(database)->run("EXPLAIN (FORMAT JSON) " + text, *values);
+      REQUIRE_MESSAGE(explained.ok(), explained.message());
+      proxy::Circumstances now;
+      now.default_plan = std::make_shared<predictor::PlanFacts>(predictor::parse_plan(explained.text(0, 0)));
+      plan = pipeline_->plan(query, *hub_->snapshot(), now);
+    }
     proxy::Outcome outcome;
     outcome.plan = plan;
     auto& execution = outcome.execution;
