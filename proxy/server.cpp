@@ -21,6 +21,7 @@
 #include "proxy/http/server.hpp"
 #include "proxy/hosts/hosts.hpp"
 #include "proxy/hosts/watch.hpp"
+#include "proxy/feed/feed.hpp"
 #include "proxy/group/members.hpp"
 #include "proxy/hub.hpp"
 #include "proxy/lanes.hpp"
@@ -265,6 +266,8 @@ int run_server(const RunOptions& options) {
     hub.group = group.get();
     hub.words.join(&group->words());
   }
+  Feeds feeds(hub);
+  hub.feeds = &feeds;
   Pools pools(hub);
   hub.pools = &pools;
   hub.overrides = options.overrides;
@@ -460,6 +463,7 @@ int run_server(const RunOptions& options) {
   pools.shut_down();
   host_watch.stop();
   learner.stop();
+  feeds.stop();
   if (group) group->stop();
   hub.learner = nullptr;
   spdlog::info("event=stopped");

@@ -6,6 +6,7 @@
 #include "cache/stores/redis.hpp"
 #include "proxy/console/command.hpp"
 #include "proxy/console/result.hpp"
+#include "proxy/feed/feed.hpp"
 #include "proxy/group/members.hpp"
 #include "proxy/learner/learner.hpp"
 
@@ -34,6 +35,8 @@ ConsoleResult show_cache(const Request& request) {
   table.row("redis", redis_state(*snapshot, request.hub.redis_breaker.load()));
   if (request.hub.group)
     for (const auto& [name, value] : request.hub.group->describe()) table.row(name, value);
+  if (request.hub.feeds)
+    for (const auto& [name, value] : request.hub.feeds->describe()) table.row(name, value);
   std::map<std::string, std::uint64_t> reasons;
   if (request.hub.learner)
     for (const auto& query : request.hub.learner->queries())
