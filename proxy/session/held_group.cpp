@@ -28,7 +28,7 @@ std::string rebound(std::string_view message, std::string_view statement) {
 }  // namespace
 
 bool Session::worth_holding(const Plan& plan) const {
-  if (plan.analysis->why_not != sql::WhyNot::none || plan.analysis->kind != sql::StatementKind::select) return false;
+  if (plan.analysis->why_not != sql::WhyNot::none || plan.analysis->kind != sql::StatementKind::select || lists_statements(plan, {})) return false;
   // Chance is drawn once for an execution, so what it can decide is held whatever the draw.
   return plan.redraw || plan.decision.wants_plan || may_read_elsewhere(plan) || plan.decision.cache == policies::CacheDirective::look_up || plan.decision.candidate != 0 ||
          (facts_.settings_uncertain && could_act(plan));
@@ -109,7 +109,6 @@ void Session::release_held() {
   if (held.parse && held.parse->name.empty()) unnamed_stale_ = false;
   std::shared_ptr<Exec> exec;
   if (held.execute) {
-    hide_own_statements(*held.statement->plan, held.statement->text, false);
     track_writes(held.statement->plan.get(), held.statement->stamp == stamp());
     exec = make_exec(as_it_came(held.statement->plan), held.statement->text);
     exec->prepared = held.statement;
@@ -240,6 +239,7 @@ void Session::answer_held_from(const cache::Entry& entry) {
     protocol::append_empty(to_client_, '1');
     if (pooled()) {  // whichever server it is executed on will be taught it
       const auto* encoding = view_.find("client_encoding");
+      held_.parse->number = ++statements_;
       held_.parse->statement = intern_statement(held_.parse->text, held_.parse->parameter_types, encoding ? *encoding : std::string());
     } else {
       held_.parse->unsent = held_.raw.substr(0, protocol::peek_header(held_.raw)->total());

@@ -2,6 +2,7 @@
 // taught what they do not know on the way. Every answer comes from a server, in its place: nothing is made up here.
 #include <algorithm>
 #include <cctype>
+#include <map>
 
 #include "proxy/session/session.hpp"
 
@@ -110,6 +111,7 @@ void Session::forward_parse(const std::shared_ptr<Prepared>& prepared, std::stri
     return forward(message);
   }
   const auto* encoding = view_.find("client_encoding");
+  prepared->number = ++statements_;
   prepared->statement = intern_statement(prepared->text, prepared->parameter_types, encoding ? *encoding : std::string());
   if (expect(Request::close, {}, true)) {
     protocol::append_close_statement(to_server_, prepared->statement->server_name());
@@ -137,7 +139,9 @@ void Session::forward_bind(const std::shared_ptr<Prepared>& prepared, std::strin
 /// Describe and Close of a statement under the server's name for it.
 void Session::forward_target(const std::shared_ptr<Prepared>& prepared, char type, std::string_view message) {
   if (!pooled() || !prepared || prepared->name.empty() || prepared->unkept || !prepared->statement) return forward(message);
-  protocol::Message(to_server_, type).int8('S').cstring(type == 'C' ? std::string(kNobody) : prepared->statement->server_name());
+  std::string_view name = kNobody;
+  if (type == 'C' && !tracker_.skipping() && server_->own_names.erase(prepared->name) > 0) name = prepared->name;
+  protocol::Message(to_server_, type).int8('S').cstring(type == 'C' ? std::string(name) : prepared->statement->server_name());
 }
 
 /// A group that was kept back, but for its Parse, message by message as if it came now.
@@ -170,11 +174,34 @@ void Session::on_statement_names(const Plan& plan, std::string_view text, bool s
   names_probed_ = opaque && !names.empty();
 }
 
+/// For a list of them, in the order in which the client has. What has lost a table is left out: it would fail, and the client's transaction with it.
+void Session::prepare_own_names(bool simple) {
+  using sql::StatementKind;
+  const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database);
+  const auto there = [&](const Prepared& prepared) {
+    const auto& analysis = *prepared.plan->analysis;
+    const bool reads_catalog = analysis.kind == StatementKind::select || analysis.kind == StatementKind::insert || analysis.kind == StatementKind::update ||
+                               analysis.kind == StatementKind::delete_ || analysis.kind == StatementKind::merge;
+    return !reads_catalog || prepared.parsed_epoch == worker_.hub.catalog_epoch.load() || std::ranges::all_of(analysis.tables, [&](const sql::TableUse& use) {
+      return use.name.starts_with("pg_") || (catalog && !catalog_moving() && !catalog->named(use.name).empty());
+    });
+  };
+  std::map<std::uint64_t, std::string> names;
+  const auto see = [&](std::string_view name, const std::shared_ptr<Prepared>& prepared) {
+    if (prepared->plan && there(*prepared)) names[prepared->number] = name;
+  };
+  prepared_.for_each(see);
+  parsing_.for_each(see);
+  for (const auto& [number, name] : names) prepare_own_name(name, simple);
+}
+
 void Session::prepare_own_name(std::string_view name, bool simple) {
   const auto prepared = name.empty() ? nullptr : find_prepared(name);
-  if (!prepared || prepared->unkept || server_->own_names.contains(std::string(name))) return;
+  if (!prepared || prepared->unkept || prepared->local || server_->own_names.contains(std::string(name))) return;
   residue_unknown_ = true;
-  if (!expect(Request::parse, {}, true)) return;
+  if (!expect(Request::close, {}, true)) return;
+  protocol::append_close_statement(to_server_, name);  // one that an error has kept from being closed
+  expect(Request::parse, {}, true);
   server_->own_names.insert(std::string(name));
   protocol::append_parse(to_server_, name, prepared->text, prepared->parameter_types);
   if (simple && expect(Request::sync, {nullptr, std::make_shared<Unit>(), nullptr}, true)) protocol::append_empty(to_server_, 'S');

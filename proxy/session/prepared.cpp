@@ -224,10 +224,12 @@ bool Session::lists_statements(const Plan& plan, std::string_view text) {
          (opaque && text.find("pg_prepared_statement") != text.npos);
 }
 
-/// A look at the list of prepared statements shows the client's own and no others: ours are closed in front of it, and come again when needed.
-/// A pool's servers hold what other clients have prepared as well; there nobody can expect a list of his own.
+/// A look at the list of prepared statements shows the client's own and no others, under the client's names: ours are closed in front of it, and
+/// come again when needed.
 void Session::hide_own_statements(const Plan& plan, std::string_view text, bool simple) {
-  if (pooled() || !server_ || server_->statements.size() == 0 || !lists_statements(plan, text)) return;
+  if (!server_ || !lists_statements(plan, text)) return;
+  if (pooled()) prepare_own_names(simple);
+  if (server_->statements.size() == 0) return;
   while (const auto own = server_->statements.evict(0)) {
     if (!expect(Request::close, {}, true)) return;
     protocol::append_close_statement(to_server_, own->server_name());

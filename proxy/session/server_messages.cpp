@@ -556,7 +556,9 @@ void Session::forget_statements(const sql::Analysis& analysis) {
     return;
   }
   prepared_.clear();
-  if (!one && server_) server_->statements.clear();
+  if (one || !server_) return;
+  server_->statements.clear();
+  server_->own_names.clear();
 }
 
 }  // namespace pgsteer::proxy

@@ -99,6 +99,7 @@ struct Prepared {
   std::vector<std::uint32_t> parameter_types;
   std::shared_ptr<const Plan> plan;
   PlanStamp stamp;  ///< when `plan` was made
+  std::uint64_t number = 0;        ///< in the order in which the client has prepared them
   std::uint64_t parsed_epoch = 0;  ///< Hub::catalog_epoch when it was parsed: DDL since then shows
   std::uint64_t catalog_version = 0;  ///< under which the server was last seen to run it: its columns may change with DDL
   std::string unsent;  ///< the Parse message, while only the cache has answered: the server has not seen it
@@ -279,6 +280,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   void statement_sent(const StatementPtr& statement);
   void forward_held(const Held& held);
   void prepare_own_name(std::string_view name, bool simple);
+  void prepare_own_names(bool simple);
   void on_statement_names(const Plan& plan, std::string_view text, bool simple);  ///< EXECUTE, DEALLOCATE of what the protocol prepared
 
   // --- client_messages.cpp ---
@@ -531,6 +533,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   bool block_wrote_ = false;             ///< the transaction under way may have written
   std::optional<Clock::time_point> wrote_at_;  ///< when the last write was acknowledged; none: standbys have it
   bool awaiting_host_ = false;           ///< there is a place in the pool, but no host to connect to
+  std::uint64_t statements_ = 0;         ///< that the client has prepared under a name
   bool names_probed_ = false;            ///< the residue tells which of the client's statements are still there
   int cancels_ = 0;                      ///< cancel requests under way: until they are over nobody else gets this server
   std::string cancel_key_;               ///< process id and key as the client was told them

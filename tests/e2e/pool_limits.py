@@ -23,7 +23,8 @@ def settings(**pool):
         f.write("[pool]\nmode = \"transaction\"\n" + "".join(f"{name} = {value}\n" for name, value in pool.items()))
     equal(f"RELOAD {pool}", [b"C", b"Z"], [kind for kind, _ in console("reload")])
     console("reconnect")
-    equal("begins with no server connection", 0, until(0, servers))
+    least = pool.get("min_pool_size", 0)  # opened again at once
+    equal("begins with no server connection", True, until(True, lambda: servers() <= least))
 
 
 def servers(where="true"):
@@ -199,7 +200,8 @@ def statements():
             wire.message(b"E", b"\0" + struct.pack("!I", 0))
             wire.message(b"S")
             equal("evicted and taught again", [[str(number)]], rows(wire.until_ready()))
-    count = int(rows(wire.query("select count(*) from pg_prepared_statements where name ~ '^pgsteer_s'"))[0][0])
+    listing = "select count(*) as c from pg_prep' || 'ared_statements where name ~ ''^pgsteer_s''"  # a look that is seen to be one shows the client's own
+    count = int(rows(wire.query(f"select (xpath('//c/text()', query_to_xml('{listing}', true, false, '')))[1]::text"))[0][0])
     equal("max_prepared_statements", True, 1 <= count <= 3)
     end([wire])
 

@@ -258,9 +258,9 @@ scripts = [(n, f) for module in (wire_scripts, reuse_scripts) for n, f in vars(m
 faults = ran = 0
 if mode == "auto":
     warm()
-# proxy/pool/README.md: names in pg_prepared_statements are the servers'; after DDL a server that did not have a statement parses it anew.
+# proxy/pool/README.md: after DDL a server that did not have a statement parses it anew.
 # Logins and their refusals are pgsteer's (no file and line of the server; protocol 3.2, which server 15 does not speak), the process id is no server's, servers outlive their clients.
-DIFFERENT = {"transaction": ["reused_and_listed", "cached_then_a_bind_that_misses", "steered_and_a_type_changes_behind_our_back", "startup_newer_protocol_and_unknown_option", "startup_wrong", "types_that_are_unknown",
+DIFFERENT = {"transaction": ["steered_and_a_type_changes_behind_our_back", "startup_newer_protocol_and_unknown_option", "startup_wrong", "types_that_are_unknown",
                              "backend_killed_while_idle", "backend_killed_in_a_query", "dropped_at_every_byte"]}
 DIFFERENT["reuse, transaction"] = DIFFERENT["transaction"]
 TIMES = {"auto": 3, "reuse": 2, "reuse, transaction": 2}

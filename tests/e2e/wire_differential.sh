@@ -29,7 +29,7 @@ pooled=(--set auth.mode=terminate --set auth.method=trust --set pool.mode=transa
 [ -n "${ONLY_AUTO:-}${ONLY_REUSE:-}" ] || {
 # Server connections lent for a transaction at a time, to all clients of one pool.
 E2E_MODE=observe start_pgsteer "${pooled[@]}"
-python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$PROXY_PORT" transaction && pass 'transaction pooling' || fail 'transaction pooling'
+python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$PROXY_PORT" transaction "${ONLY:-}" && pass 'transaction pooling' || fail 'transaction pooling'
 stop_pgsteer; }
 [ -z "${ONLY_POOLED:-}" ] || finish 1
 [ -n "${ONLY_AUTO:-}" ] || {

@@ -67,6 +67,39 @@ def cached_then_a_bind_that_misses(t):
     c.Q("select name, statement, parameter_types, from_sql from pg_prepared_statements where name !~ 'pgsteer' order by 1").ready()
 
 
+def statements_listed(t):
+    """pg_prepared_statements has the client's statements under the client's names, and nobody else's."""
+    listing = "select name, statement, parameter_types, from_sql from pg_prepared_statements order by 1"
+    a, b = t.client(), t.client()
+    b.P("select 'of b'", "theirs").P("select $1::int", "s1").S().ready()
+    a.P("select $1::int", "s1").P("select 2", "two").S().ready()
+    a.Q("prepare by_sql as select 3").ready()
+    for _ in range(3):
+        a.Q(listing).ready().x(listing).Q("select 1; " + listing).ready()
+        b.Q(listing).ready()
+        a.B(["5"], "s1").E().B([], "two").E().S().ready()
+    a.Q("begin").ready()
+    a.Q(listing).ready().x(listing)
+    a.C("S", "two").S().ready()
+    a.x(listing)
+    a.P("select 'two again'", "two").B([], "two").E().P(listing, "listing").B([], "listing").E().C("S", "s1").B([], "listing").E().S().ready()
+    a.B(["5"], "s1").E().C("S", "two").S().ready()
+    a.Q("rollback").ready()
+    a.x(listing)
+    a.B([], "two").E().B([], "listing").E().S().ready()
+    a.Q("deallocate two").ready().Q(listing).ready()
+    a.Q("begin").ready().Q(listing).ready().Q("deallocate all").ready()
+    a.P("select 4", "two").S().ready()
+    a.Q("execute two").ready().Q(listing).ready().Q("rollback").ready()
+    b.Q("begin").ready().Q(listing).ready().Q("deallocate all").ready().P("select 'new'", "theirs").S().ready()
+    b.Q("execute theirs").ready().Q("commit").ready()
+    b.x(listing).B([], "theirs").E().S().ready()
+    for number in range(9):
+        b.P(f"select {number}", f"n{number}").S().ready()
+    b.Q("begin").ready().Q("create table listed (i int)").ready().P("select i from listed", "on_new").P("drop table listed", "drop").S().ready()
+    b.Q("select name from pg_prepared_statements order by prepare_time").ready().Q("rollback").ready()
+
+
 def cached_unnamed_then_bind_alone(t):
     t.client().x(POINT, ["9"])
     c = t.client()

@@ -102,6 +102,22 @@ TEST_CASE("two forms in one snapshot: equal, and every way to differ") {
   CHECK(connection->run("SELECT count(*) FROM children").text(0, 0) == "3000");
 }
 
+TEST_CASE("a client's text that is run in the background is not taken for the client's in pg_stat_activity") {
+  if (!server_here()) return;
+  const auto ours = connect(), other = connect();
+  const std::string text = "SELECT 'looked for in pg_stat_activity'";
+  const auto seen = [&](const std::string& condition) { return other->run("SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND " + condition).text(0, 0); };
+  const auto check = [&] {
+    CHECK(seen("query = $$" + text + "$$") == "0");
+    CHECK(seen("query LIKE $$" + text + "%/* pgsteer */$$") == "1");
+  };
+  REQUIRE(ours->describe(text, {}).ok());
+  check();
+  ours->run("BEGIN");
+  REQUIRE(ours->stream(text, {}).ok);
+  check();
+}
+
 TEST_CASE("one snapshot: what is written meanwhile is no difference") {
   if (!server_here()) return;
   Database database("snapshot");

@@ -61,7 +61,7 @@ start_pgsteer "${arguments[@]}"
 export PGPORT=$PROXY_PORT PGHOST=localhost PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$DRIVERS/root/usr/lib/python3/dist-packages
 
 pytest_run() { # arguments
-  timeout 2400 "$PYTHON" -m pytest -q -o cache_dir="$WORK/pytest" -p no:randomly -o junit_family=xunit1 --junitxml="$WORK/results.xml" "$@" >"$out.log" 2>&1
+  timeout 2400 "$PYTHON" -m pytest -q --durations=20 -o cache_dir="$WORK/pytest" -p no:randomly -o junit_family=xunit1 --junitxml="$WORK/results.xml" "$@" >"$out.log" 2>&1
   outcomes xml "$WORK/results.xml" >"$out"
 }
 
