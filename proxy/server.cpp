@@ -366,7 +366,7 @@ int run_server(const RunOptions& options) {
   host_watch.start();
   std::vector<std::unique_ptr<Ticker>> tickers;
   for (auto& worker : workers) {
-    tickers.push_back(std::make_unique<Ticker>(asio::steady_timer(worker->loop)));
+    tickers.push_back(std::unique_ptr<Ticker>(new Ticker{asio::steady_timer(worker->loop)}));  // clang 14 has no other way
     tick(*tickers.back(), *worker, worker->index == 0 ? &pools : nullptr);
   }
   hub.on_cancel = [&workers](int server_pid, std::uint32_t key) {

@@ -86,6 +86,7 @@ Feed::State Feed::state() const {
   const std::lock_guard lock(mutex_);
   State state = counts_;
   state.text = text_;
+  state.live = live_;
   return state;
 }
 
@@ -431,18 +432,11 @@ void Feeds::stop() {
   }
 }
 
-std::vector<std::pair<std::string, std::string>> Feeds::describe() const {
-  std::vector<std::pair<std::string, std::string>> rows;
+std::vector<Feed::State> Feeds::states() const {
+  std::vector<Feed::State> states;
   const std::lock_guard lock(mutex_);
-  for (const auto& [database, feed] : feeds_) {
-    const auto state = feed->state();
-    rows.emplace_back(fmt::format("feed of {}", database), state.text);
-    rows.emplace_back(fmt::format("feed of {}: commits", database), std::to_string(state.commits));
-    rows.emplace_back(fmt::format("feed of {}: everything void", database), std::to_string(state.void_all));
-    rows.emplace_back(fmt::format("feed of {}: rounds", database), fmt::format("{}, {:.3f} ms each", state.rounds, state.mean_round_ms));
-    rows.emplace_back(fmt::format("feed of {}: look-ups too late", database), std::to_string(state.late));
-  }
-  return rows;
+  for (const auto& [database, feed] : feeds_) states.push_back(feed->state());
+  return states;
 }
 
 }  // namespace pgsteer::proxy

@@ -9,7 +9,6 @@
 #include <mutex>
 #include <string>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "proxy/clock.hpp"
@@ -31,6 +30,7 @@ class Feed {
   using Answer = std::function<void(bool caught_up)>;
   struct State {
     std::string database, text;
+    bool live = false;
     std::uint64_t commits = 0, void_all = 0, rounds = 0, late = 0, connections = 0;
     double mean_round_ms = 0;
   };
@@ -105,7 +105,7 @@ class Feeds {
   /// Begun at the first call; null when there are too many, or when all is about to end.
   std::shared_ptr<Feed> of(const std::string& database);
   void stop();
-  std::vector<std::pair<std::string, std::string>> describe() const;  ///< rows of SHOW CACHE
+  std::vector<Feed::State> states() const;
 
  private:
   Hub& hub_;
