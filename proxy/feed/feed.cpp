@@ -26,6 +26,7 @@ constexpr milliseconds kMostOfARound{500};
 constexpr milliseconds kPatience{1};          // for the WAL to be flushed by itself
 constexpr milliseconds kBetweenReports{1000}; // of our position, so that the server need not keep the WAL
 constexpr milliseconds kBetweenLooks{50};     // while commits are not visible yet
+constexpr milliseconds kMostOfALeave{300};
 constexpr std::chrono::minutes kUnasked{10};  // then the slot is given up
 constexpr milliseconds kFirstDelay{250}, kLongestDelay{30000};
 constexpr std::size_t kMostCommits = 1000;    // marked together
@@ -104,9 +105,15 @@ std::vector<Feed::Answer> Feed::take_askers() {
   return std::exchange(askers_, {});
 }
 
+void Feed::leave(milliseconds at_most) {
+  ::eventfd_write(bell_, 1);
+  std::unique_lock lock(mutex_);
+  gone_.wait_for(lock, at_most, [this] { return !there_; });
+}
+
 /// Until somebody rings, the server says something, or the time is over.
-void Feed::wait(milliseconds time) {
-  std::array<pollfd, 2> files{pollfd{bell_, POLLIN, 0}, pollfd{stream_ ? PQsocket(stream_.get()) : -1, POLLIN, 0}};
+void Feed::wait(milliseconds time, bool for_the_stream) {
+  std::array<pollfd, 2> files{pollfd{bell_, POLLIN, 0}, pollfd{stream_ && for_the_stream ? PQsocket(stream_.get()) : -1, POLLIN, 0}};
   ::poll(files.data(), files.size(), static_cast<int>(time.count()));
   eventfd_t rung = 0;
   if (files[0].revents != 0) ::eventfd_read(bell_, &rung);
@@ -121,7 +128,10 @@ void Feed::loop() {
     }
     const auto now = Clock::now();
     const bool wanted = now - asked < kUnasked && !hub_.vacancies.asked(database_) && !hub_.snapshot()->panic;
-    if (stream_ && !wanted) disconnect("not asked for");
+    if (stream_ && !wanted) {
+      drop_slot();
+      disconnect("not asked for");
+    }
     if (!stream_) {
       if (!wanted || now < next_try_ || !connect()) {
         wait(kStep);
@@ -143,6 +153,10 @@ void Feed::loop() {
 // --- connecting ------------------------------------------------------------------------------------------------------
 
 bool Feed::connect() {
+  {
+    const std::lock_guard lock(mutex_);
+    there_ = true;
+  }
   delay_ = std::clamp(delay_ * 2, kFirstDelay, kLongestDelay);
   next_try_ = Clock::now() + delay_;
   if (connect_stream() && begin_stream()) {
@@ -150,6 +164,7 @@ bool Feed::connect() {
     ++counts_.connections;
     return true;
   }
+  drop_slot();
   stream_.reset();
   probe_.reset();
   return false;
@@ -203,7 +218,7 @@ bool Feed::connect_stream() {
 
 /// A temporary slot, and the stream from it. Making one waits for the transactions that are under way.
 bool Feed::begin_stream() {
-  const std::string slot = fmt::format("pgsteer_{}_{}", ::getpid(), PQbackendPID(stream_.get()));
+  slot_ = fmt::format("pgsteer_{}_{}", ::getpid(), PQbackendPID(stream_.get()));
   const auto command = [this](const std::string& text, ExecStatusType expected) {
     if (PQsendQuery(stream_.get(), text.c_str()) != 1) return false;
     while (!stopping_ && !hub_.vacancies.asked(database_)) {
@@ -222,14 +237,15 @@ bool Feed::begin_stream() {
     return false;
   };
   say("making a slot, behind the transactions that are under way");
-  if (!command("CREATE_REPLICATION_SLOT " + slot + " TEMPORARY LOGICAL test_decoding NOEXPORT_SNAPSHOT", PGRES_TUPLES_OK) ||
-      !command("START_REPLICATION SLOT " + slot + " LOGICAL 0/0 (\"include-xids\" 'on', \"skip-empty-xacts\" 'off')", PGRES_COPY_BOTH)) {
+  if (!command("CREATE_REPLICATION_SLOT " + slot_ + " TEMPORARY LOGICAL test_decoding NOEXPORT_SNAPSHOT", PGRES_TUPLES_OK) ||
+      !command("START_REPLICATION SLOT " + slot_ + " LOGICAL 0/0 (\"include-xids\" 'on', \"skip-empty-xacts\" 'off')", PGRES_COPY_BOTH)) {
     say(one_line(PQerrorMessage(stream_.get())));
     return false;
   }
   decoder_ = {};
   commits_.clear();
   position_ = 0;
+  reply_wanted_ = false;
   next_report_ = {};
   // Somebody may have committed before the slot began and not be visible yet: nobody would tell us when he is.
   const auto now = look();
@@ -249,16 +265,34 @@ void Feed::come_alive() {
   say("live");
 }
 
+/// The connection's end is the slot's, a moment later.
+void Feed::drop_slot() {
+  live_ = false;
+  stream_.reset();
+  const std::string left = "SELECT FROM pg_catalog.pg_replication_slots WHERE slot_name = '" + std::exchange(slot_, {}) + "'";
+  for (int i = 0; i < 50 && probe_ && !stopping_; ++i) {
+    const auto rows = probe_->run(left);
+    if (!rows.ok() || rows.rows() == 0) break;
+    std::this_thread::sleep_for(milliseconds(2));
+  }
+  const std::lock_guard lock(mutex_);
+  there_ = false;
+  gone_.notify_all();
+}
+
 void Feed::disconnect(const std::string& why) {
   live_ = false;
   for (auto& answer : take_askers()) answer(false);
-  if (!stream_) return;
+  if (!probe_) return;
   say(why.empty() ? "the connection was closed" : why);
   stream_.reset();
   probe_.reset();
   pending_.clear();  // their relations count as changed
   void_.done(false);
   before_us_.clear();
+  const std::lock_guard lock(mutex_);
+  there_ = false;
+  gone_.notify_all();
 }
 
 // --- a round ---------------------------------------------------------------------------------------------------------
@@ -296,7 +330,7 @@ bool Feed::come_to(const Look& look, Clock::time_point deadline) {
   bool flushed = false;
   const auto begun = Clock::now();
   for (bool first = true; !stopping_; first = false) {
-    if (!report_position(true)) break;
+    if (!reply_wanted_ && !report_position(true)) break;
     wait(first ? kPatience : milliseconds(2));
     if (!receive()) break;
     if (feed::reached(position_, look.inserted)) return true;
@@ -317,7 +351,7 @@ bool Feed::granted(Clock::time_point deadline) {
   while (!std::all_of(pending_.begin(), pending_.end(), stands)) {
     const auto now = Clock::now();
     if (stopping_ || now >= deadline) return false;
-    wait(std::chrono::ceil<milliseconds>(deadline - now));
+    wait(std::chrono::ceil<milliseconds>(deadline - now), false);
   }
   return true;
 }
@@ -349,13 +383,13 @@ bool Feed::receive() {
   if (PQconsumeInput(stream_.get()) != 1) return false;
   char* data = nullptr;
   int length = 0;
-  while ((length = PQgetCopyData(stream_.get(), &data, 1)) > 0) {
+  while (!stopping_ && (length = PQgetCopyData(stream_.get(), &data, 1)) > 0) {
     const std::unique_ptr<char, void (*)(void*)> owner(data, PQfreemem);
     take_in({data, static_cast<std::size_t>(length)});
     if (commits_.size() >= kMostCommits) mark_commits();
   }
   mark_commits();
-  return length == 0;
+  return length >= 0;
 }
 
 void Feed::take_in(std::string_view message) {
@@ -368,6 +402,7 @@ void Feed::take_in(std::string_view message) {
   }
   if (message.front() != 'k' || message.size() < keepalive) return;
   mark_commits();
+  reply_wanted_ = false;
   position_ = std::max(position_, get64(message.substr(1)));
   if (message[17] != 0) report_position(false);
 }
@@ -410,6 +445,7 @@ bool Feed::report_position(bool ask_for_reply) {
   put64(message, 0);
   message.push_back(ask_for_reply ? 1 : 0);
   next_report_ = Clock::now() + kBetweenReports;
+  reply_wanted_ |= ask_for_reply;
   return PQputCopyData(stream_.get(), message.data(), static_cast<int>(message.size())) == 1 && PQflush(stream_.get()) == 0;
 }
 
@@ -421,6 +457,16 @@ std::shared_ptr<Feed> Feeds::of(const std::string& database) {
   if (found != feeds_.end()) return found->second;
   if (stopped_ || feeds_.size() >= most) return nullptr;
   return feeds_.emplace(database, std::make_shared<Feed>(hub_, database)).first->second;
+}
+
+void Feeds::vacate(const std::string& database) {
+  std::shared_ptr<Feed> feed;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = feeds_.find(database);
+    if (found != feeds_.end()) feed = found->second;
+  }
+  if (feed) feed->leave(kMostOfALeave);
 }
 
 void Feeds::stop() {

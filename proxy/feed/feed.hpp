@@ -1,6 +1,7 @@
 #pragma once
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -41,6 +42,8 @@ class Feed {
   /// the words; false when that cannot be told, or not in time.
   void ask(Answer answer);
   State state() const;
+  /// Gives the slot up, should there be one, and waits for that: a database with a slot in use is not dropped, at once.
+  void leave(std::chrono::milliseconds at_most);
 
  private:
   struct Pending {
@@ -53,11 +56,12 @@ class Feed {
     std::uint64_t inserted = 0;  ///< the WAL's end
   };
   void loop();
-  void wait(std::chrono::milliseconds time);
+  void wait(std::chrono::milliseconds time, bool for_the_stream = true);
   bool connect();
   bool connect_stream();
   void disconnect(const std::string& why);
   bool begin_stream();
+  void drop_slot();
   void come_alive();
   void round(std::vector<Answer> askers);
   bool come_to(const Look& look, Clock::time_point deadline);
@@ -75,7 +79,9 @@ class Feed {
   Hub& hub_;
   const std::string database_;
   const int bell_;                    ///< eventfd: somebody asks, a mark is granted, or the end
-  mutable std::mutex mutex_;          // guards the next four
+  mutable std::mutex mutex_;          // guards the next six
+  std::condition_variable gone_;
+  bool there_ = false;                ///< a slot, or one about to be
   std::vector<Answer> askers_;
   Clock::time_point asked_{};
   std::string text_;
@@ -90,6 +96,8 @@ class Feed {
   std::deque<Pending> pending_;
   std::vector<std::uint32_t> before_us_;  ///< under way when the slot was made: what they write may have been committed before it
   cache::Words::Mark void_;            ///< of everything, while it begins
+  std::string slot_;
+  bool reply_wanted_ = false;          ///< the walsender has been asked where it is, and has not said
   std::uint64_t asked_at_ = 0;         ///< version of the catalog that was found wanting
   std::uint64_t position_ = 0;         ///< everything before it has been decoded
   Clock::time_point next_try_{}, next_report_{}, last_look_{};
@@ -106,6 +114,7 @@ class Feeds {
   std::shared_ptr<Feed> of(const std::string& database);
   void stop();
   std::vector<Feed::State> states() const;
+  void vacate(const std::string& database);  ///< waits a moment
 
  private:
   Hub& hub_;

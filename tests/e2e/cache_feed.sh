@@ -125,7 +125,10 @@ wait $!
 slots() { [ "$(direct psql -X -A -t -q -c 'select count(*) from pg_replication_slots')" = "$1" ]; }
 check 'one slot' slots 1
 q 'create database other' >/dev/null
-contains 'the connections make way for DROP DATABASE' '' "$(q 'drop database other')"
+other() { proxied psql -X -A -t -q -d other -c 'select count(*) from t' >/dev/null 2>&1; [ "$(shown 'feed of other')" = live ]; }
+proxied psql -X -q -d other -c 'create table t(v int)'
+await 60 'a feed of another database' other
+equal 'it makes way for DROP DATABASE' '' "$(q 'drop database other')"
 stop_pgsteer
 await 10 'the slot is gone' slots 0
 check 'the slot goes with the program' slots 0
