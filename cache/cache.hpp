@@ -60,7 +60,9 @@ enum class Reason : std::uint8_t {
 };
 std::string_view to_string(Reason reason);
 
-enum class Consistency : std::uint8_t { off, ttl, bounded, strict };
+enum class Consistency : std::uint8_t { off, ttl, bounded, strict, strict_wal };
+/// A hit equals what the server would say now: with respect to writes through pgsteer, or to everybody's.
+inline bool exact(Consistency mode) { return mode == Consistency::strict || mode == Consistency::strict_wal; }
 std::string_view to_string(Consistency mode);
 std::optional<Consistency> parse_consistency(std::string_view text);
 

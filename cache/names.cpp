@@ -51,12 +51,13 @@ std::string_view to_string(Consistency mode) {
     case Consistency::ttl: return "ttl";
     case Consistency::bounded: return "bounded";
     case Consistency::strict: return "strict";
+    case Consistency::strict_wal: return "strict+wal";
   }
   return "unknown";
 }
 
 std::optional<Consistency> parse_consistency(std::string_view text) {
-  for (const auto mode : {Consistency::off, Consistency::ttl, Consistency::bounded, Consistency::strict})
+  for (const auto mode : {Consistency::off, Consistency::ttl, Consistency::bounded, Consistency::strict, Consistency::strict_wal})
     if (text == to_string(mode)) return mode;
   return std::nullopt;
 }

@@ -21,9 +21,10 @@ bool directive_allows_cache(const sql::Directive& directive, const CacheAction& 
   if (!directive.cache) return true;
   const std::string& wish = *directive.cache;
   if (wish == "on" || wish == "auto" || wish == to_string(cache.mode)) return true;
-  if (wish == "bounded" || wish == "ttl") return cache.mode == cache::Consistency::strict;
+  if (wish == "strict") return cache.mode == cache::Consistency::strict_wal;
+  if (wish == "bounded" || wish == "ttl") return cache::exact(cache.mode);
   const auto staleness = parse_duration(wish);
-  return staleness && (cache.mode == cache::Consistency::strict || cache.staleness <= *staleness);
+  return staleness && (cache::exact(cache.mode) || cache.staleness <= *staleness);
 }
 
 cache::Reason judge_knowledge(const DecideInput& in) {

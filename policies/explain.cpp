@@ -52,6 +52,7 @@ std::string cache_words(const CacheAction& cache) {
     case cache::Consistency::strict:
       return (cache.learn ? "caches with strict consistency where it has been seen to pay"
                           : "caches with strict consistency") + size;
+    case cache::Consistency::strict_wal: return "caches with strict consistency, writes that bypass pgsteer included" + size;
     case cache::Consistency::bounded:
     case cache::Consistency::ttl:
       return fmt::format("caches ({}) answers up to {} old", to_string(cache.mode), duration_words(cache.staleness)) + size;

@@ -144,15 +144,11 @@ void read_steer(const TomlValue& value, Where where, Actions& actions, const Act
 /// "auto" is strict consistency, for statements whose record shows that caching pays.
 void set_cache_mode(const std::string& name, CacheAction& cache) {
   cache.learn = name == "auto";
-  cache.mode = cache.learn ? cache::Consistency::strict
-               : name == "strict" ? cache::Consistency::strict
-               : name == "bounded" ? cache::Consistency::bounded
-               : name == "ttl" ? cache::Consistency::ttl
-                               : cache::Consistency::off;
+  cache.mode = cache.learn ? cache::Consistency::strict : cache::parse_consistency(name).value_or(cache::Consistency::off);
 }
 
 const std::vector<std::string>& cache_modes() {
-  static const std::vector<std::string> names{"off", "auto", "strict", "bounded", "ttl"};
+  static const std::vector<std::string> names{"off", "auto", "strict", "strict+wal", "bounded", "ttl"};
   return names;
 }
 

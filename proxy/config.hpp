@@ -47,6 +47,7 @@ struct Config {
     std::string redis_url;                 ///< redis://[user[:password]@]host[:port][/db] or unix:///path; "" = memory only
     std::string group;                     ///< of several pgsteer with the words of the cache in redis_url; "" = alone
     std::chrono::microseconds redis_deadline{2000};
+    std::chrono::microseconds feed_deadline{50000};  ///< of a look-up with "strict+wal", for what others have committed
     std::chrono::microseconds redis_min_cost{300};  ///< cheaper results stay in memory only
   } cache;
   struct Learning {

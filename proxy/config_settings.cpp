@@ -259,6 +259,7 @@ const std::vector<Setting>& settings() {
       text("cache.redis_url", false, PGSTEER_AT(cache.redis_url), true),
       text("cache.group", false, PGSTEER_AT(cache.group)),
       duration("cache.redis_deadline", true, PGSTEER_AT(cache.redis_deadline), 100us, 1s),
+      duration("cache.feed_deadline", true, PGSTEER_AT(cache.feed_deadline), 1ms, 1s),
       duration("cache.redis_min_cost", true, PGSTEER_AT(cache.redis_min_cost), 0us, 1h),
       boolean("learning.enabled", false, PGSTEER_AT(learning.enabled)),
       duration("learning.flush_interval", true, PGSTEER_AT(learning.flush_interval), 10ms, 1min),

@@ -4,6 +4,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "proxy/feed/feed.hpp"
 #include "proxy/hosts/hosts.hpp"
 #include "proxy/lanes.hpp"
 #include "proxy/pool/pools.hpp"
@@ -242,6 +243,7 @@ void Hub::resume() {
 void Hub::vacate(const std::string& database) {
   vacancies.ask(database);
   if (pools) pools->vacate(database);
+  if (feeds) feeds->vacate(database);
 }
 
 std::optional<std::string> Hub::reload() {

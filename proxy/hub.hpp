@@ -94,6 +94,7 @@ class Hub {
   // --- cache -----------------------------------------------------------------------------------------------------
   cache::Words words;
   cache::MemoryStore memory;
+  class Feeds* feeds = nullptr;    ///< of writes that bypass us; set by the server
   class Members* group = nullptr;  ///< of several processes with shared words; set by the server, null when alone
   std::atomic<int> redis_breaker{0};  ///< BreakerState of the last change, for health
   /// Sessions that have work under way which was not marked in `words` (panic, an uninterpretable connection): while

@@ -21,6 +21,7 @@
 #include "proxy/http/server.hpp"
 #include "proxy/hosts/hosts.hpp"
 #include "proxy/hosts/watch.hpp"
+#include "proxy/feed/feed.hpp"
 #include "proxy/group/members.hpp"
 #include "proxy/hub.hpp"
 #include "proxy/lanes.hpp"
@@ -265,6 +266,8 @@ int run_server(const RunOptions& options) {
     hub.group = group.get();
     hub.words.join(&group->words());
   }
+  Feeds feeds(hub);
+  hub.feeds = &feeds;
   Pools pools(hub);
   hub.pools = &pools;
   hub.overrides = options.overrides;
@@ -363,7 +366,7 @@ int run_server(const RunOptions& options) {
   host_watch.start();
   std::vector<std::unique_ptr<Ticker>> tickers;
   for (auto& worker : workers) {
-    tickers.push_back(std::make_unique<Ticker>(asio::steady_timer(worker->loop)));
+    tickers.push_back(std::unique_ptr<Ticker>(new Ticker{asio::steady_timer(worker->loop)}));  // clang 14 has no other way
     tick(*tickers.back(), *worker, worker->index == 0 ? &pools : nullptr);
   }
   hub.on_cancel = [&workers](int server_pid, std::uint32_t key) {
@@ -460,6 +463,7 @@ int run_server(const RunOptions& options) {
   pools.shut_down();
   host_watch.stop();
   learner.stop();
+  feeds.stop();
   if (group) group->stop();
   hub.learner = nullptr;
   spdlog::info("event=stopped");

@@ -6,6 +6,7 @@
 #include "cache/stores/redis.hpp"
 #include "proxy/console/command.hpp"
 #include "proxy/console/result.hpp"
+#include "proxy/feed/feed.hpp"
 #include "proxy/group/members.hpp"
 #include "proxy/learner/learner.hpp"
 
@@ -34,6 +35,16 @@ ConsoleResult show_cache(const Request& request) {
   table.row("redis", redis_state(*snapshot, request.hub.redis_breaker.load()));
   if (request.hub.group)
     for (const auto& [name, value] : request.hub.group->describe()) table.row(name, value);
+  if (request.hub.feeds) {
+    for (const auto& feed : request.hub.feeds->states()) {
+      const std::string name = "feed of " + feed.database;
+      table.row(name, feed.text);
+      table.row(name + ": commits", std::to_string(feed.commits));
+      table.row(name + ": everything void", std::to_string(feed.void_all));
+      table.row(name + ": rounds", fmt::format("{}, {:.3f} ms each", feed.rounds, feed.mean_round_ms));
+      table.row(name + ": look-ups too late", std::to_string(feed.late));
+    }
+  }
   std::map<std::string, std::uint64_t> reasons;
   if (request.hub.learner)
     for (const auto& query : request.hub.learner->queries())

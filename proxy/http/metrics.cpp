@@ -12,6 +12,7 @@
 #include <set>
 
 #include "cache/stores/redis.hpp"
+#include "proxy/feed/feed.hpp"
 #include "proxy/http/api.hpp"
 #include "proxy/hosts/hosts.hpp"
 #include "proxy/lanes.hpp"
@@ -260,6 +261,14 @@ void cache_metrics(Writer& w, Hub& hub, const Snapshot& snapshot) {
   w.gauge("pgsteer_cache_bytes", "Memory of cached answers.", static_cast<double>(memory.bytes));
   w.gauge("pgsteer_cache_entries", "Cached answers in memory.", static_cast<double>(memory.entries));
   w.one("pgsteer_cache_saved_seconds_total", "counter", "Time of the server that answers from memory spared.", memory.saved_ms / 1e3);
+  if (const auto feeds = hub.feeds ? hub.feeds->states() : std::vector<Feed::State>(); !feeds.empty()) {
+    w.family("pgsteer_cache_feed_up", "gauge", "1 while the feed of a database tells what others commit (cache strict+wal).");
+    for (const auto& feed : feeds) w.sample({{"database", feed.database}}, feed.live ? 1 : 0);
+    w.family("pgsteer_cache_feed_commits_total", "counter", "Transactions that the feed has told of.");
+    for (const auto& feed : feeds) w.sample({{"database", feed.database}}, static_cast<double>(feed.commits));
+    w.family("pgsteer_cache_feed_late_total", "counter", "Look-ups that the feed could not tell in time.");
+    for (const auto& feed : feeds) w.sample({{"database", feed.database}}, static_cast<double>(feed.late));
+  }
   if (!snapshot.config->cache.redis_url.empty()) {
     const bool closed = hub.redis_breaker.load() == static_cast<int>(cache::BreakerState::closed);
     w.gauge("pgsteer_cache_backend_up", "1 when Redis is in use, 0 while its circuit breaker is open.", closed ? 1 : 0);

@@ -1,12 +1,17 @@
 // The session's side of the result cache: look-up, fill, store.
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <charconv>
 
 #include "cache/stores/redis.hpp"
+#include "proxy/feed/feed.hpp"
 #include "proxy/group/members.hpp"
 #include "proxy/session/session.hpp"
+
+namespace asio = boost::asio;
 
 namespace pgsteer::proxy {
 namespace {
@@ -38,6 +43,13 @@ std::string redis_key(const cache::Key& key) {
                 static_cast<unsigned long long>(key.hash[1]));
   return text;
 }
+
+/// A look-up that waits for the feed.
+struct Waiting {
+  explicit Waiting(asio::io_context& loop) : timer(loop) {}
+  asio::steady_timer timer;
+  bool told = false;
+};
 
 constexpr double kDear = 5;  ///< milliseconds: kept at first sight
 
@@ -74,6 +86,15 @@ Awaitable<Session::Lookup> Session::look_up(std::shared_ptr<const Plan> plan, st
   input.result_formats = formats;
   cache::Key key = cache::make_key(input);
 
+  if (plan->policy.cache.mode == cache::Consistency::strict_wal) {
+    const bool told = co_await feed_has_come();
+    // What came meanwhile may have changed the catalog that the plan was made by.
+    const sql::Catalog* now = worker_.snapshot().catalog(facts_.database);
+    if (!told || catalog_moving() || !now || now->version != plan->knowledge->cache.catalog_version) {
+      counters_->cache_misses.add();
+      co_return result;
+    }
+  }
   if (hub.group) {
     result = co_await look_up_shared(std::move(plan), std::move(key), generation, need_description);
     if (!result.entry) counters_->cache_misses.add();
@@ -113,6 +134,22 @@ Awaitable<Session::Lookup> Session::look_up(std::shared_ptr<const Plan> plan, st
   // Doorkeeper: cheap statements are kept from their second sight on, dear ones at once.
   if (permit && (sights >= 2 || estimate_ms >= kDear)) result.fill = leave_to_fill(*plan, std::move(key), *permit);
   co_return result;
+}
+
+/// Whether what anybody had committed when this was called is in the words.
+Awaitable<bool> Session::feed_has_come() {
+  const auto feed = worker_.hub.feeds ? worker_.hub.feeds->of(facts_.database) : nullptr;
+  if (!feed) co_return false;
+  const auto waiting = std::make_shared<Waiting>(worker_.loop);
+  waiting->timer.expires_after(worker_.snapshot().config->cache.feed_deadline);
+  feed->ask([waiting, &loop = worker_.loop](bool caught_up) {
+    asio::post(loop, [waiting, caught_up] {
+      waiting->told = caught_up;
+      waiting->timer.cancel();
+    });
+  });
+  co_await waiting->timer.async_wait(asio::as_tuple(asio::use_awaitable));
+  co_return waiting->told;
 }
 
 std::unique_ptr<Fill> Session::leave_to_fill(const Plan& plan, cache::Key key, cache::Words::Tag tag) const {

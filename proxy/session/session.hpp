@@ -386,6 +386,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
     std::unique_ptr<Fill> fill;                 ///< or leave to fill
     Source source = Source::server;
   };
+  Awaitable<bool> feed_has_come();
   Awaitable<Lookup> look_up(std::shared_ptr<const Plan> plan, std::string_view text,
                             std::span<const std::uint32_t> types, std::string_view parameters,
                             std::string_view formats, bool need_description);

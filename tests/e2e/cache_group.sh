@@ -1,11 +1,12 @@
 #!/bin/bash
 # Two pgsteer with one Redis and one PostgreSQL: a write through one is seen through the other at once, also while proxies and Redis
 # are killed, stopped and restarted empty. CACHE_HISTORY_SECONDS=600 for a long run (default 20), CACHE_HISTORY_KEEP=file keeps a
-# history that has violations.
+# history that has violations. CACHE_MODE=strict+wal: with a writer that bypasses both, and walsenders that end.
 . "$(dirname "$0")/lib.sh"
 [ -n "$DIRECT" ] && { echo "cache_group.sh: nothing to check without the proxy"; exit 0; }
 python3 -c 'import psycopg2' 2>/dev/null || skip 'psycopg2 is not installed'
-start_postgres
+mode=${CACHE_MODE:-strict}
+start_postgres "wal_level = $([ "$mode" = strict ] && echo replica || echo logical)"
 start_redis
 echo "$REDIS_PID" >"$WORK/redis.pid"
 redis_again() { # also from a subshell
@@ -14,6 +15,7 @@ redis_again() { # also from a subshell
 }
 history_tables -c 'create table t(v int)' -c 'insert into t values (1)' -c 'create table log(v int)' -c 'insert into log values (0)' || exit 1
 strict_cache_policy
+sed -i "s/\"strict\"/\"$mode\"/" "$WORK/policies/cache.toml"
 PORTS=("$(free_port)" "$(free_port)")
 member() { # number: starts it, its process id goes to $WORK/member.number
   "$PGSTEER" run --upstream "postgresql://127.0.0.1:$DIRECT_PORT" --listen "127.0.0.1:${PORTS[$1]}" --state-dir "$WORK/state$1" --mode auto \
@@ -114,7 +116,7 @@ nemesis() {
   sleep 3
   while [ $SECONDS -lt $end ]; do
     redis=$(cat "$WORK/redis.pid")
-    case $((step++ % 8)) in
+    case $((step++ % 9)) in
       0) redis-cli -p "$REDIS_PORT" flushall >/dev/null ;;
       1) victim=$((RANDOM % 2)); kill -9 "$(pid $victim)"; sleep 0.5; member $victim ;;
       2) kill -STOP "$redis"; sleep 2; kill -CONT "$redis" ;;
@@ -122,7 +124,8 @@ nemesis() {
       4) victim=$(pid $((RANDOM % 2))); kill -STOP "$victim"; sleep 1.5; kill -CONT "$victim" ;;
       5) direct psql -XAtq -c "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pgsteer group' limit 1" >/dev/null 2>&1 ;;
       6) redis-cli -p "$REDIS_PORT" client kill type normal >/dev/null ;;
-      7) victim=$(direct psql -X -A -t -c "select pid from pg_stat_activity where query like '%update r%' and pid <> pg_backend_pid() limit 1" 2>/dev/null)
+      7) direct psql -XAtq -c "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pgsteer feed' limit 1" >/dev/null 2>&1 ;;
+      8) victim=$(direct psql -X -A -t -c "select pid from pg_stat_activity where query like '%update r%' and pid <> pg_backend_pid() limit 1" 2>/dev/null)
          [ -n "$victim" ] && direct psql -X -A -t -q -c "select pg_terminate_backend($victim)" >/dev/null 2>&1 ;;
     esac
     sleep "${CACHE_HISTORY_CALM:-2}"
@@ -130,7 +133,7 @@ nemesis() {
 }
 nemesis >>"$WORK/nemesis.log" 2>&1 &
 nemesis_pid=$!
-timeout $((seconds + 90)) "$PYTHON" "$E2E/history_check.py" run "$DIRECT_PORT" "${PORTS[0]},${PORTS[1]}" "$seconds" ${CACHE_HISTORY_KEEP:-}
+CACHE_HISTORY_BYPASS=$([ "$mode" = strict ] && echo 0 || echo 1) timeout $((seconds + 90)) "$PYTHON" "$E2E/history_check.py" run "$DIRECT_PORT" "${PORTS[0]},${PORTS[1]}" "$seconds" ${CACHE_HISTORY_KEEP:-}
 equal "$seconds s of traffic under faults" 0 $?
 wait $nemesis_pid
 check 'no crash in the log' bash -c "! grep -Eiq 'segfault|assert|terminate called|AddressSanitizer' $WORK/pgsteer.log"

@@ -43,6 +43,12 @@ MUTANTS = {
                          (("  if (entry && entry->tag == now) {", "  if (entry) {"),)),
     "group_picture": ("DDL through another member is not noticed", "proxy/group/shared_words.cpp",
                       (("  if (mark.everything || picture == mark.picture) return true;", "  if (true || picture == mark.picture) return true;"),)),
+    # Of writes that bypass us; judged by cache_feed.sh.
+    "feed_unwaited": ("a look-up does not wait for the feed", "proxy/feed/feed.cpp", (("if (feed::reached(position_, look.inserted)) return true;", "return true;"),)),
+    "feed_unmarked": ("what is decoded counts as visible", "proxy/feed/feed.cpp", (("if (!one->xids.empty() || (one->mark", "if ((one->mark"),)),
+    "feed_old_kept": ("what was kept before the feed began stays", "proxy/feed/feed.cpp",
+                      (("if (!void_) void_ = mark({.writes = true,", "if (!void_) void_ = mark({.writes = false,"),)),
+    "feed_no_ddl": ("a transaction that changed nothing but a catalog is passed over", "proxy/feed/feed.cpp", (("if (!commit->own) commits_", "if (!commit->own && !commit->everything) commits_"),)),
 }
 
 

@@ -14,6 +14,7 @@ while IFS=$'\t' read -r name what; do
   for _ in 1 2 3; do # some gaps are a few microseconds wide
     case $name in
       group_*) script=cache_group.sh signs='^FAILED +(stale|went|session|quiescence|read|what one|a trigger|a view|with Redis|and the next|with what|Redis is dead|and the answer)' ;;
+      feed_*) script=cache_feed.sh signs='^FAILED +(stale|went|session|quiescence|read|what|without a walsender|the same|REFRESH|another|a table|REVOKE|and from)' ;;
       *) script=cache_history.sh signs='^FAILED +(stale|went|session|quiescence|read)' ;;
     esac
     found=$(PGSTEER=$scratch/$name CACHE_HISTORY_SECONDS=${CACHE_HISTORY_SECONDS:-20} bash "$here/../$script" 2>&1 | grep -E "^[0-9]+ violations|$signs" | head -2 | tr '\n' ' ')
