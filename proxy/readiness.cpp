@@ -43,12 +43,13 @@ class Readiness::Registration {
 
   void want(unsigned events) {
     if (events == wanted_) return;
-    if ((events & EPOLLOUT) != 0 && !write_.waiting) wait(write_);
+    const bool there = fresh_ || wanted_ != 0;
+    if (!there) change(EPOLL_CTL_ADD, events);
+    const bool first_write = (events & EPOLLOUT) != 0 && !write_.waiting;
+    if (first_write) wait(write_);  // Asio changes what the descriptor is registered for, which must be there to be changed
     if ((events & EPOLLIN) != 0 && !read_.waiting) wait(read_);
-    epoll_event event{events, {.ptr = state_}};
     // Without any interest the end of the other side would still be told, over and over.
-    const int change = events == 0 ? EPOLL_CTL_DEL : wanted_ == 0 && !fresh_ ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
-    ::epoll_ctl(epoll_descriptor(reactor_), change, descriptor_, &event);
+    if (there || first_write) change(events == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD, events);
     fresh_ = false;
     wanted_ = events;
   }
@@ -89,6 +90,11 @@ class Readiness::Registration {
     const unsigned event;
     bool waiting = false;
   };
+
+  void change(int how, unsigned events) {
+    epoll_event event{events, {.ptr = state_}};
+    ::epoll_ctl(epoll_descriptor(reactor_), how, descriptor_, &event);
+  }
 
   void wait(Operation& operation) {
     operation.waiting = true;

@@ -42,13 +42,17 @@ StatementPtr intern_statement(std::string_view text, const std::vector<std::uint
 
 bool ServerStatements::has(const Statement& statement, std::uint64_t catalog_epoch) {
   const auto found = entries_.find(statement.id);
-  if (found == entries_.end() || found->second.catalog_epoch < catalog_epoch) return false;
+  if (found == entries_.end() || found->second.doubtful || found->second.catalog_epoch < catalog_epoch) return false;
   found->second.used = ++uses_;
   return true;
 }
 
 void ServerStatements::sent(const StatementPtr& statement, std::uint64_t catalog_epoch) {
   entries_[statement->id] = {statement, ++uses_, catalog_epoch};
+}
+
+void ServerStatements::doubt() {
+  for (auto& [id, entry] : entries_) entry.doubtful = true;
 }
 
 StatementPtr ServerStatements::evict(std::size_t most) {

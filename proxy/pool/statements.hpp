@@ -31,6 +31,7 @@ class ServerStatements {
   void failed(const Statement& statement) { entries_.erase(statement.id); }
   void closed(const Statement& statement) { entries_.erase(statement.id); }
   void clear() { entries_.clear(); }
+  void doubt();  ///< any of them may be gone: to be sent again before it is used
   std::size_t size() const { return entries_.size(); }
   /// The one not used for longest, taken out, when there are more than `most`; the caller closes it on the server.
   StatementPtr evict(std::size_t most);
@@ -40,6 +41,7 @@ class ServerStatements {
     StatementPtr statement;
     std::uint64_t used = 0;
     std::uint64_t catalog_epoch = 0;  ///< Hub::catalog_epoch when it was parsed here
+    bool doubtful = false;
   };
   std::unordered_map<std::uint64_t, Entry> entries_;
   std::uint64_t uses_ = 0;

@@ -247,7 +247,7 @@ void Session::forget_dropped_by(const Plan& plan, std::string_view text) {
     return std::search(text.begin(), text.end(), word.begin(), word.end(), same) != text.end();
   };
   if (!contains("deallocate") && !contains("discard")) return;
-  if (server_) server_->statements.clear();  // taught again when it is needed
+  if (server_) server_->statements.doubt();
   if (pooled()) return;  // the residue will tell which are gone
   prepared_.clear();
   parsing_.for_each([](std::string_view, const auto& prepared) { prepared->dropped = true; });

@@ -302,7 +302,7 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
   if (result.context.purpose == Purpose::residue) residue_.row({});  // unreadable: nobody else gets this server
   worker_.meters.error(sqlstate);
   // SQL has taken statements away unseen: they are taught again when needed.
-  if (server_ && sqlstate == "26000") server_->statements.clear();
+  if (server_ && sqlstate == "26000") server_->statements.doubt();
   for (const auto& dropped : result.dropped) {
     if (dropped.context.statement && server_) server_->statements.failed(*dropped.context.statement);
     if (dropped.kind == Request::parse && server_ && !dropped.context.statement) server_->unnamed = nullptr;
@@ -549,7 +549,7 @@ void Session::apply_settings(const Plan& plan) {
 /// DISCARD and DEALLOCATE were done.
 void Session::forget_statements(const sql::Analysis& analysis) {
   const bool one = analysis.kind == sql::StatementKind::deallocate && !analysis.name.empty();
-  if (pooled() && analysis.kind == sql::StatementKind::discard && lower(analysis.normalized()).find("all") == std::string::npos) return;
+  if (analysis.kind == sql::StatementKind::discard && lower(analysis.normalized()).find("all") == std::string::npos) return;
   if (one && pooled()) {
     prepared_.erase(analysis.name);
     if (server_) server_->own_names.erase(analysis.name);

@@ -231,3 +231,7 @@ def reused_and_listed(t):  # pg_prepared_statements shows the client's own
         c.Q("select name from pg_prepared_statements").ready()
         c.x("select count(*) from pg_prepared_statement()")
         c.Q("select 1; select name from pg_prepared_statements").ready()
+    for forgetting in ("discard temp", "execute unknown", "select 1; discard plans", "discard sequences"):
+        for _ in range(AGAIN):
+            c.Q("select id from customers where id < 4 order by 1").ready()
+        c.Q(forgetting).ready().Q("select name from pg_prepared_statements").ready()

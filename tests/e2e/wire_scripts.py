@@ -622,6 +622,19 @@ def deep_pipeline_without_reading(t):  # odyssey 1475: both sides blocked in wri
     writer.join()
 
 
+def output_behind_unread_input(t):  # the client is not read any more when, for the first time, it cannot be written to
+    c = t.client()
+    c.Q("select pg_sleep(1)").Q("select g, repeat('x', 1000) from generate_series(1, 10000) g")
+    data = c.out + b"".join(b"Q" + struct.pack("!I", 4 + len(text)) + text for text in (b"select %d, '%s'\0" % (n, b"y" * 4000) for n in range(2000)))
+    c.out = b""
+    writer = threading.Thread(target=lambda: c.raw(data))
+    writer.start()
+    time.sleep(1.7)
+    for _ in range(2002):
+        c.until_ready()
+    writer.join()
+
+
 def fastpath(t):
     c = t.client()
     call = lambda oid, *args: struct.pack("!IH", oid, 0) + struct.pack("!H", len(args)) + b"".join(struct.pack("!i", len(a)) + a for a in args) + struct.pack("!H", 0)  # noqa: E731
