@@ -54,7 +54,7 @@ FIXED = {  # valid, but only after a restart (and --mode wins over the file): wh
     "threads.count": "7", "cache.memory_bytes": '"1MB"', "learning.seed": "99", "console.database": '"elsewhere"', "log.format": '"json"', "state_dir": '"/nowhere"',
 }
 WRONG = ["[limits]\nmax_client_conn = 0", "[limits]\nmax_client_con = 5", "[limitz]\n", "[mode]\ndefault = \"automatic\"", "[limits\n", "x = ", "[log]\nlevel = 3",
-         "[learning]\nflush_interval = \"5 parsecs\"", "[console]\nadmin_users = \"bob\"", "[cache]\nredis_deadline = \"2h\"", "\x00", "[upstream]\nurl = \"mysql://x\"",
+         "[learning]\nflush_interval = \"5 parsecs\"", "[console]\nadmin_users = \"bob\"", "[cache]\nredis_deadline = \"2h\"", "\x00",
          "[mode]\ndefault = \"off\"\n[mode]\ndefault = \"auto\""]
 WRONG_RULE = ["mode = \"automatic\"", "mode = 3", "match = { databse = \"x\" }", "match = \"x\"", "cache = { mode = \"bonded\" }", "limits = { max_predicted = \"soon\" }",
               "lane = 5", "mode =", "canary = { share = 2.0 }", "nonsense = true", "steer = { budget = \"200%\" }"]
