@@ -196,6 +196,7 @@ Awaitable<Session::Lookup> Session::look_up_shared(std::shared_ptr<const Plan> p
     hub.group->words().picture_moved(facts_.database, now[1].second);
     co_return result;
   }
+  if (worker_.redis->server() != hub.group->redis()) co_return result;  // a failover that the group has not heard of yet
   // The words were true at an instant after the request came; that they were the group's must be known now.
   if (marked || hub.group->generation() != generation || hub.unmarked_sessions.load() != 0) co_return result;
   result.source = entry ? Source::cache_memory : Source::cache_redis;
