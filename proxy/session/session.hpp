@@ -374,6 +374,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   // --- reuse.cpp ---
   std::shared_ptr<Repeated> repeated(const Plan& plan, std::string_view text, std::span<const std::uint32_t> types);
   bool reuse_turn(const std::shared_ptr<Repeated>& repeated, const Plan& plan);
+  bool may_be_reused() const;
   bool run_held_reused(std::string_view sync);
   bool run_query_reused(const std::shared_ptr<Repeated>& repeated, std::shared_ptr<const Plan> plan, std::string_view text, Clock::time_point arrival);
   std::shared_ptr<Exec> reused_exec(const std::shared_ptr<Repeated>& repeated, std::shared_ptr<const Plan> plan, std::string_view text);

@@ -41,6 +41,13 @@ python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$PROXY_PORT" reuse "${ONLY:-
 stop_pgsteer
 E2E_MODE=auto start_pgsteer --policies "$WORK/reuse" --set learning.explore=false "${pooled[@]}"
 python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$PROXY_PORT" 'reuse, transaction' "${ONLY:-}" && pass 'reuse under transaction pooling' || fail 'reuse under transaction pooling'
+# Who waits for a server is served by a prepared statement like everybody else.
+reused() { console 'SHOW TOTALS' | sed -n 's,^reused|,,p'; }
+echo 'select name from customers where id = 5' >"$WORK/crowd.sql"
+before=$(reused)
+check '32 clients over 8 servers' env PGPORT="$PROXY_PORT" pgbench -n -M extended -c 32 -j 1 -t 50 -f "$WORK/crowd.sql"
+reused_now=$(($(reused) - before))
+[ "$reused_now" -gt 1200 ] && pass "most of their executions are reused ($reused_now of 1600)" || fail 'most of their executions are reused' "$reused_now of 1600"
 stop_pgsteer; }
 [ -z "${ONLY_REUSE:-}" ] || finish 1
 everything_policy
