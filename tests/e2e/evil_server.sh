@@ -12,6 +12,7 @@ for name in $(cd "$E2E" && python3 -c 'import evil_server as e; print(*["evil_lo
   printf '"%s" "a word"\n' "$name" >>"$WORK/users"
 done
 chmod 600 "$WORK/users"
+none_left() { [ -z "$(console 'SHOW CLIENTS' | grep evil_)" ]; }
 world() { # name, arguments of pgsteer
   local name=$1
   shift
@@ -21,9 +22,10 @@ world() { # name, arguments of pgsteer
   check "$name: every connection ends, and nobody else notices" python3 "$E2E/evil_server.py" check "$PROXY_PORT" "$name"
   after=$(awk '/^VmHWM/ {print $2}' "/proc/$PGSTEER_PID/status")
   check "$name: it is the same process still" kill -0 "$PGSTEER_PID"
+  await 40 "$name: no session is left of them" none_left && pass "$name: no session is left of them"
   check "$name: it never held much ($((after / 1024)) MB at most, $((before / 1024)) at first)" [ $((after - before)) -lt 150000 ]
   stop_pgsteer
 }
 world relay
 world pooled --set auth.mode=terminate --set auth.method=trust --set pool.mode=transaction --set "auth.file=$WORK/users"
-finish 6
+finish 8

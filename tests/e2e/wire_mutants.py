@@ -23,7 +23,7 @@ def wire(script):
 # name: (number, what is wrong, file, changes, (script, environment)[, files that compile a header])
 MUTANTS = {
     "replies_left": (1, "a server goes to the next client with replies still due", POOLED, ((IDLE, "return server_ && status_ == 'I' && "),), ("pooling.sh", "")),
-    "request_cut": (1, "and after half a message", POOLED, (("to_server_.empty() && client_passing_ == 0 && !group_open_", "!group_open_"),), ("pool_leaks.sh", "")),
+    "request_cut": (1, "and after half a message", POOLED, (("to_server_.empty() && client_passing_ == 0 && !group_open_", "!group_open_"),), ("pooling.sh", "")),
     "first_ready": (2, "a server is released at the first of several ReadyForQuery", POOLED, ((IDLE, "return server_ && status_ == 'I' && "),), wire("pipeline_of_several_syncs")),
     "error_ends_nothing": (3, "an error does not drop what comes up to Sync", TRACKER, (("while (!queue_.empty() && queue_.front().kind != Request::sync) {", "while (false) {"),),
                            wire("pipeline_with_an_error_in_the_middle"), USERS_OF_TRACKER),

@@ -16,7 +16,7 @@ while IFS=$'\t' read -r name script environment what; do
     env $environment PGSTEER="$scratch/mutant" timeout --kill-after=10 300 bash "$here/../$script" >"$scratch/output" 2>&1 </dev/null
     status=$?
     found=$(grep -a -m 1 -E '^ *FAILED' "$scratch/output")
-    [ "$status" = 124 ] && found=${found:-FAILED: it hangs}
+    [ "$status" -ge 124 ] && found=${found:-FAILED: it hangs}
     [ -n "$found" ] && break
   done
   if [ -n "$found" ]; then
