@@ -71,7 +71,7 @@ class Member:
             program, "run", "--upstream", f"postgresql://127.0.0.1:{self.upstream}", "--listen", f"127.0.0.1:{self.port}", "--state-dir", f"{work}/state{self.number}",
             "--mode", "auto", "--set", "http.port=0", "--policies", f"{work}/policies", "--set", f"upstream.probe_url=postgresql://postgres@127.0.0.1:{direct}/postgres",
             "--set", "learning.explore=false", "--set", f"cache.redis_url=redis://127.0.0.1:{self.redis}", "--set", "cache.redis_min_cost=0s",
-            "--set", "cache.redis_deadline=20ms", "--set", "cache.group=e2e"])
+            "--set", "cache.redis_deadline=200ms", "--set", "cache.group=e2e"])
         until(lambda: Wire(self.port).login(), 20, "a member")
         self.reader, self.console = Wire(self.port).login(), Wire(self.port).login(database="pgsteer")
 

@@ -1,6 +1,7 @@
 """What cache_load.sh checks: cache_load.py DIRECT PROXY SERVER_LOG SECONDS [off]. Every check is a line "ok ..." or "FAILED ..."."""
 import os
 import random
+import select
 import struct
 import sys
 import threading
@@ -127,10 +128,12 @@ def crowds():
         else:
             sessions[22].parse(text).bind().describe().execute().message(b"S")
         time.sleep(0.05)
-        cancel(sessions[21 if how == "simple" else 22])
+        waiting = sessions[21 if how == "simple" else 22]
+        while not select.select([waiting.socket], [], [], 0.1)[0]:  # one that comes too early meets nothing
+            cancel(waiting)
         got = sessions[21 if how == "simple" else 22].until_ready()
         took = time.monotonic() - start
-        check(f"who waits can be cancelled ({how})", [fields(body)["C"] for kind, body in got if kind == b"E"] == ["57014"] and took < 0.5, f"{[k for k, _ in got]} after {took:.2f} s")
+        check(f"who waits can be cancelled ({how})", [fields(body)["C"] for kind, body in got if kind == b"E"] == ["57014"] and took < 1.5, f"{[k for k, _ in got]} after {took:.2f} s")
     check("and asks again", value(sessions[21], "select 7") == "7" and sessions[22].run("select 7")[-2:] == Extended(direct).login().run("select 7")[-2:])
     sessions[20].until_ready()
 

@@ -17,7 +17,7 @@ mode = "auto"
 cache = { mode = "bounded", staleness = "1500ms", min_cost = "0us" }
 TOML
 E2E_MODE=auto start_pgsteer --policies "$WORK/policies" --set upstream.probe_url="postgresql://postgres@127.0.0.1:$DIRECT_PORT/postgres" --set learning.explore=false \
-  --set threads.count=2
+  --set threads.count=2 --set cache.fill_wait=20s
 timeout 300 "$PYTHON" "$E2E/cache_load.py" "$DIRECT_PORT" "$PROXY_PORT" "$PG_DATA/log" "${CACHE_LOAD_SECONDS:-6}"
 equal 'crowds and bounds' 0 $?
 check 'it is the same process still' kill -0 "$PGSTEER_PID"
