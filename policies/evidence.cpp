@@ -122,6 +122,7 @@ void learn(Evidence& evidence, double ms, double default_ms, bool explored, cons
 bool enter_trial(Evidence& e, Mode mode) {
   using enum Trial::Step;
   const auto before = e.trial.step;
+  if (e.state == Evidence::State::disabled || e.state == Evidence::State::rejected) return false;  // it was under way when that was decided
   if (mode == Mode::auto_) e.trial.step = serving;
   else if (before != promoted) e.trial.step = canary;
   return e.trial.step != before;

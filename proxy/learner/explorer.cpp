@@ -215,7 +215,8 @@ Explorer::Outcome Explorer::run_round(Round& round, std::map<std::uint64_t, Regi
 /// The statement's EXPLAIN ANALYZE under some hints; "" when there is none.
 std::string Explorer::analyse(Round& round, const std::string& hints) {
   if (!pause_(round.config.learning.explore_idle)) return {};
-  const double limit_ms = 1.5 * round.default_ms + slack_ms(round.default_ms);
+  constexpr double kCounting = 3;  // counting rows takes its time, too
+  const double limit_ms = kCounting * round.default_ms + slack_ms(round.default_ms);
   if (!enter(round, {{"statement_timeout", fmt::format("{:.0f}ms", std::ceil(limit_ms))}})) return {};
   const auto begun = Clock::now();
   const Rows rows = round.connection.run("EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) " + with_hints(hints, round.instance.text), round.parameters);

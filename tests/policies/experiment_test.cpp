@@ -174,6 +174,8 @@ TEST_CASE("the steps of a candidate") {
   CHECK(e.trial.step == Trial::Step::rolled_back);
   CHECK(e.state == Evidence::State::disabled);
   CHECK_FALSE(judge_trial(e, experiment, {}));
+  CHECK_FALSE(enter_trial(e, Mode::canary));  // what was still under way
+  CHECK(e.trial.step == Trial::Step::rolled_back);
 
   Evidence never;
   never.state = Evidence::State::approved;
