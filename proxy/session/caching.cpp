@@ -242,22 +242,19 @@ void Session::store(Exec& exec) {
   }
 }
 
-void Session::report_hit(std::shared_ptr<const Plan> plan, std::string_view text, const cache::Entry& entry,
-                         Source source, Clock::time_point arrival) {
+void Session::report_hit(const std::shared_ptr<const Plan>& plan, const cache::Entry& entry, Source source, Clock::time_point arrival) {
   counters_->cache_hits.add();
   counters_->queries.add();
   counters_->transactions.add();
-  Outcome outcome;
-  outcome.plan = std::move(plan);
-  outcome.execution.arrival = arrival;
-  outcome.execution.source = source;
-  outcome.execution.rows = entry.row_count;
-  outcome.execution.bytes = static_cast<std::int64_t>(entry.rows.size());
-  outcome.execution.text = text;
-  outcome.execution.last_byte_ns = outcome.execution.proxy_ns = since(arrival);
-  worker_.meters.count(outcome.plan->analysis->kind, Meters::Action::cache_hit, Meters::Ending::ok);
-  worker_.meters.from_cache.record(outcome.execution.last_byte_ns);
-  worker_.hub.report(std::move(outcome));
+  Execution execution;
+  execution.arrival = arrival;
+  execution.source = source;
+  execution.rows = entry.row_count;
+  execution.bytes = static_cast<std::int64_t>(entry.rows.size());
+  execution.last_byte_ns = execution.proxy_ns = since(arrival);
+  worker_.meters.count(plan->analysis->kind, Meters::Action::cache_hit, Meters::Ending::ok);
+  worker_.meters.from_cache.record(execution.last_byte_ns);
+  worker_.outcomes.add(plan, std::move(execution));
 }
 
 }  // namespace pgsteer::proxy

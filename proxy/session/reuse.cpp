@@ -46,9 +46,9 @@ bool Session::reuse_turn(const std::shared_ptr<Repeated>& repeated, const Plan& 
   return attached() || attach_at_once();
 }
 
-std::shared_ptr<Exec> Session::reused_exec(const std::shared_ptr<Repeated>& repeated, std::shared_ptr<const Plan> plan, std::string_view text) {
+Ref<Exec> Session::reused_exec(const std::shared_ptr<Repeated>& repeated, std::shared_ptr<const Plan> plan, std::string_view text) {
   if (!repeated->statement) repeated->statement = intern_statement(text, repeated->types, {}, session_key());
-  if (!unit_) unit_ = std::make_shared<Unit>();
+  if (!unit_) unit_ = make_ref<Unit>();
   track_writes(plan.get(), true);
   auto exec = make_exec(std::move(plan), text);
   exec->repeated = repeated;
@@ -67,9 +67,8 @@ bool Session::run_held_reused(std::string_view sync) {
   const auto& statement = held.statement;
   auto exec = reused_exec(held.repeated, statement->plan, statement->text);
   exec->prepared = statement;
-  exec->execution.parameter_types = statement->parameter_types;
   const auto bind = protocol::read_bind(body_of(held.bind));
-  exec->execution.bind = bind->parameters;
+  exec->called_with(statement->parameter_types, bind->parameters);
   exec->original = held.raw;
   exec->original.append(sync);
   exec->original_requests = held.requests;
@@ -81,7 +80,7 @@ bool Session::run_held_reused(std::string_view sync) {
   prepared_.erase("");
   parsing_[""] = statement;
   unnamed_stale_ = true;
-  portals_[""] = {statement, exec->execution.bind};
+  portals_[""] = {statement, std::string(bind->parameters)};
   const std::string name = prepared_here(held.repeated->statement, exec);
   expect(Request::bind, {exec, nullptr, nullptr});
   protocol::Message(to_server_, 'B').cstring("").cstring(name).bytes(bind->parameters).bytes(bind->result_formats);
