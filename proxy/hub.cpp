@@ -1,6 +1,5 @@
 #include "proxy/hub.hpp"
 
-#include <array>
 #include <set>
 #include <unordered_map>
 
@@ -32,10 +31,12 @@ struct Hub::Impl {
     OutcomeQueue outcomes;
   };
   mutable std::mutex loops_mutex;
-  std::array<std::unique_ptr<Loop>, kMaxThreads> loops;
+  std::vector<std::unique_ptr<Loop>> loops;  ///< by thread
   Loop& loop(int thread) {
+    const auto index = static_cast<std::size_t>(thread) % kMaxThreads;
     const std::lock_guard lock(loops_mutex);
-    auto& found = loops[static_cast<std::size_t>(thread) % kMaxThreads];
+    if (loops.size() <= index) loops.resize(index + 1);
+    auto& found = loops[index];
     if (!found) found = std::make_unique<Loop>();
     return *found;
   }

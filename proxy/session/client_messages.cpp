@@ -49,6 +49,7 @@ bool Session::take_client_bytes() {
     if (rest.size() < header->total()) break;
     const std::string_view message = rest.substr(0, header->total());
     const bool again = std::exchange(unfinished_, false);  // it has waited for a server
+    if (again) parse_at_hand_ = nullptr;
     unfinished_ = !(again ? on_message(header->type, message) : on_client_message(header->type, message));
     if (unfinished_) return false;
     client_at_ += header->total();
@@ -218,6 +219,7 @@ bool Session::on_message(char type, std::string_view message) {
 }
 
 Awaitable<void> Session::finish_client_message(char type, std::string_view message) {
+  parse_at_hand_ = nullptr;
   attaching_for_ = type;
   if (held_.active()) return type == 'S' ? resolve_held(message) : break_up_held(type, message);
   if (type == 'Q') return on_query(message);

@@ -27,9 +27,7 @@ std::shared_ptr<Prepared> Session::read_statement(std::string_view message) {
 }
 
 void Session::on_parse(std::string_view message) {
-  auto prepared = std::exchange(parse_at_hand_, nullptr);
-  if (prepared) refreshed_plan(*prepared);  // it may have waited
-  else prepared = read_statement(message);
+  auto prepared = parse_at_hand_ ? std::exchange(parse_at_hand_, nullptr) : read_statement(message);
   if (prepared) {
     prepared->parsed_epoch = worker_.hub.catalog_epoch.load();
     // The Parse ties its columns to the catalog as it is: like a first run of it.

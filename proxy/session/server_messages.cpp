@@ -105,10 +105,10 @@ void Session::on_server_bytes() {
   }
   pass_on();
   if (tracker_.empty()) notify();  // by a Flush too
+  server_size_ -= at;  // before anything is written: a client that is gone gives its server back only if nothing is left unread
   push_to_client();
   to_client_.keep();
-  if (server_size_ > at) std::memmove(server_buffer_.get(), server_buffer_.get() + at, server_size_ - at);
-  server_size_ -= at;
+  if (server_size_ > 0) std::memmove(server_buffer_.get(), server_buffer_.get() + at, server_size_);
 }
 
 Session::Fate Session::on_login_message(char type, std::string_view message) {
