@@ -233,8 +233,8 @@ void Hub::pause() {
 }
 
 void Hub::resume() {
-  paused = false;
   if (pools) pools->resume();
+  paused = false;
   if (on_resume) on_resume();
 }
 

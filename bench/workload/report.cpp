@@ -87,6 +87,25 @@ Measured measured_of(const Json& json) {
           json.at("log_ratio_spread"), json.at("rows"), json.at("errors"), json.at("first_error")};
 }
 
+/// One line over all classes but the hop: how many are faster and slower by more than their noise, and what they take together.
+std::string summary(const Comparison& comparison) {
+  int count = 0, faster = 0, slower = 0;
+  double logs = 0, direct = 0, other = 0;
+  for (const ClassResult& result : comparison.classes) {
+    if (result.name == "hop" || result.measured.size() < 2) continue;
+    const Measured& measured = result.measured.back();
+    ++count;
+    faster += surely_faster(measured);
+    slower += slower_by(result, measured) > noise(result, measured, comparison.hop_ms);
+    logs += measured.log_ratio;
+    direct += result.measured.front().p50;
+    other += measured.p50;
+  }
+  if (count == 0) return {};
+  return fmt::format("{} classes: {} faster and {} slower than direct by more than their noise; medians together {} direct, {} {}; geometric mean of the gains {:.2f}x\n", count,
+                     faster, slower, duration(direct), duration(other), comparison.classes.front().measured.back().label, std::exp(-logs / count));
+}
+
 }  // namespace
 
 std::string to_json(const Comparison& comparison) {
@@ -140,7 +159,7 @@ std::string to_table(const Comparison& comparison) {
     text += fmt::format(" {:>6.2f}x {:>9} {:>7} {:>6}  {}\n", gain(result), duration(noise(result, result.measured.back(), comparison.hop_ms)), result.measured.front().rows,
                         result.compared == 0 ? "-" : result.unequal == 0 ? "yes" : "NO", done_text(result.decided));
   }
-  return text;
+  return text + summary(comparison);
 }
 
 std::vector<std::string> verdict(const std::string& phase, const Comparison& comparison) {

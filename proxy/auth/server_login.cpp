@@ -78,8 +78,7 @@ class Login {
         server_.key = r.int32();
         return {};
       case 'E':
-        if (!asked_) protocol::Message(failure_, 'E').bytes(body);
-        return {};
+        return asked_ ? std::string() : refused(body);
       case 'Z': return ready();
       case 'D':
         if (const auto row = protocol::read_data_row(body); row && row->size() == 1) identity_ = row->front().value_or("");
@@ -95,6 +94,12 @@ class Login {
  private:
   std::string fail(std::string sqlstate, std::string text) {
     failure_ = error_message(std::move(sqlstate), std::move(text));
+    return {};
+  }
+  /// In the server's own words, if they are an error of PostgreSQL's.
+  std::string refused(std::string_view error) {
+    if (protocol::error_field(error, 'C').size() != 5 || protocol::error_field(error, 'M').empty()) return fail("08P01", "invalid error message from server during login");
+    protocol::Message(failure_, 'E').bytes(error);
     return {};
   }
   std::string ready() {

@@ -309,6 +309,7 @@ void Pools::resume() {
   for (const auto& [name, pool] : pools_) {
     for (const auto& waiter : pool->waiters) waiter->since = Clock::now();
   }
+  hub_.paused = false;  // under the lock: tick() would send away who has waited since before
   serve_waiters(*settings);
 }
 

@@ -164,7 +164,13 @@ bool Session::on_client_message(char type, std::string_view message) {
 
 /// The same for a message that is not held back.
 bool Session::on_message(char type, std::string_view message) {
-  if (held_.active() && type == 'S' && run_held_reused(message)) return true;
+  if (held_.active() && type == 'S' && may_be_reused()) {
+    if (!server_ && !attach_at_once()) {
+      server_missing_ = !server_ && greeted_;
+      return false;
+    }
+    if (run_held_reused(message)) return true;
+  }
   if (held_.active() && (type == 'S' || (held_.execute && restrained(*held_.statement->plan)))) return false;
   if (!server_) {
     if (!needs_server(type) && !held_.active()) {

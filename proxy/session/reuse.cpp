@@ -58,11 +58,14 @@ Ref<Exec> Session::reused_exec(const std::shared_ptr<Repeated>& repeated, std::s
   return exec;
 }
 
-/// Parse Bind [Describe] Execute and this Sync. False: the group is left as it was.
+/// Whether the group that is held back may be run by a prepared statement of ours, once there is a server.
+bool Session::may_be_reused() const {
+  return held_.repeated && held_.execute && held_.statement->stamp == stamp() && undisturbed() && !restrained(*held_.statement->plan);
+}
+
+/// Parse Bind [Describe] Execute and this Sync, of a group that may be reused. False: it is left as it was.
 bool Session::run_held_reused(std::string_view sync) {
-  if (!held_.repeated || !held_.execute || held_.statement->stamp != stamp() || !undisturbed()) return false;
-  const auto& plan = held_.statement->plan;
-  if (restrained(*plan) || !reuse_turn(held_.repeated, *plan)) return false;
+  if (!may_be_reused() || !reuse_turn(held_.repeated, *held_.statement->plan)) return false;
   const Held held = std::exchange(held_, {});
   const auto& statement = held.statement;
   auto exec = reused_exec(held.repeated, statement->plan, statement->text);

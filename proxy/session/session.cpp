@@ -22,6 +22,8 @@ constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 namespace {
 /// Above this much unsent output the producer waits: back-pressure from one side reaches the other.
 constexpr std::size_t kMaxPending = 256 * 1024;
+/// What a server may go on to say when its client is gone and it was told to stop: no PostgreSQL says as much.
+constexpr std::size_t kMostToNobody = 64 << 20;
 /// What an idle session may keep of its output buffers.
 constexpr std::size_t kIdleCapacity = 4096;
 /// Bytes of a cancel key: of protocol 3.0, and as PostgreSQL 18 makes them for 3.2.
@@ -447,6 +449,7 @@ void Session::server_readable() {
         server_->stream.read_some(asio::buffer(server_buffer_.get() + server_size_, kBufferBytes - server_size_), ec);
     if (ec == asio::error::would_block || ec == asio::error::try_again) break;
     if (ec) return lost_standby() ? void() : server_ended();
+    if (client_gone_ && (said_to_nobody_ += n) > kMostToNobody && !marked()) return finish();
     server_size_ += n;
     on_server_bytes();
     if (over()) return;

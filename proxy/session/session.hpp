@@ -409,6 +409,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   // --- reuse.cpp ---
   std::shared_ptr<Repeated> repeated(const Plan& plan, std::string_view text, std::span<const std::uint32_t> types);
   bool reuse_turn(const std::shared_ptr<Repeated>& repeated, const Plan& plan);
+  bool may_be_reused() const;
   bool run_held_reused(std::string_view sync);
   bool run_query_reused(const std::shared_ptr<Repeated>& repeated, std::shared_ptr<const Plan> plan, std::string_view text, Clock::time_point arrival);
   Ref<Exec> reused_exec(const std::shared_ptr<Repeated>& repeated, std::shared_ptr<const Plan> plan, std::string_view text);
@@ -586,6 +587,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   std::size_t client_at_ = 0;            ///< of client_size_: how far we are
   bool unfinished_ = false;              ///< the message there was begun, and takes waiting
   std::uint64_t client_passing_ = 0, server_passing_ = 0;  ///< bytes of a large message still to be passed on
+  std::uint64_t said_to_nobody_ = 0;                       ///< bytes from the server since its client is gone
   Fate passing_fate_ = Fate::relay;
   Ref<Exec> passing_exec_;
   Outbox to_client_, to_server_;

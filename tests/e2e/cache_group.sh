@@ -17,10 +17,10 @@ history_tables -c 'create table t(v int)' -c 'insert into t values (1)' -c 'crea
 strict_cache_policy
 sed -i "s/\"strict\"/\"$mode\"/" "$WORK/policies/cache.toml"
 PORTS=("$(free_port)" "$(free_port)")
-member() { # number: starts it, its process id goes to $WORK/member.number
+member() { # number [port of its Redis]: starts it, its process id goes to $WORK/member.number
   "$PGSTEER" run --upstream "postgresql://127.0.0.1:$DIRECT_PORT" --listen "127.0.0.1:${PORTS[$1]}" --state-dir "$WORK/state$1" --mode auto \
     --set http.port=0 --policies "$WORK/policies" --set upstream.probe_url="postgresql://postgres@127.0.0.1:$DIRECT_PORT/postgres" --set learning.explore=false \
-    --set threads.count=2 --set cache.redis_url="redis://127.0.0.1:$REDIS_PORT" --set cache.redis_min_cost=0s --set cache.redis_deadline=20ms --set cache.group=e2e \
+    --set threads.count=2 --set cache.redis_url="redis://127.0.0.1:${2:-$REDIS_PORT}" --set cache.redis_min_cost=0s --set cache.redis_deadline=20ms --set cache.group=e2e \
     >>"$WORK/pgsteer.log" 2>&1 &
   echo $! >"$WORK/member.$1"
   wait_port "${PORTS[$1]}" "pgsteer $1"
@@ -57,6 +57,8 @@ equal 'what one writes the other reads, 20 times' 0 $wrong
 q 0 'create function also() returns trigger language plpgsql as $$begin update log set v = v + 1; return null; end$$' >/dev/null
 await 60 'the log is cached' both_hit 'select sum(v) from log'
 q 0 'create trigger also after update on t for each row execute function also()' >/dev/null
+# One keeps the log again; the other has not looked anything up since, and writes by the picture of before.
+await 60 'the log is cached by one' hit 0 'select sum(v) from log'
 wrong=0
 for i in $(seq 1 10); do
   q 1 "update t set v = $i" >/dev/null
@@ -87,6 +89,30 @@ kill -CONT "$REDIS_PID"
 await 60 'and is used again' both_hit "$read"
 equal 'with what was written meanwhile' 101 "$(q 1 "$read")"
 
+# One member has lost its Redis, the other answers from the cache: who writes waits until it does not any more.
+leaves() { # number: by SIGTERM, until it is gone
+  kill -TERM "$(pid "$1")"
+  for _ in $(seq 100); do kill -0 "$(pid "$1")" 2>/dev/null || break; sleep 0.1; done
+}
+start_gate "$REDIS_PORT"
+leaves 0
+member 0 "$GATE_PORT"
+wrong=0
+for how in 'both stall' refuse 'both stall'; do
+  await 60 'both answer from the cache' both_hit "$read"
+  gate_says "$GATE_CONTROL" "$how" >/dev/null
+  [ "$how" = refuse ] && gate_says "$GATE_CONTROL" reset >/dev/null
+  for i in $(seq 3); do
+    q 0 'update t set v = v + 1' >/dev/null
+    [ "$(q 1 "$read")" = "$(direct psql -XAtqc "$read")" ] || wrong=$((wrong + 1))
+  done
+  gate_says "$GATE_CONTROL" clear >/dev/null
+done
+equal 'with Redis away for the writer alone the other does not answer from the cache' 0 $wrong
+leaves 0
+member 0
+await 60 'both answer from the cache' both_hit "$read"
+
 # Redis dies and comes back empty, a member dies.
 kill -9 "$REDIS_PID"
 q 1 'update t set v = 102' >/dev/null
@@ -101,8 +127,7 @@ await 60 'and goes on alone' hit 1 "$read"
 member 0
 await 60 'the dead one is back' both_hit "$read"
 generation=$(shown 1 group_generation)
-kill -TERM "$(pid 0)"
-for _ in $(seq 100); do kill -0 "$(pid 0)" 2>/dev/null || break; sleep 0.1; done
+leaves 0
 sleep 0.5
 equal 'who leaves with a farewell takes nothing with him' "$generation" "$(shown 1 group_generation)"
 member 0
@@ -137,4 +162,4 @@ CACHE_HISTORY_BYPASS=$([ "$mode" = strict ] && echo 0 || echo 1) timeout $((seco
 equal "$seconds s of traffic under faults" 0 $?
 wait $nemesis_pid
 check 'no crash in the log' bash -c "! grep -Eiq 'segfault|assert|terminate called|AddressSanitizer' $WORK/pgsteer.log"
-finish 16
+finish 17

@@ -3,14 +3,12 @@
     cache_mutants.py list                     names and what is missing
     cache_mutants.py build BUILD NAME OUTPUT  from a finished build directory; one file is compiled again and linked in front
 """
-import json
 import os
-import shlex
-import subprocess
 import sys
-import tempfile
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import mutant  # noqa: E402
+
 MARK = "for (const sql::Oid oid : oids) table.word(oid, impl_->entropy).fetch_add(1);"
 DONE = "const std::uint64_t change = certainly_rolled_back ? 0 - 1ull : epoch_one - 1;"
 SAME = "(dependency.second & in_flight_mask) == 0 && word->load() == dependency.second;"
@@ -52,45 +50,10 @@ MUTANTS = {
 }
 
 
-def command(build, file):
-    """The compiler's call for a file of the program, in pieces."""
-    with open(os.path.join(build, "compile_commands.json")) as commands:
-        for entry in json.load(commands):
-            if entry["file"] == os.path.join(ROOT, file):
-                return shlex.split(entry["command"])
-    raise SystemExit(f"{file} is not in {build}/compile_commands.json")
-
-
-def link(build):
-    lines = subprocess.run(["ninja", "-t", "commands", "pgsteer"], cwd=build, check=True, capture_output=True, text=True).stdout.splitlines()
-    return lines[-1].removeprefix(": && ").removesuffix(" && :")
-
-
-def make(build, name, output):
-    _, file, changes = MUTANTS[name]
-    with open(os.path.join(ROOT, file)) as source:
-        text = source.read()
-    for old, new in changes:
-        if text.count(old) != 1:
-            raise SystemExit(f"{name}: {file} has {text.count(old)} times: {old}")
-        text = text.replace(old, new)
-    with tempfile.TemporaryDirectory() as scratch:
-        changed, compiled = os.path.join(scratch, os.path.basename(file)), os.path.join(scratch, "mutant.o")
-        with open(changed, "w") as target:
-            target.write(text)
-        call = command(build, file)
-        call[call.index("-o") + 1], call[-1] = compiled, changed
-        subprocess.run([piece for piece in call if piece != "-Werror"], cwd=build, check=True)
-        # An object named before the libraries is taken instead of theirs.
-        linking = shlex.split(link(build))
-        linking[linking.index("-o") + 1] = os.path.abspath(output)
-        linking.insert(linking.index("-o"), compiled)
-        subprocess.run(linking, cwd=build, check=True)
-
-
 if __name__ == "__main__":
     if sys.argv[1] == "list":
         for name, (what, _, _) in MUTANTS.items():
             print(f"{name}\t{what}")
     else:
-        make(os.path.abspath(sys.argv[2]), sys.argv[3], sys.argv[4])
+        _, file, changes = MUTANTS[sys.argv[3]]
+        mutant.make(sys.argv[2], sys.argv[3], file, changes, sys.argv[4])

@@ -22,6 +22,7 @@ if [ -n "$DIRECT" ]; then
   check 'the harness: direct equals direct' python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$DIRECT_PORT" observe
   finish 1
 fi
+tracked() { equal 'no reply was without its request' '' "$(grep -h tracking_lost "$WORK/pgsteer.log" | grep -v 'a message no server accepts')"; }
 [ -n "${ONLY_AUTO:-}${ONLY_POOLED:-}${ONLY_REUSE:-}" ] || { E2E_MODE=observe start_pgsteer
 python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$PROXY_PORT" observe && pass 'mode observe' || fail 'mode observe'
 stop_pgsteer; }
@@ -31,7 +32,7 @@ pooled=(--set auth.mode=terminate --set auth.method=trust --set pool.mode=transa
 E2E_MODE=observe start_pgsteer "${pooled[@]}"
 python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$PROXY_PORT" transaction "${ONLY:-}" && pass 'transaction pooling' || fail 'transaction pooling'
 stop_pgsteer; }
-[ -z "${ONLY_POOLED:-}" ] || finish 1
+[ -z "${ONLY_POOLED:-}" ] || { tracked; finish 2; }
 [ -n "${ONLY_AUTO:-}" ] || {
 # Everything that repeats unprepared is run by a prepared statement, and by nothing else that changes or answers.
 mkdir "$WORK/reuse"
@@ -41,13 +42,20 @@ python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$PROXY_PORT" reuse "${ONLY:-
 stop_pgsteer
 E2E_MODE=auto start_pgsteer --policies "$WORK/reuse" --set learning.explore=false "${pooled[@]}"
 python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$PROXY_PORT" 'reuse, transaction' "${ONLY:-}" && pass 'reuse under transaction pooling' || fail 'reuse under transaction pooling'
+# Who waits for a server is served by a prepared statement like everybody else.
+reused() { console 'SHOW TOTALS' | sed -n 's,^reused|,,p'; }
+echo 'select name from customers where id = 5' >"$WORK/crowd.sql"
+before=$(reused)
+check '32 clients over 8 servers' env PGPORT="$PROXY_PORT" pgbench -n -M extended -c 32 -j 1 -t 50 -f "$WORK/crowd.sql"
+reused_now=$(($(reused) - before))
+[ "$reused_now" -gt 1200 ] && pass "most of their executions are reused ($reused_now of 1600)" || fail 'most of their executions are reused' "$reused_now of 1600"
 stop_pgsteer; }
-[ -z "${ONLY_REUSE:-}" ] || finish 1
+[ -z "${ONLY_REUSE:-}" ] || { tracked; finish 2; }
 everything_policy
 E2E_MODE=auto start_pgsteer --policies "$WORK/policies" --set learning.explore=false
 python3 "$E2E/wire_differential.py" "$DIRECT_PORT" "$PROXY_PORT" auto "${ONLY:-}" && pass 'mode auto' || fail 'mode auto'
 check 'it is the same process still' kill -0 "$PGSTEER_PID"
-equal 'no reply was without its request' '' "$(grep -h tracking_lost "$WORK/pgsteer.log" | grep -v 'a message no server accepts')"
+tracked
 # Who does not get through the login in time, by his own or the server's fault, is sent away.
 stop_pgsteer
 mute=$(free_port)
