@@ -253,6 +253,8 @@ std::string Connection::error_text() const {
   return text;
 }
 
+void Connection::note(const std::string& sqlstate) { stopped_ = stopped_ || sqlstate == "57014"; }
+
 bool Connection::broken() const {
   return PQstatus(connection_) != CONNECTION_OK || PQtransactionStatus(connection_) == PQTRANS_ACTIVE;
 }
@@ -301,6 +303,7 @@ Rows Connection::collect() {
   bool first = true, failed = false;
   while (pg_result* result = next()) {
     Rows rows(result);
+    note(rows.sqlstate());
     if (!failed) last = rows;
     failed = failed || !rows.ok();
     first = false;
@@ -351,6 +354,7 @@ Answer Connection::stream(const std::string& sql, const Parameters& parameters) 
         answer.ok = false;
         answer.sqlstate = failure.sqlstate();
         answer.message = failure.message();
+        note(answer.sqlstate);
         continue;
       }
     }
@@ -394,7 +398,7 @@ Connection* Links::get(const Config& config, const std::string& database) {
 
 void Links::leave() {
   for (auto& [database, slot] : slots_) {
-    if (slot.connection && vacant_(database)) slot.connection.reset();
+    if (slot.connection && (slot.connection->stopped() || vacant_(database))) slot.connection.reset();
   }
 }
 

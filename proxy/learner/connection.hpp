@@ -98,6 +98,9 @@ class Connection {
   /// Runs and digests a statement row by row, without holding its result.
   Answer stream(const std::string& sql, const Parameters& parameters);
   bool broken() const;
+  /// A statement of it was cancelled or ran into a time-out. PostgreSQL (15) forgets a ProcSignalBarrier that arrived with that, and DROP DATABASE,
+  /// of whatever database, waits for ever for the backend to answer it: such a connection is not to be kept.
+  bool stopped() const { return stopped_; }
   bool interrupted() const { return interrupt_ && interrupt_(); }
 
  private:
@@ -107,8 +110,10 @@ class Connection {
   bool send(const std::string& sql, const Parameters& parameters);
   Rows collect();
   std::string error_text() const;
+  void note(const std::string& sqlstate);
   pg_conn* connection_;
   Interrupt interrupt_;
+  bool stopped_ = false;
 };
 
 /// The probe connections of one thread, one per database, re-opened with back-off. health() may be called from anywhere.
@@ -120,7 +125,7 @@ class Links {
   Links(UserOf user_of, Interrupt interrupt, Vacant vacant);
   /// An idle connection, or nullptr (with the reason in health()) when there is none right now.
   Connection* get(const Config& config, const std::string& database);
-  void leave();  ///< closes what is idle in databases that are to be vacated
+  void leave();  ///< closes what is idle in databases that are to be vacated, and what was stopped
   void close_all();
   std::vector<std::pair<std::string, std::string>> health() const;
 

@@ -147,10 +147,11 @@ def statements():
         threads[-1].start()
     for thread in threads:
         thread.join()
+    for number, wire in enumerate(clients):
+        extended(wire, parse(b"", b"select 'unnamed of %d'" % number), SYNC)
+    for number, wire in enumerate(clients):
+        equal("the unnamed statement is its client's", [[f"unnamed of {number}"]], rows(extended(wire, bind(b""), EXECUTE, SYNC)))
     a, b = clients[0], clients[1]
-    extended(a, parse(b"", b"select 'unnamed of a'"), SYNC)
-    extended(b, parse(b"", b"select 'unnamed of b'"), SYNC)
-    equal("the unnamed statement is its client's", [["unnamed of a"]], rows(extended(a, bind(b""), EXECUTE, SYNC)))
     a.query("prepare p as select 41 + 1")
     b.query("prepare p as select 'another'")
     for _ in range(5):
@@ -164,6 +165,38 @@ def statements():
     equal("DISCARD ALL", ["26000"], [fields(m)["C"] for k, m in extended(b, bind(b"mine", b"1"), EXECUTE, SYNC) if k == b"E"])
     equal("nothing of it for the others", [["2", "1"]], rows(extended(clients[2], bind(b"mine", b"1"), EXECUTE, SYNC)))
     for wire in clients:
+        wire.close()
+
+
+def statements_after_ddl():
+    """Parsed after DDL, a statement has its new columns on a server, too, that knows the text from before."""
+    clients = [Wire(proxy).login() for _ in range(4)]  # as many as servers
+
+    def everywhere(act):
+        """In a transaction on each server; by process id."""
+        for wire in clients:
+            wire.query("begin")
+        found = {rows(wire.query("select pg_backend_pid()"))[0][0]: wire for wire in clients}
+        for wire in clients:
+            act(wire)
+        return found
+    clients[0].query("drop table if exists widened; create table widened (a int); insert into widened values (1)")
+    everywhere(lambda wire: extended(wire, parse(b"wide", b"select * from widened"), SYNC))
+    for wire in clients:
+        wire.query("commit")
+    clients[0].query("alter table widened add b int default 2")
+    late = Wire(proxy).login()
+    late.query("begin")
+    extended(late, parse(b"wide", b"select * from widened"), SYNC)
+    where = rows(late.query("select pg_backend_pid()"))[0][0]
+    late.query("commit")
+    servers = everywhere(lambda wire: None)
+    next(wire for pid, wire in servers.items() if pid != where).query("commit")
+    equal("the new columns, where the old ones are known", [["1", "2"]], rows(extended(late, bind(b"wide"), EXECUTE, SYNC)))
+    for wire in clients:
+        wire.query("rollback")
+    clients[0].query("drop table widened")
+    for wire in [*clients, late]:
         wire.close()
 
 
@@ -256,4 +289,4 @@ def own_notifications():
     equal("another's", (b"A", False), (kind, body[:4] == struct.pack("!I", wire.pid)))
 
 
-run_cases((own_notifications, settings_never_leak, nothing_new_is_told, custom_settings, startup_settings, what_pins, statements, cancels, dropped), sys.argv[3:])
+run_cases((own_notifications, settings_never_leak, nothing_new_is_told, custom_settings, startup_settings, what_pins, statements, statements_after_ddl, cancels, dropped), sys.argv[3:])

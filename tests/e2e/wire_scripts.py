@@ -540,6 +540,12 @@ def copy_in_fails_with_late_data(t):  # pgbouncer 1471
     c.add(b"d", b"more\n").add(b"c").S().ready().Q("select count(*) from copied").ready()
 
 
+def copy_in_fails_with_syncs_behind(t):
+    """The server has failed before it sees the Syncs that a COPY would swallow: it answers them."""
+    c = t.client()
+    c.P("copy copied from stdin").B().E().until(b"G").add(b"d", b"bad\tx\n").S().S().add(b"d", b"more\n").add(b"c").S().ready(3).Q("select 1").ready()
+
+
 def copy_in_failed_by_the_client(t):
     t.beside("truncate copied")
     c = t.client()
