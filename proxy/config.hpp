@@ -58,6 +58,7 @@ struct Config {
     bool explore = true;                   ///< offline exploration of arms, as far as policies allow
     std::chrono::milliseconds explore_idle{200};  ///< pause between explored statements
     std::chrono::milliseconds explore_credit{60000};  ///< what exploring may cost beyond the policy's share of the observed time
+    std::chrono::milliseconds regret{300000};  ///< what all policies' changes together may lose in an hour
     std::uint64_t seed = 1;
   } learning;
   struct Catalog {

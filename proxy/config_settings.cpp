@@ -268,6 +268,7 @@ const std::vector<Setting>& settings() {
       boolean("learning.explore", true, PGSTEER_AT(learning.explore)),
       duration("learning.explore_idle", true, PGSTEER_AT(learning.explore_idle), 0ms, 1h),
       duration("learning.explore_credit", true, PGSTEER_AT(learning.explore_credit), 0ms, 8760h),
+      duration("learning.regret", true, PGSTEER_AT(learning.regret), 0ms, 8760h),
       integer("learning.seed", false, PGSTEER_AT(learning.seed), 0, std::numeric_limits<std::int64_t>::max()),
       duration("catalog.refresh_interval", true, PGSTEER_AT(catalog.refresh_interval), 100ms, 24h),
       text("console.database", false, PGSTEER_AT(console.database)),

@@ -37,7 +37,9 @@ constexpr Command commands[] = {
     {"SHOW DECISIONS", "[limit]", "the newest decisions: what was done, why, predicted and actual time", nothing, show_decisions},
     {"SHOW CACHE", "", "result cache: sizes, hits, time saved, why statements are not cached", nothing, show_cache},
     {"SHOW MODELS", "", "registered models and which one is in use", nothing, show_models},
-    {"SHOW EXPERIMENTS", "", "evidence for every tried rewrite and hint set", nothing, show_experiments},
+    {"SHOW EXPERIMENTS", "", "evidence for every tried rewrite and hint set: how far it got, effect against the control group, interval, p-value", nothing, show_experiments},
+    {"SHOW POLICIES", "", "what each policy rule's changes gained and lost, its regret budget, and which ones only observe for it", nothing, show_policies},
+    {"SHOW TUNING", "", "what other steering settings would have come to: the last result of pgsteer tune", nothing, show_tuning},
     {"SHOW ADVICE", "", "what is known to pay and is not done, with the policy rule that would do it", nothing, show_advice},
     {"SHOW FEEDBACK", "", "the feedback store: received, stored, dropped", nothing, show_feedback},
     {"SHOW HEALTH", "", "named checks", nothing, show_health},
@@ -67,6 +69,7 @@ constexpr Command commands[] = {
     {"KILL", "<id>", "close a client connection", admin, kill_client},
     {"PAUSE", "", "let those under way end, hold new transactions and logins", admin, pause},
     {"RESUME", "", "go on after PAUSE", admin, resume},
+    {"RESUME POLICY", "'<rule>' | ALL", "let a policy act again that has lost too much", admin, resume_policy},
     {"RECONNECT", "", "close every pooled server connection as soon as nobody holds it", admin, reconnect},
     {"SHUTDOWN", "", "stop this process", admin, shutdown},
     // What drivers say at connect.

@@ -313,6 +313,9 @@ void learning(Writer& w, Hub& hub, const Snapshot& snapshot) {
   for (const auto& e : learner.experiments()) ++suggestions[{e.label.starts_with("rewrite:") ? "rewrite" : "arm", e.state}];
   w.family("pgsteer_suggestions", "gauge", "Tried candidates by kind and state.");
   for (const auto& [key, count] : suggestions) w.sample({{"kind", key.first}, {"state", key.second}}, count);
+  w.family("pgsteer_policy_held", "gauge", "1 for a policy rule that only observes because its changes have lost too much; rule \"(all)\": all of them.");
+  const auto rules = learner.policy_records();
+  for (const auto& p : rules) w.sample({{"rule", p.rule.empty() ? "(all)" : p.rule}}, p.held.empty() ? 0 : 1);
   const auto v = learner.verification();
   w.family("pgsteer_verifications_total", "counter", "Rewritten executions run again both ways, by what came out.");
   w.sample({{"result", "equal"}}, static_cast<double>(v.equal));

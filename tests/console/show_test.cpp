@@ -68,7 +68,7 @@ TEST_CASE("SHOW ADVICE tells what would pay and is not done, and nothing that a 
   arm.label = "arm:no_nestloop";
   arm.median_ms = 20;
   arm.explored = 5;
-  arm.gain_low = 0.9;
+  arm.worst_ratio = 0.1;
   arm.state = policies::Evidence::State::approved;
   knowledge->evidence = {as_is, arm};
   auto publish = [&](std::shared_ptr<const policies::Knowledge> one) {
