@@ -261,6 +261,8 @@ const std::vector<Setting>& settings() {
       duration("cache.redis_deadline", true, PGSTEER_AT(cache.redis_deadline), 100us, 1s),
       duration("cache.feed_deadline", true, PGSTEER_AT(cache.feed_deadline), 1ms, 1s),
       duration("cache.redis_min_cost", true, PGSTEER_AT(cache.redis_min_cost), 0us, 1h),
+      duration("cache.fill_wait", true, PGSTEER_AT(cache.fill_wait), 0ms, 1min),
+      boolean("cache.serve_old", true, PGSTEER_AT(cache.serve_old)),
       boolean("learning.enabled", false, PGSTEER_AT(learning.enabled)),
       duration("learning.flush_interval", true, PGSTEER_AT(learning.flush_interval), 10ms, 1min),
       integer("learning.max_rows", true, PGSTEER_AT(learning.max_rows), 1000, 1000000000),

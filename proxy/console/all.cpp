@@ -36,6 +36,7 @@ constexpr Command commands[] = {
      show_queries},
     {"SHOW DECISIONS", "[limit]", "the newest decisions: what was done, why, predicted and actual time", nothing, show_decisions},
     {"SHOW CACHE", "", "result cache: sizes, hits, time saved, why statements are not cached", nothing, show_cache},
+    {"SHOW CACHE QUERIES", "", "the result cache by statement: hits, time saved, bytes, why answers were missed or not kept", nothing, show_cache_queries},
     {"SHOW MODELS", "", "registered models and which one is in use", nothing, show_models},
     {"SHOW EXPERIMENTS", "", "evidence for every tried rewrite and hint set: how far it got, effect against the control group, interval, p-value", nothing, show_experiments},
     {"SHOW POLICIES", "", "what each policy rule's changes gained and lost, its regret budget, and which ones only observe for it", nothing, show_policies},

@@ -69,12 +69,12 @@ bool Session::on_bind(std::string_view message) {
   forward_bind(statement, message);
   if (bind) {
     auto& portal = portals_[bind->portal];
+    const auto* analysis = statement && statement->plan ? statement->plan->analysis.get() : nullptr;
+    const bool wanted = analysis && (analysis->kind == sql::StatementKind::select || !analysis->key_conditions.empty());
     portal.parameters.clear();
-    if (statement && statement->plan && statement->plan->analysis->kind == sql::StatementKind::select &&
-        bind->parameters.size() <= kMaxKeptParameters) {
-      portal.parameters = bind->parameters;
-    }
+    if (wanted && bind->parameters.size() <= kMaxKeptParameters) portal.parameters = bind->parameters;
     portal.statement = std::move(statement);
+    portal.bound_in = unit_ ? unit_->serial : 0;
   }
   group_open_ = true;
   return true;
@@ -115,7 +115,9 @@ void Session::execute_now(std::string_view message, Portal* portal) {
   const Prepared* statement = portal ? portal->statement.get() : nullptr;
   auto plan = statement ? statement->plan : nullptr;
   if (plan) hide_own_statements(*plan, statement->text, false);
-  track_writes(plan.get(), statement && statement->stamp == stamp());
+  const bool certain = statement && unit_ && portal->bound_in == unit_->serial;
+  track_writes(plan.get(), statement && statement->stamp == stamp(),
+               certain ? cache::Call{statement->text, statement->parameter_types, portal->parameters, true} : cache::Call{});
   auto exec = make_exec(plan ? as_it_came(std::move(plan)) : opaque_plan(), statement ? statement->text : std::string_view());
   if (statement && !portal->parameters.empty()) exec->called_with(statement->parameter_types, portal->parameters);
   expect(Request::execute, {std::move(exec), unit_, nullptr});

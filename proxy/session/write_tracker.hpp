@@ -12,8 +12,14 @@
 
 namespace pgsteer::proxy {
 
+inline std::uint64_t next_serial() {
+  static thread_local std::uint64_t last = 0;
+  return ++last;
+}
+
 /// What was sent between two ReadyForQuery: the mark it carries and what is known of its fate.
 struct Unit : Counted {
+  std::uint64_t serial = next_serial();  ///< of its thread; never 0
   cache::Words::Mark mark;
   bool failed = false;
   bool may_commit_partly = false;  ///< several statements, COMMIT inside, opaque text: an error does not prove rollback
