@@ -333,7 +333,7 @@ void Session::store(Exec& exec) {
   const auto& action = exec.plan->policy.cache;
   entry->row_count = exec.execution.rows;
   // The answer is as old as its execution's start.
-  entry->asked_unix_us = steady_unix_us() - static_cast<std::int64_t>(exec.execution.last_byte_ns / 1000);
+  entry->asked_unix_us = steady_unix_us() - static_cast<std::int64_t>(since(exec.execution.arrival) / 1000);
   entry->cost_ms = static_cast<double>(exec.execution.last_byte_ns - exec.execution.sent_ns) / 1e6;
   std::chrono::milliseconds lifetime = kStrictLifetime;
   if (!cache::exact(action.mode)) lifetime = action.staleness;
