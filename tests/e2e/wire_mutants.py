@@ -59,8 +59,7 @@ MUTANTS = {
     "reload_forgets": (25, "a reload forgets who waits for a server", "proxy/pool/pools.cpp",
                        (("  if (paused()) return;\n  for (const auto& [name, pool] : pools_) {\n    const auto wait_limit", "  static const void* seen = nullptr;\n  if (const void* now_is = &*settings; std::exchange(seen, now_is) != now_is) {\n"
                          "    for (const auto& [name, pool] : pools_) pool->waiters.clear();\n  }\n  if (paused()) return;\n  for (const auto& [name, pool] : pools_) {\n    const auto wait_limit"),), ("chaos_pooled.sh", "")),
-    "length_unchecked": (26, "the length of a client's message is not checked", "protocol/wire.cpp", (("  if (message.length < 4) return true;\n", ""),), ("faults.sh", "")),
-    "server_length_unchecked": (26, "nor that of a server's", MESSAGES, (("if (header->length < 4 || header->length > protocol::kMaxLength) {", "if (false) {"),), ("evil_server.sh", "")),
+    "length_unchecked": (26, "the length of a server's message is not checked", MESSAGES, (("if (header->length < 4 || header->length > protocol::kMaxLength) {", "if (false) {"),), ("evil_server.sh", "")),
     "login_unbounded": (26, "a server may send any amount before the login is done", "proxy/auth/server_login.cpp", (("parsed->length < 4 || parsed->length > kMaxLoginMessage", "parsed->length < 4"),), ("evil_server.sh", "")),
     "signature_unchecked": (26, "a server need not know the password it asks for", "proxy/auth/server_login.cpp", (("verified_ = scram_ && scram_->verify(r.rest());", "verified_ = true;"),), ("evil_server.sh", "")),
     "search_path_taken": (26, "whose search_path is the auth query's", "proxy/auth/auth_query.cpp", (("\"SET search_path TO pg_catalog, pg_temp\"", "\"SELECT 1\""),), ("auth_query.sh", "")),
