@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -80,17 +81,45 @@ Reason judge_syntax(const sql::Analysis& analysis);
 Reason judge_catalog(const sql::Analysis& analysis, const sql::Catalog& catalog, const sql::SessionFacts& session,
                      std::string* detail = nullptr);
 
+/// A word for the rows of one table whose first key column has one of some values (CACHE.md 2.6, finer tags). Words of several tables may
+/// be the same: that costs hits, never an answer.
+struct KeyWord {
+  sql::Oid table = 0, word = 0;
+  bool operator==(const KeyWord&) const = default;
+};
+
 /// Which relations a statement may write, closed over partitions, inheritance and cascading foreign keys.
 struct WriteSet {
   bool writes = false;         ///< false: reads only, nothing to mark
   bool everything = false;     ///< opaque (trigger, rule, volatile function, DO, CALL, DDL, unparsed): mark the catalog word
   std::vector<sql::Oid> relations;
+  std::vector<KeyWord> keys = {};  ///< of tables of which only these rows are written
 };
 /// `catalog` may be null (unknown database picture): every possible writer is then `everything`. The syntax does not
 /// show what a view calls, so a statement that reads a view may write anything, unless `judgement` (PostgreSQL's own,
 /// of this statement and this catalog version) says cacheable, hence free of volatile functions.
 WriteSet write_set(const sql::Analysis& analysis, const sql::Catalog* catalog, const sql::SessionFacts& session,
                    const Judgement* judgement = nullptr);
+
+/// A call's text and values, as far as they are known.
+struct Call {
+  std::string_view text;
+  std::span<const std::uint32_t> parameter_types;
+  std::string_view bind_parameters;  ///< raw bytes of Bind's parameter section
+  bool extended = false;
+};
+/// The rows that a SELECT of `table` alone depends on, or that an UPDATE or DELETE changes, when they all have the same integer in the first
+/// column of its primary key. Nothing else is a key: of other types equal values have several spellings.
+std::optional<KeyWord> key_of(const sql::Analysis& analysis, const sql::Catalog& catalog, sql::Oid table, const Call& call);
+/// What a reader depends on beside word(cat), when `relations` are what it reads: {of the key's rows, of writes of unknown rows} or the
+/// relations themselves.
+std::vector<sql::Oid> words_read(std::span<const sql::Oid> relations, const std::optional<KeyWord>& key);
+/// Of an UPDATE or DELETE of rows of one key: those instead of the table.
+void narrow(WriteSet& writes, const sql::Analysis& analysis, const sql::Catalog& catalog, const Call& call);
+/// The words that a write moves.
+std::vector<sql::Oid> words_written(const WriteSet& writes);
+/// The word that moves with writes of a table's rows whose keys nobody knows.
+sql::Oid unknown_rows(sql::Oid table);
 
 /// Epoch words in process memory, one space per database: word = (epoch << 20) | in-flight. Thread-safe, lock-free to
 /// read. The protocol mark -> commit -> bump is CACHE.md 2.4; relation 0 is word(cat), a dependency of every entry.
@@ -99,9 +128,11 @@ class Words {
   Words();
   ~Words();
   using Tag = std::vector<std::pair<sql::Oid, std::uint64_t>>;
-  /// Words of the relations plus word(cat); nullopt when any has a write in flight.
-  std::optional<Tag> read(const std::string& database, std::span<const sql::Oid> relations) const;
+  /// These words plus word(cat); nullopt when any has a write in flight.
+  std::optional<Tag> read(const std::string& database, std::span<const sql::Oid> words) const;
   bool unchanged(const std::string& database, const Tag& tag) const;
+  /// Word(cat) alone: the relations may have been written to.
+  bool catalog_unchanged(const std::string& database, const Tag& tag) const;
 
   /// A marked write set; done() exactly once. Destroying an unfinished one bumps (unknown outcome = changed).
   class Mark {
@@ -119,7 +150,7 @@ class Words {
     friend class Words;
     Words* words_ = nullptr;
     std::string database_;
-    std::vector<sql::Oid> relations_;
+    std::vector<sql::Oid> words_written_;
     std::shared_ptr<Ticket> ticket_;
   };
   /// In a group what is written must wait for the mark's ticket.
@@ -169,7 +200,7 @@ struct Entry {
   std::string rows;             ///< whole 'D' messages, concatenated
   std::string complete;         ///< whole 'C' message
   std::int64_t row_count = 0;
-  std::int64_t created_unix_us = 0, expires_unix_us = 0;  ///< expires 0 = never
+  std::int64_t asked_unix_us = 0, expires_unix_us = 0;  ///< when the server was asked; expires 0 = never
   double cost_ms = 0;           ///< what the server took
   std::string fingerprint;
   std::size_t bytes() const;
@@ -180,7 +211,12 @@ std::optional<Entry> deserialize(std::string_view bytes);
 
 struct Statistics {
   std::uint64_t hits = 0, misses = 0, stores = 0, evictions = 0, rejected = 0, entries = 0, bytes = 0, max_bytes = 0;
-  double saved_ms = 0;
+};
+/// What the first tier has of one statement's answers, and what became of the others.
+struct Held {
+  std::uint64_t entries = 0, bytes = 0;
+  std::uint64_t evicted = 0;   ///< for dearer ones
+  std::uint64_t replaced = 0;  ///< by newer answers of the same key
 };
 
 /// First tier: in process, bounded in bytes, sharded, thread-safe. Admission by density (cost x frequency / size)
@@ -192,10 +228,12 @@ class MemoryStore {
   std::shared_ptr<const Entry> find(const Key& key);
   /// Records a sight of the key; returns how often it was seen lately (saturating).
   unsigned sight(const Key& key);
+  unsigned sights(const Key& key) const;  ///< records none
   bool put(const Key& key, std::shared_ptr<const Entry> entry);
   void erase(const Key& key);
   void clear();
   Statistics statistics() const;
+  std::map<std::string, Held> held() const;  ///< by fingerprint
 
  private:
   struct Impl;

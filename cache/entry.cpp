@@ -95,7 +95,7 @@ std::string serialize(const Entry& entry) {
   out.text(entry.complete);
   out.text(entry.fingerprint);
   out.number(entry.row_count);
-  out.number(entry.created_unix_us);
+  out.number(entry.asked_unix_us);
   out.number(entry.expires_unix_us);
   out.number(std::bit_cast<std::uint64_t>(entry.cost_ms));
   std::string& bytes = out.bytes();
@@ -127,7 +127,7 @@ std::optional<Entry> deserialize(std::string_view bytes) {
   entry.complete = body.text();
   entry.fingerprint = body.text();
   entry.row_count = body.number<std::int64_t>();
-  entry.created_unix_us = body.number<std::int64_t>();
+  entry.asked_unix_us = body.number<std::int64_t>();
   entry.expires_unix_us = body.number<std::int64_t>();
   entry.cost_ms = std::bit_cast<double>(body.number<std::uint64_t>());
   if (!body.complete()) return std::nullopt;

@@ -25,9 +25,11 @@ struct HashOfHash {
 
 constexpr std::size_t node_overhead = 256;  // map nodes, order, control block
 constexpr double hit_cost_ms = 0.0005;
+constexpr std::size_t max_held = 2000;  ///< statements of a shard whose evictions are remembered when nothing of them is left
 
 struct Node {
   std::shared_ptr<const Entry> entry;
+  Held* held = nullptr;  ///< of its statement
   std::size_t bytes = 0;
   double benefit = 0;  ///< milliseconds saved by a hit, per byte
   double base = 0;
@@ -57,13 +59,17 @@ class Shard {
     ++node.frequency;
     node.base = clock_;
     ++statistics_.hits;
-    statistics_.saved_ms += node.entry->cost_ms;
     return node.entry;
   }
 
   unsigned sight(const Key& key) {
     const std::lock_guard lock(mutex_);
     return sketch_.add(key.hash);
+  }
+
+  unsigned sights(const Key& key) const {
+    const std::lock_guard lock(mutex_);
+    return sketch_.estimate(key.hash);
   }
 
   bool put(const Key& key, std::shared_ptr<const Entry> entry) {
@@ -77,6 +83,7 @@ class Shard {
     if (const auto old = nodes_.find(key.hash); old != nodes_.end()) {
       fade(old->second);
       fresh.frequency = std::max(fresh.frequency, old->second.frequency);
+      ++old->second.held->replaced;
       remove(old);  // outdated, whatever becomes of the new one
     }
     if (fresh.bytes > max_bytes_ || !make_room(fresh)) {
@@ -84,6 +91,9 @@ class Shard {
       return false;
     }
     fresh.entry = std::move(entry);
+    fresh.held = &held_of(fresh.entry->fingerprint);
+    ++fresh.held->entries;
+    fresh.held->bytes += fresh.bytes;
     bytes_ += fresh.bytes;
     fresh.place = order_.emplace(priority(fresh), key.hash);
     nodes_.emplace(key.hash, std::move(fresh));
@@ -103,6 +113,18 @@ class Shard {
     nodes_.clear();
     order_.clear();
     bytes_ = 0;
+    for (auto& [fingerprint, held] : held_) held.entries = held.bytes = 0;
+  }
+
+  void add_to(std::map<std::string, Held>& total) const {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [fingerprint, held] : held_) {
+      Held& sum = total[fingerprint];
+      sum.entries += held.entries;
+      sum.bytes += held.bytes;
+      sum.evicted += held.evicted;
+      sum.replaced += held.replaced;
+    }
   }
 
   void add_to(Statistics& total) const {
@@ -112,7 +134,6 @@ class Shard {
     total.stores += statistics_.stores;
     total.evictions += statistics_.evictions;
     total.rejected += statistics_.rejected;
-    total.saved_ms += statistics_.saved_ms;
     total.entries += nodes_.size();
     total.bytes += bytes_;
   }
@@ -128,8 +149,15 @@ class Shard {
     node.era = sketch_.era();
   }
 
+  Held& held_of(const std::string& fingerprint) {
+    if (held_.size() >= max_held && !held_.contains(fingerprint)) std::erase_if(held_, [](const auto& one) { return one.second.entries == 0; });
+    return held_[fingerprint];
+  }
+
   void remove(Nodes::iterator at) {
     bytes_ -= at->second.bytes;
+    --at->second.held->entries;
+    at->second.held->bytes -= at->second.bytes;
     order_.erase(at->second.place);
     nodes_.erase(at);
   }
@@ -163,6 +191,7 @@ class Shard {
     for (const auto at : victims) {
       clock_ = std::max(clock_, at->second.place->first);
       ++statistics_.evictions;
+      ++at->second.held->evicted;
       remove(at);
     }
     return true;
@@ -173,6 +202,7 @@ class Shard {
   std::size_t bytes_ = 0;
   double clock_ = 0;
   Nodes nodes_;
+  std::unordered_map<std::string, Held> held_;  ///< by fingerprint; a node stays where it is
   std::multimap<double, Hash> order_;
   Sketch sketch_;
   Statistics statistics_;
@@ -199,6 +229,7 @@ MemoryStore::~MemoryStore() = default;
 
 std::shared_ptr<const Entry> MemoryStore::find(const Key& key) { return impl_->shard(key).find(key); }
 unsigned MemoryStore::sight(const Key& key) { return impl_->shard(key).sight(key); }
+unsigned MemoryStore::sights(const Key& key) const { return impl_->shard(key).sights(key); }
 bool MemoryStore::put(const Key& key, std::shared_ptr<const Entry> entry) {
   // What is found by this key must be of this key: a foreign entry would be compared with itself for ever.
   if (entry == nullptr || entry->key_material != key.material) return false;
@@ -207,6 +238,11 @@ bool MemoryStore::put(const Key& key, std::shared_ptr<const Entry> entry) {
 void MemoryStore::erase(const Key& key) { impl_->shard(key).erase(key); }
 void MemoryStore::clear() {
   for (auto& shard : impl_->shards) shard->clear();
+}
+std::map<std::string, Held> MemoryStore::held() const {
+  std::map<std::string, Held> total;
+  for (const auto& shard : impl_->shards) shard->add_to(total);
+  return total;
 }
 Statistics MemoryStore::statistics() const {
   Statistics total;

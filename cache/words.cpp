@@ -118,41 +118,44 @@ struct Words::Impl {
       if (Table* raced = find(head, name)) return *raced;
     }
   }
+  bool unchanged(const std::string& database, const Tag& tag, std::size_t count) const {
+    // A tag without word(cat) came from nowhere; a missing word means that this process never tagged anything with it.
+    const Table* known_table = known(database);
+    if (known_table == nullptr || tag.empty() || tag.front().first != word_cat) return false;
+    return std::all_of(tag.begin(), tag.begin() + static_cast<std::ptrdiff_t>(count), [&](const auto& dependency) {
+      const auto* word = known_table->known(dependency.first);
+      return word != nullptr && (dependency.second & in_flight_mask) == 0 && word->load() == dependency.second;
+    });
+  }
   void bump(Table& where, sql::Oid oid) { where.word(oid, entropy).fetch_add(epoch_one); }
 };
 
 Words::Words() : impl_(std::make_unique<Impl>()) {}
 Words::~Words() = default;
 
-std::optional<Words::Tag> Words::read(const std::string& database, std::span<const sql::Oid> relations) const {
+std::optional<Words::Tag> Words::read(const std::string& database, std::span<const sql::Oid> words) const {
   Table& table = impl_->table(database);
   Tag tag;
-  tag.reserve(relations.size() + 1);
+  tag.reserve(words.size() + 1);
   const auto add = [&](sql::Oid oid) {
     const std::uint64_t word = table.word(oid, impl_->entropy).load();
     tag.emplace_back(oid, word);
     return (word & in_flight_mask) == 0;
   };
   if (!add(0)) return std::nullopt;
-  for (const sql::Oid oid : relations)
+  for (const sql::Oid oid : words)
     if (oid != 0 && !add(oid)) return std::nullopt;
   return tag;
 }
 
-bool Words::unchanged(const std::string& database, const Tag& tag) const {
-  // A tag without word(cat) came from nowhere; a missing word means that this process never tagged anything with it.
-  const Table* table = impl_->known(database);
-  if (table == nullptr || tag.empty() || tag.front().first != 0) return false;
-  return std::all_of(tag.begin(), tag.end(), [&](const auto& dependency) {
-    const auto* word = table->known(dependency.first);
-    return word != nullptr && (dependency.second & in_flight_mask) == 0 && word->load() == dependency.second;
-  });
-}
+bool Words::unchanged(const std::string& database, const Tag& tag) const { return impl_->unchanged(database, tag, tag.size()); }
+
+bool Words::catalog_unchanged(const std::string& database, const Tag& tag) const { return impl_->unchanged(database, tag, 1); }
 
 Words::Mark::Mark(Mark&& other) noexcept
     : words_(std::exchange(other.words_, nullptr)),
       database_(std::move(other.database_)),
-      relations_(std::move(other.relations_)),
+      words_written_(std::move(other.words_written_)),
       ticket_(std::move(other.ticket_)) {}
 
 Words::Mark& Words::Mark::operator=(Mark&& other) noexcept {
@@ -160,7 +163,7 @@ Words::Mark& Words::Mark::operator=(Mark&& other) noexcept {
   done(false);
   words_ = std::exchange(other.words_, nullptr);
   database_ = std::move(other.database_);
-  relations_ = std::move(other.relations_);
+  words_written_ = std::move(other.words_written_);
   ticket_ = std::move(other.ticket_);
   return *this;
 }
@@ -173,18 +176,15 @@ void Words::Mark::done(bool certainly_rolled_back) {
   // One addition ends the mark and moves the epoch, so that no reader can see the one without the other.
   const std::uint64_t change = certainly_rolled_back ? 0 - 1ull : epoch_one - 1;
   Table& table = words->impl_->table(database_);
-  for (const sql::Oid oid : relations_) table.word(oid, words->impl_->entropy).fetch_add(change);
+  for (const sql::Oid oid : words_written_) table.word(oid, words->impl_->entropy).fetch_add(change);
   if (ticket_) words->group_->done(std::exchange(ticket_, nullptr), certainly_rolled_back);
 }
 
 Words::Mark Words::mark(const std::string& database, const WriteSet& writes, const MarkOrigin& origin) {
   Mark mark;
   if (!writes.writes) return mark;
-  if (!writes.everything) mark.relations_ = writes.relations;
-  if (mark.relations_.empty()) mark.relations_.push_back(0);  // a write to nobody knows where is a write to everything
-  auto& oids = mark.relations_;
-  std::sort(oids.begin(), oids.end());
-  oids.erase(std::unique(oids.begin(), oids.end()), oids.end());
+  mark.words_written_ = words_written(writes);
+  const auto& oids = mark.words_written_;
   mark.database_ = database;
   Table& table = impl_->table(database);
   for (const sql::Oid oid : oids) table.word(oid, impl_->entropy).fetch_add(1);
@@ -208,8 +208,9 @@ void Words::flush(const std::string& database) {
 
 void Words::bump(const std::string& database, std::span<const sql::Oid> relations) {
   Table& table = impl_->table(database);
-  for (const sql::Oid oid : relations) impl_->bump(table, oid);
-  if (group_ != nullptr) group_->bump(database, relations);
+  const auto oids = words_written({.writes = true, .everything = false, .relations = {relations.begin(), relations.end()}, .keys = {}});
+  for (const sql::Oid oid : oids) impl_->bump(table, oid);
+  if (group_ != nullptr) group_->bump(database, oids);
 }
 
 std::uint64_t Words::generation() const { return impl_->generation.load(); }

@@ -196,6 +196,17 @@ bool plan_matters(const DecideInput& in) {
   });
 }
 
+/// What takes at most this multiple of the best one's time is as good: which of them was measured fastest is chance's choice, and another
+/// run's would differ.
+constexpr double kTie = 1.05;
+
+/// Rewrites as they come, then arms in the order of their list.
+std::size_t rank(const Candidate& c) {
+  if (!is_arm(c)) return 0;
+  const auto& arms = rewriter::arms();
+  return 1 + static_cast<std::size_t>(std::find_if(arms.begin(), arms.end(), [&](const auto& arm) { return arm.name == c.arm; }) - arms.begin());
+}
+
 Choice choose_pinned(const DecideInput& in) {
   const std::string& pinned = in.knowledge->pinned;
   Choice choice{0, ReasonCode::pinned, fmt::format("pinned to {}", pinned), true};
@@ -228,14 +239,19 @@ Choice choose(const DecideInput& in) {
   if (in.query->transaction == sql::TransactionStatus::failed)
     return {0, ReasonCode::in_transaction, "the transaction has failed", false};
   if (!in.knowledge->pinned.empty()) return choose_pinned(in);
-  double best_gain = -1;
+  if (!in.knowledge->held.empty()) return {0, ReasonCode::regret, in.knowledge->held, false};
+  std::vector<Opinion> opinions(in.candidates.size());
+  double most = -1;
   for (std::size_t i = 1; i < in.candidates.size(); ++i) {
     if (in.candidates[i].kind == CandidateKind::as_is) continue;
-    Opinion opinion = judge(in, in.candidates[i]);
-    if (opinion.may && opinion.gain > best_gain) {
-      best = {i, opinion.reason, std::move(opinion.detail), false};
-      best_gain = opinion.gain;
-    } else if (!opinion.may && best.index == 0 && nearness(opinion.reason) >= nearness(best.reason)) {
+    opinions[i] = judge(in, in.candidates[i]);
+    if (opinions[i].may) most = std::max(most, opinions[i].gain);
+  }
+  for (std::size_t i = 1; i < in.candidates.size(); ++i) {
+    Opinion& opinion = opinions[i];
+    const bool tied = opinion.may && 1 - opinion.gain <= (1 - most) * kTie;
+    if (tied && (best.index == 0 || rank(in.candidates[i]) < rank(in.candidates[best.index]))) best = {i, opinion.reason, std::move(opinion.detail), false};
+    else if (!opinion.may && best.index == 0 && in.candidates[i].kind != CandidateKind::as_is && nearness(opinion.reason) >= nearness(best.reason)) {
       best.reason = opinion.reason;
       best.detail = std::move(opinion.detail);
     }

@@ -9,7 +9,6 @@ namespace pgsteer::policies {
 namespace {
 
 constexpr double auto_holdout = 0.02;             // stays default in auto, so that the comparison never ends
-constexpr std::uint64_t runs_to_promote = 20;     // served executions before a canary may become the rule
 constexpr std::uint64_t sights_to_cache = 2;      // cache = "auto": executions seen before a look-up can pay
 
 /// 53 bits of the random number as [0, 1).
@@ -57,9 +56,7 @@ Shares shares_of(const DecideInput& in, Mode mode, const Choice& choice, bool ca
     shares.cache = share;
     const Evidence* evidence =
         choice.index == 0 ? nullptr : in.knowledge->find(in.candidates[choice.index].label(), plan_of(in));
-    if (evidence && evidence->state == Evidence::State::approved && evidence->runs >= runs_to_promote &&
-        evidence->confidence() >= in.policy->canary.promote_at)
-      shares.candidate = shares.control;
+    if (evidence && evidence->trial.step == Trial::Step::promoted) shares.candidate = shares.control;
   }
   if (choice.index == 0) shares.candidate = 0;
   else if (choice.ordered) shares.candidate = 1;
@@ -97,7 +94,7 @@ void act(const DecideInput& in, Choice choice, bool cache, Decision& d) {
   if (use_cache) d.cache = CacheDirective::look_up;
   d.suggested = choice.index;
   const double acting = d.mode == Mode::auto_ ? shares.control : in.policy->canary.share;
-  d.wants_plan = choice.wants_plan && u < acting;  // what chance keeps as it is need not be looked at
+  d.wants_plan = choice.wants_plan && (u < acting || u >= shares.control);  // of what is neither changed nor compared it does not matter
   if (use_candidate) {
     if (!choice.ordered) d.patience_ms = patience(in, in.candidates[choice.index]);
     d.candidate = choice.index;
@@ -129,6 +126,10 @@ bool stand_aside(const DecideInput& in, Mode undirected, Decision& d) {
   if (in.panic) {
     d.mode = Mode::off;
     return aside(ReasonCode::panic, "PANIC is on: everything is relayed");
+  }
+  if (!in.policy->held.empty() && d.mode > Mode::observe) {
+    d.mode = Mode::observe;
+    return aside(ReasonCode::regret, in.policy->held);
   }
   if (d.mode <= Mode::observe) {
     if (d.mode < undirected) {

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -9,11 +10,21 @@
 #include <vector>
 
 #include "cache/cache.hpp"
+#include "policies/experiment.hpp"
 #include "policies/policy.hpp"
 #include "predictor/estimate.hpp"
 #include "rewriter/candidate.hpp"
 
 namespace pgsteer::policies {
+
+/// How far a candidate has got in being served, and what the comparison with the control group says by now.
+struct Trial {
+  enum class Step : std::uint8_t { none, canary, promoted, serving, stopped, rolled_back } step = Step::none;  ///< serving: by mode auto
+  std::uint64_t pairs = 0;          ///< of a served execution and one of the control group
+  double p_better = 1, p_worse = 1; ///< valid however often one looks
+  Experiment::Effect effect{0, -std::numeric_limits<double>::infinity(), 1};
+};
+std::string_view to_string(Trial::Step step);
 
 /// Outcome statistics of one candidate label on one statement shape (server time, log milliseconds, recent window).
 struct Evidence {
@@ -23,22 +34,20 @@ struct Evidence {
   std::uint64_t runs = 0;        ///< served executions
   std::uint64_t explored = 0;    ///< offline executions
   double median_ms = 0, p95_ms = 0, worst_ratio = 0;  ///< worst_ratio: worst (this / default) on one explored instance
-  double gain_low = 0;           ///< lower 95 % bound of (default - this) / default; -inf when unknown
   int losses = 0;                ///< recent served executions beyond the allowed regression
   enum class State : std::uint8_t { trial, approved, rejected, disabled, pinned } state = State::trial;
   std::string why;               ///< reason of the state, in words
   // What learn() keeps to judge by.
   double explored_ms = 0, explored_default_ms = 0;  ///< sums over the explored instances
-  double gain_mean = 0, gain_m2 = 0;                ///< of the relative gain of every comparable execution
-  std::uint64_t gain_count = 0;
   std::vector<double> served_gains;                 ///< of the last 10 served executions, newest last
   std::vector<float> recent_ms;                     ///< newest last, at most 32
   bool by_hand = false;                             ///< approved by a person: acts without a measured gain, but under guard
   bool doubted = false;                             ///< the default runs for a while, to see whether the arm still gains
-  /// Share of the default's time gained on the explored instances in sum; gain_low when none is at hand.
+  Trial trial;
+  /// Share of the default's time gained on the explored instances in sum; what the control group says when none is at hand.
   double gain() const;
-  /// Confidence (0..1) that the mean gain is above zero; 0 when unknown.
-  double confidence() const;
+  /// At least so much was gained: by the interval against the control group, before that on every explored instance; -inf when unknown.
+  double gain_low() const;
 };
 std::string_view to_string(Evidence::State state);
 
@@ -73,6 +82,7 @@ struct Knowledge {
   std::vector<Evidence> evidence;      ///< by label and plan
   std::vector<PlanSight> plans;
   std::string pinned, banned;          ///< label set by PIN; comma-separated labels set by BAN
+  std::string held;                    ///< why nothing is done to it for a while: its regret budget is spent; "" = nothing is in the way
   bool judged = false;                 ///< the background probe has looked at it
   const Evidence* find(std::string_view label) const;
   /// Of an arm where the default has this plan; `plan` 0, and what is not bound to a plan: as above.
@@ -97,7 +107,7 @@ enum class ReasonCode : std::uint8_t {
   mode_off, mode_observe, mode_suggest, panic, directive, not_analysed, no_candidate, unknown_shape, not_judged,
   below_floor, no_evidence, gain_too_small, regression_seen, disabled, settings_uncertain, catalog_stale, in_transaction,
   pipeline, canary_control, canary_treated, rewrite_always, rewrite_cost_gate, rewrite_measured, arm_measured, pinned,
-  banned, cache_hit, holdout, refused_predicted, refused_rate, refused_queue, queue_cancelled,
+  banned, cache_hit, holdout, refused_predicted, refused_rate, refused_queue, queue_cancelled, regret,
 };
 std::string_view to_string(ReasonCode reason);
 
@@ -149,5 +159,12 @@ Mode effective_mode(Mode policy, std::optional<Mode> console, std::optional<Mode
 /// the last ten served executions disable it when the ten gained nothing together.
 /// `default_ms` is the default's time on the same instance when explored, else the expected one.
 void learn(Evidence& evidence, double ms, double default_ms, bool explored, const SteerAction& bounds);
+
+/// It is served from now on, in this mode. True when that is another step.
+bool enter_trial(Evidence& evidence, Mode mode);
+/// Takes the next step where the comparison with the control group allows it: promoted from canary once a gain is certain by `promote_at`,
+/// stopped or rolled back once a loss is certain by 95 %. True when it did; a promoted one is compared afresh.
+bool judge_trial(Evidence& evidence, Experiment& experiment, const CanaryAction& bounds);
+constexpr double trial_alpha = 0.05;  ///< of the shown intervals, and of stopping
 
 }  // namespace pgsteer::policies

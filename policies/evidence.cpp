@@ -16,15 +16,6 @@ constexpr int losses_to_disable = 2;
 constexpr double explored_tolerance = 1.1;   // no explored instance may be slower than this multiple of the default
 constexpr std::uint64_t explored_to_approve = 3;
 constexpr std::uint64_t explored_to_give_up = 8;
-constexpr double z95 = 1.6448536269514722;
-
-/// Student's t at one-sided 95 % by the Cornish-Fisher expansion; 2 % off at 2 degrees of freedom, exact enough beyond.
-double t95(double degrees) {
-  const double z = z95, z3 = z * z * z, z5 = z3 * z * z, z7 = z5 * z * z;
-  return z + (z3 + z) / (4 * degrees) + (5 * z5 + 16 * z3 + 3 * z) / (96 * degrees * degrees) +
-         (3 * z7 + 19 * z5 + 17 * z3 - 15 * z) / (384 * degrees * degrees * degrees);
-}
-
 void add_time(Evidence& e, double ms) {
   if (e.recent_ms.size() >= window) e.recent_ms.erase(e.recent_ms.begin());
   e.recent_ms.push_back(static_cast<float>(ms));
@@ -37,18 +28,6 @@ void add_time(Evidence& e, double ms) {
 
 /// Share of the default's time gained. One absurd ratio must not drown the rest: a loss counts as at most five times the default.
 double gain_of(double ms, double default_ms) { return std::max(-4.0, 1 - ms / default_ms); }
-
-void add_gain(Evidence& e, double gain) {
-  ++e.gain_count;
-  const double step = gain - e.gain_mean;
-  e.gain_mean += step / static_cast<double>(e.gain_count);
-  e.gain_m2 += step * (gain - e.gain_mean);
-  e.gain_low = -std::numeric_limits<double>::infinity();
-  if (e.gain_count >= 3) {
-    const double n = static_cast<double>(e.gain_count);
-    e.gain_low = e.gain_mean - t95(n - 1) * std::sqrt(e.gain_m2 / (n - 1) / n);
-  }
-}
 
 void judge_exploration(Evidence& e, const SteerAction& bounds) {
   using State = Evidence::State;
@@ -90,17 +69,23 @@ void judge_serving(Evidence& e, double gain, const SteerAction& bounds) {
 
 }  // namespace
 
-double Evidence::gain() const { return explored_default_ms > 0 ? 1 - explored_ms / explored_default_ms : gain_low; }
+double Evidence::gain() const { return explored_default_ms > 0 ? 1 - explored_ms / explored_default_ms : gain_low(); }
 
-double Evidence::confidence() const {
-  if (gain_count < 3) return 0;
-  const double n = static_cast<double>(gain_count), v = n - 1;
-  const double error = std::sqrt(gain_m2 / v / n);
-  if (error < 1e-12) return gain_mean > 0 ? 1 : 0;
-  const double t = gain_mean / error;
-  // Wallace's normal approximation of Student's t.
-  const double z = std::copysign(std::sqrt(v * std::log1p(t * t / v)) * (8 * v + 1) / (8 * v + 3), t);
-  return 0.5 * std::erfc(-z / std::sqrt(2.0));
+double Evidence::gain_low() const {
+  if (std::isfinite(trial.effect.low)) return trial.effect.low;
+  return explored > 0 ? 1 - worst_ratio : -std::numeric_limits<double>::infinity();
+}
+
+std::string_view to_string(Trial::Step step) {
+  switch (step) {
+    case Trial::Step::none: return "";
+    case Trial::Step::canary: return "canary";
+    case Trial::Step::promoted: return "promoted";
+    case Trial::Step::serving: return "serving";
+    case Trial::Step::stopped: return "stopped";
+    case Trial::Step::rolled_back: return "rolled_back";
+  }
+  return "";
 }
 
 std::string_view to_string(Evidence::State state) {
@@ -124,7 +109,6 @@ void learn(Evidence& evidence, double ms, double default_ms, bool explored, cons
   if (explored && comparable) ++evidence.explored;
   if (!comparable || original) return;
   const double gain = gain_of(ms, default_ms);
-  add_gain(evidence, gain);
   if (explored) {
     evidence.worst_ratio = std::max(evidence.worst_ratio, ms / default_ms);
     evidence.explored_ms += ms;
@@ -133,6 +117,44 @@ void learn(Evidence& evidence, double ms, double default_ms, bool explored, cons
   } else {
     judge_serving(evidence, gain, bounds);
   }
+}
+
+bool enter_trial(Evidence& e, Mode mode) {
+  using enum Trial::Step;
+  const auto before = e.trial.step;
+  if (e.state == Evidence::State::disabled || e.state == Evidence::State::rejected) return false;  // it was under way when that was decided
+  if (mode == Mode::auto_) e.trial.step = serving;
+  else if (before != promoted) e.trial.step = canary;
+  return e.trial.step != before;
+}
+
+bool judge_trial(Evidence& e, Experiment& experiment, const CanaryAction& bounds) {
+  using enum Trial::Step;
+  constexpr std::uint64_t runs_to_promote = 20, every_pair_until = 32, watch = 64;  // what was gained long ago would hide a loss
+  const auto before = e.trial.step;
+  const bool acting = before == canary || before == promoted || before == serving;
+  e.trial.pairs = experiment.pairs();
+  e.trial.p_better = experiment.p_better();
+  e.trial.p_worse = experiment.p_worse();
+  const bool worse = e.trial.p_worse <= trial_alpha, better = e.trial.p_better <= 1 - bounds.promote_at && e.runs >= runs_to_promote;
+  if (worse || better || e.trial.pairs <= every_pair_until || e.trial.pairs % 16 == 0) e.trial.effect = experiment.effect(trial_alpha);
+  if (!acting || e.state == Evidence::State::pinned) return false;
+  const auto figures = [&](double p) {
+    return fmt::format("against the control group {:.0f} % gained ({:.0f} to {:.0f} %) over {} pairs, p = {:.2g}", e.trial.effect.gain * 100,
+                       e.trial.effect.low * 100, e.trial.effect.high * 100, e.trial.pairs, p);
+  };
+  if (worse || e.state == Evidence::State::disabled) {
+    e.trial.step = before == canary ? stopped : rolled_back;
+    if (e.state != Evidence::State::disabled) e.why = figures(e.trial.p_worse);
+    e.state = Evidence::State::disabled;
+  } else if (before == canary && better) {
+    e.trial.step = promoted;
+    e.why = figures(e.trial.p_better);
+    experiment = {};
+  } else if (before != canary && e.trial.pairs >= watch) {
+    experiment = {};
+  }
+  return e.trial.step != before;
 }
 
 }  // namespace pgsteer::policies

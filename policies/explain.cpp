@@ -83,6 +83,9 @@ std::string action_words(const Effective& e) {
       parts.push_back(e.verify > 0 ? fmt::format("verifies {:g} % of the rewritten executions", e.verify * 100)
                                    : "verifies no rewritten execution");
     parts.push_back(steer_words(e.steer));
+    if (e.mode >= Mode::canary)
+      parts.push_back(fmt::format("leaves a statement alone that has lost {} within an hour, and observes once all have lost {}",
+                                  duration_words(e.regret.fingerprint), duration_words(e.regret.policy)));
     parts.push_back(cache_words(e.cache));
     if (e.reuse) parts.push_back("runs what repeats without being prepared as a prepared statement, where that has been measured to pay");
     add_rest(e, parts);

@@ -75,6 +75,7 @@ Effective over(const Actions& actions, Effective base) {
   take(actions.steer, base.steer);
   take(actions.cache, base.cache);
   take(actions.canary, base.canary);
+  take(actions.regret, base.regret);
   take(actions.limits, base.limits);
   take(actions.verify, base.verify);
   take(actions.reuse, base.reuse);

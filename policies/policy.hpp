@@ -50,6 +50,12 @@ struct CanaryAction {
   double share = 0.05, control = 0.05, promote_at = 0.95;
 };
 
+/// What changed executions may lose in an hour beyond what the originals would have taken.
+struct RegretAction {
+  std::chrono::microseconds fingerprint{std::chrono::seconds(30)};  ///< then nothing is done to the statement until half of it has drained away
+  std::chrono::microseconds policy{std::chrono::minutes(2)};        ///< of all statements of the rule: then it observes, until RESUME POLICY
+};
+
 struct LimitAction {
   std::optional<std::chrono::milliseconds> max_predicted;
   std::optional<double> rate_per_user;        ///< statements a second, of each user
@@ -66,6 +72,7 @@ struct Actions {
   std::optional<SteerAction> steer;
   std::optional<CacheAction> cache;
   std::optional<CanaryAction> canary;
+  std::optional<RegretAction> regret;
   std::optional<LimitAction> limits;
   std::optional<double> verify;
   std::optional<bool> reuse;
@@ -97,6 +104,8 @@ struct Effective {
   SteerAction steer;
   CacheAction cache;
   CanaryAction canary;
+  RegretAction regret;
+  std::string held;       ///< why the rule only observes although its mode says more; "" = it does what it says
   LimitAction limits;
   bool reuse = false;     ///< what repeats without being prepared is run by a prepared statement of ours
   double verify = 0.001;  ///< share of the executions of rewritten statements that is run again both ways and compared

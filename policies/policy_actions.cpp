@@ -202,6 +202,13 @@ void read_canary(const TomlValue& value, Where where, Actions& actions, const Ac
   actions.canary = canary;
 }
 
+void read_regret(const TomlValue& value, Where where, Actions& actions, const Actions& base, Faults& faults) {
+  RegretAction regret = base.regret.value_or(RegretAction{});
+  read_table(value, where,
+             {store("fingerprint", regret.fingerprint, faults, read_duration), store("policy", regret.policy, faults, read_duration)}, faults);
+  actions.regret = regret;
+}
+
 void read_limits(const TomlValue& value, Where where, Actions& actions, const Actions& base, Faults& faults) {
   LimitAction limits = base.limits.value_or(LimitAction{});
   const auto on_exceed = [](const TomlValue& v, Where w, Faults& f) -> std::optional<LimitAction::OnExceed> {
@@ -255,6 +262,7 @@ std::vector<Field> action_fields(Actions& actions, const Actions& base, Faults& 
           {"steer", [&](const TomlValue& v, Where w) { read_steer(v, w, actions, base, faults); }},
           {"cache", [&](const TomlValue& v, Where w) { read_cache(v, w, actions, base, faults); }},
           {"canary", [&](const TomlValue& v, Where w) { read_canary(v, w, actions, base, faults); }},
+          {"regret", [&](const TomlValue& v, Where w) { read_regret(v, w, actions, base, faults); }},
           {"limits", [&](const TomlValue& v, Where w) { read_limits(v, w, actions, base, faults); }},
           store("verify", actions.verify, faults, verify),
           store("reuse", actions.reuse, faults, on_or_off),

@@ -5,15 +5,15 @@
 namespace pgsteer::policies {
 
 std::string_view to_string(ReasonCode reason) {
-  static constexpr std::array<std::string_view, 32> names{
+  static constexpr std::array<std::string_view, 33> names{
       "mode_off",        "mode_observe",    "mode_suggest",     "panic",          "directive",
       "not_analysed",    "no_candidate",    "unknown_shape",    "not_judged",     "below_floor",
       "no_evidence",     "gain_too_small",  "regression_seen",  "disabled",       "settings_uncertain",
       "catalog_stale",   "in_transaction",  "pipeline",         "canary_control", "canary_treated",
       "rewrite_always",  "rewrite_cost_gate", "rewrite_measured", "arm_measured", "pinned",
       "banned",          "cache_hit",       "holdout",          "refused_predicted", "refused_rate",
-      "refused_queue",   "queue_cancelled"};
-  static_assert(names.size() == static_cast<std::size_t>(ReasonCode::queue_cancelled) + 1);
+      "refused_queue",   "queue_cancelled", "regret"};
+  static_assert(names.size() == static_cast<std::size_t>(ReasonCode::regret) + 1);
   const auto index = static_cast<std::size_t>(reason);
   return index < names.size() ? names[index] : std::string_view("unknown");
 }

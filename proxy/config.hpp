@@ -49,6 +49,8 @@ struct Config {
     std::chrono::microseconds redis_deadline{2000};
     std::chrono::microseconds feed_deadline{50000};  ///< of a look-up with "strict+wal", for what others have committed
     std::chrono::microseconds redis_min_cost{300};  ///< cheaper results stay in memory only
+    std::chrono::milliseconds fill_wait{1000};      ///< for an answer that another session is getting; then the server is asked
+    bool serve_old = true;                          ///< in ttl and bounded: what was written since may be left out for the staleness
   } cache;
   struct Learning {
     bool enabled = true;                   ///< write feedback
@@ -58,6 +60,7 @@ struct Config {
     bool explore = true;                   ///< offline exploration of arms, as far as policies allow
     std::chrono::milliseconds explore_idle{200};  ///< pause between explored statements
     std::chrono::milliseconds explore_credit{60000};  ///< what exploring may cost beyond the policy's share of the observed time
+    std::chrono::milliseconds regret{300000};  ///< what all policies' changes together may lose in an hour
     std::uint64_t seed = 1;
   } learning;
   struct Catalog {

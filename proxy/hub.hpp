@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "cache/cache.hpp"
+#include "cache/flights.hpp"
+#include "cache/ledger.hpp"
 #include "proxy/execution.hpp"
 #include "proxy/meters.hpp"
 #include "proxy/snapshot.hpp"
@@ -39,7 +41,7 @@ struct ClientInfo {
 /// What is counted, once for each event loop and database; `transaction_ns` is the time of whole transactions, idle time in them included.
 #define PGSTEER_COUNTED(X)                                                                                                        \
   X(client_connections) X(client_disconnects) X(transactions) X(queries) X(bytes_in) X(bytes_out) X(errors) X(server_ns)          \
-  X(transaction_ns) X(proxy_ns) X(wait_ns) X(not_analysed) X(rewritten) X(steered) X(reused) X(cache_hits) X(cache_misses) X(cache_stores)  \
+  X(transaction_ns) X(proxy_ns) X(wait_ns) X(not_analysed) X(rewritten) X(steered) X(reused) X(cache_hits) X(cache_old_hits) X(cache_misses) X(cache_stores) X(cache_waits)  \
   X(reads_on_standbys) X(reads_repeated) X(fallbacks) X(tracking_lost) X(protocol_errors) X(model_failures)
 
 /// Of one event loop and one database; summed by readers.
@@ -94,6 +96,8 @@ class Hub {
   // --- cache -----------------------------------------------------------------------------------------------------
   cache::Words words;
   cache::MemoryStore memory;
+  cache::Flights flights;
+  cache::Ledger ledger;
   class Feeds* feeds = nullptr;    ///< of writes that bypass us; set by the server
   class Members* group = nullptr;  ///< of several processes with shared words; set by the server, null when alone
   std::atomic<int> redis_breaker{0};  ///< BreakerState of the last change, for health

@@ -115,10 +115,12 @@ std::vector<rewriter::Candidate> collect_candidates(const sql::Query& query, con
   if (policy.steer.enabled) {
     for (const auto& evidence : knowledge->evidence) {
       if (!evidence.label.starts_with("arm:")) continue;
-      const rewriter::Arm* arm = rewriter::find_arm(std::string_view(evidence.label).substr(4));
-      const bool known = std::any_of(candidates.begin(), candidates.end(), [&](const auto& c) { return arm && c.arm == arm->name; });
-      if (!arm || known) continue;  // there is evidence for several plans
-      candidates.push_back(rewriter::steer(query.text, *arm, catalog->hint_plan && !analysis.flags.hint_comment));
+      const std::string_view name = std::string_view(evidence.label).substr(4);
+      if (std::any_of(candidates.begin(), candidates.end(), [&](const auto& c) { return c.arm == name; })) continue;  // there is evidence for several plans
+      const auto arm = rewriter::arm_named(name);
+      const bool hint_plan = catalog->hint_plan && !analysis.flags.hint_comment;
+      if (!arm || !rewriter::can_steer(query.text, *arm, hint_plan)) continue;
+      candidates.push_back(rewriter::steer(query.text, *arm, hint_plan));
       candidates.back().catalog_version = catalog->version;
     }
   }
@@ -264,6 +266,7 @@ std::shared_ptr<const Plan> Pipeline::make(const sql::Query& query, std::shared_
   plan->analysis = std::move(analysis);
   plan->policy = snapshot.policies->resolve(*plan->analysis, session);
   if (!plan->policy.mode_given) plan->policy.mode = snapshot.config->mode.initial;
+  if (!snapshot.held_policies.empty()) plan->policy.held = snapshot.held(plan->policy.rule);
   const sql::Catalog* catalog = session.catalog_uncertain ? nullptr : snapshot.catalog(session.database);
   const auto known = snapshot.knowledge->find({plan->analysis->shape, session.database, session.search_path});
   if (known != snapshot.knowledge->end()) plan->knowledge = known->second;

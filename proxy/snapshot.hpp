@@ -24,6 +24,7 @@ struct Snapshot {
   std::shared_ptr<const predictor::Calibration> calibration;                         ///< never null
   std::shared_ptr<const policies::KnowledgeMap> knowledge;                           ///< never null
   std::vector<std::string> banned_rules;  ///< rewrite rules no statement may use: their answer was wrong once, or BAN RULE
+  std::map<std::string, std::string, std::less<>> held_policies;  ///< rules that only observe because they have lost too much -> why; "" = all
   std::optional<policies::Mode> console_mode;                                        ///< SET MODE
   bool panic = false;
   std::uint64_t catalog_epoch = 0;  ///< Hub::catalog_epoch when this was made
@@ -31,6 +32,8 @@ struct Snapshot {
 
   const sql::Catalog* catalog(std::string_view database) const;
   std::uint64_t picture(std::string_view database) const;
+  /// Why this rule only observes; "" when it does what it says.
+  std::string held(const std::string& rule) const;
 };
 
 }  // namespace pgsteer::proxy

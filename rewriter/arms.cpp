@@ -13,6 +13,30 @@ bool plain_word(std::string_view word) {
   });
 }
 
+/// Leading(…) and Rows(…), one after the other, of words, numbers and brackets: nothing that could end the comment or be another hint.
+bool is_hints(std::string_view text) {
+  constexpr std::size_t longest = 2000;
+  if (text.empty() || text.size() > longest) return false;
+  while (!text.empty()) {
+    if (text.starts_with("Leading(")) text.remove_prefix(8);
+    else if (text.starts_with("Rows(")) text.remove_prefix(5);
+    else return false;
+    int depth = 1;
+    std::size_t at = 0;
+    for (; at < text.size() && depth > 0; ++at) {
+      const auto c = static_cast<unsigned char>(text[at]);
+      if (c == '(') ++depth;
+      else if (c == ')') --depth;
+      else if (!std::isalnum(c) && c != '_' && c != ' ' && c != '#') return false;
+    }
+    if (depth != 0) return false;
+    text.remove_prefix(at);
+    if (!text.empty() && (text[0] != ' ' || text.size() == 1)) return false;
+    if (!text.empty()) text.remove_prefix(1);
+  }
+  return true;
+}
+
 }  // namespace
 
 const std::vector<Arm>& arms() {
@@ -44,6 +68,16 @@ const Arm* find_arm(std::string_view name) {
   return found == list.end() ? nullptr : &*found;
 }
 
+std::optional<Arm> arm_named(std::string_view name) {
+  if (const Arm* listed = find_arm(name)) return *listed;
+  if (!is_hints(name)) return std::nullopt;
+  return Arm{std::string(name), "join order or sizes as seen when the statement was explored", {}, std::string(name)};
+}
+
+bool can_steer(std::string_view text, const Arm& arm, bool hint_plan) {
+  return arm.hints.empty() || (hint_plan && text.find("/*+") == std::string_view::npos);
+}
+
 Candidate steer(std::string_view text, const Arm& arm, bool hint_plan) {
   Candidate candidate;
   candidate.arm = arm.name;
@@ -55,6 +89,7 @@ Candidate steer(std::string_view text, const Arm& arm, bool hint_plan) {
   if (hint_plan && only_planning && text.find("/*+") == std::string_view::npos) {
     candidate.kind = CandidateKind::hinted;
     candidate.text = "/*+";
+    if (!arm.hints.empty()) candidate.text += " " + arm.hints;
     for (const auto& setting : arm.settings) candidate.text += " Set(" + setting.name + " " + setting.value + ")";
     candidate.text += " */ ";
     candidate.text += text;

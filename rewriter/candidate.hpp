@@ -1,4 +1,5 @@
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,12 +40,17 @@ struct Arm {
   std::string name;
   std::string why;  ///< one line for people
   std::vector<Setting> settings;
+  std::string hints{};  ///< Leading() and Rows() of pg_hint_plan, found for one statement; nothing without the extension
 };
 
 /// The fixed list, in order of trial.
 const std::vector<Arm>& arms();
 const Arm* find_arm(std::string_view name);
+/// Of the list, or one whose name is its hints: "Rows(a b #5000) Leading((a b))". Nothing when it is neither, or not surely harmless in a comment.
+std::optional<Arm> arm_named(std::string_view name);
 
+/// Whether that can be done to this text on such a server.
+bool can_steer(std::string_view text, const Arm& arm, bool hint_plan);
 /// The statement under an arm: settings, or (when `hint_plan`) a `/*+ Set(...) */` comment at byte 0.
 Candidate steer(std::string_view text, const Arm& arm, bool hint_plan);
 

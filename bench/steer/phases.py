@@ -159,6 +159,7 @@ class Run:
         default_ms = sum(self.default_ms[s.sql] for s in known)
         figures = {"default_s": default_ms / 1e3, "arms": len(arms)}
         self.learn(known, default_ms, figures)
+        self.learn_again(known, default_ms, figures)
         self.serve(known, groups, default_ms, figures)
         self.change(known, flips, default_ms, figures)
         figures["wrong_answers"] = self.wrong
@@ -186,6 +187,50 @@ class Run:
             traffic()
             figures["explored_x"].append(self.settle() / default_ms)
         figures["loss_share"] = self.worst_loss / self.direct_total
+
+    def learn_again(self, known, default_ms, figures):
+        """The same seed and traffic from nothing, in a second pgsteer: which statements end up under another arm, and how much time hangs on it."""
+        self.pgsteer.reload(0, False)
+        first = self.choices(self.pgsteer, self.through, known)
+        directory = os.path.join(self.directory, "second")
+        second = Pgsteer(self.program, self.server, self.database, directory, self.seed)
+        rng = random.Random(self.seed)
+        try:
+            with Session(second.url(self.database), second.process.pid) as session:
+                second.reload(10 * default_ms, True)
+                for _ in range(4):
+                    order = list(known)
+                    rng.shuffle(order)  # as learn() did
+                    for statement in order:
+                        session.cursor.execute(statement.sql)
+                    second.settle(self.o.settle_s)
+                second.reload(0, False)
+                again = self.choices(second, session, known)
+                other = [s for s in known if first[s.sql] != again[s.sql]]
+                times = {s.sql: Times() for s in other}
+                for number in range(5):
+                    for s in other:
+                        pair = [("first", self.through), ("second", session)]
+                        for name, where in pair if number % 2 else pair[::-1]:
+                            rows, wall, cpu = where.run(s.sql)
+                            self.check(s.sql, rows, name)
+                            times[s.sql].add(name, wall, cpu)
+        finally:
+            second.stop()
+        figures["relearned"] = [{"sql": s.sql, "first": first[s.sql], "second": again[s.sql], "first_ms": times[s.sql].median("first"),
+                                 "second_ms": times[s.sql].median("second"), "default_ms": self.default_ms[s.sql]} for s in other]
+        figures["relearned_time"] = sum(abs(r["first_ms"] - r["second_ms"]) for r in figures["relearned"]) / default_ms
+
+    def choices(self, pgsteer, session, statements, passes=3):
+        """{sql: what is done to it as a rule}: chance holds single executions back."""
+        for _ in range(passes):
+            for s in statements:
+                session.cursor.execute(s.sql)
+            pgsteer.settle(60)
+        rows = [r for r in pgsteer.console(f"SHOW DECISIONS {passes * len(statements)}") if r["database"] == self.database]
+        done = [row["action"] for row in sorted(rows, key=lambda row: int(row["id"]))]
+        assert len(done) == passes * len(statements), (len(done), passes * len(statements))
+        return {s.sql: statistics.mode(sorted(done[i::len(statements)])) for i, s in enumerate(statements)}
 
     def serve(self, known, groups, default_ms, figures):
         rounds = self.o.size["rounds"]
@@ -216,7 +261,7 @@ class Run:
         figures["unseen"] = {"default_ms": sums["direct"], "oracle": sums["oracle"] / sums["direct"], "pgsteer": sums["pgsteer"] / sums["direct"],
                              "regressed": self.regressions(unseen)}
         time.sleep(11)  # steering.json is written every ten seconds
-        figures["other_decisions"], figures["steered_decisions"] = self.same_decisions(known)
+        figures.update(self.same_decisions(known))
         figures["statements"] = [self.line(s, {**last, **held, **unseen}[s.sql]) for s in self.chosen if s.group != "flip"]
 
     def same_decisions(self, known):
@@ -235,11 +280,15 @@ class Run:
                             session.cursor.execute(statement.sql)
                         if number < 3:
                             pgsteer.settle(60)
-                rows = pgsteer.console(f"SHOW DECISIONS {9 * len(steered)}")
-                heard.append([(row["fingerprint"], row["action"], row["reason"]) for row in rows])
+                    pgsteer.settle(60)
+                heard.append(sorted(pgsteer.console(f"SHOW DECISIONS {9 * len(steered)}"), key=lambda row: int(row["id"])))
             finally:
                 pgsteer.stop()
-        return sum(a != b for a, b in zip(*heard)), sum(action.startswith("arm:") for _, action, _ in heard[0])
+        other = [(a, b) for a, b in zip(*heard) if (a["fingerprint"], a["action"], a["reason"]) != (b["fingerprint"], b["action"], b["reason"])]
+        total = sum(float(row["actual_ms"]) for row in heard[0])
+        return {"other_decisions": len(other), "decisions": len(heard[0]), "steered_decisions": sum(row["action"].startswith("arm:") for row in heard[0]),
+                "other_time": sum(abs(float(a["actual_ms"]) - float(b["actual_ms"])) for a, b in other) / total,
+                "others": [{k: [row[k] for row in pair] for k in ("fingerprint", "action", "reason", "actual_ms")} for pair in other]}
 
     def line(self, s, t):
         return {"group": s.group, "name": s.name, "default_ms": round(t.median("direct"), 2), "oracle_ms": round(t.median("oracle"), 2),
@@ -311,7 +360,10 @@ def show(runs, us):
             loss = m(lambda r: r["loss_share"])
             line(f"{name}: worst cumulative loss while learning", "<= 5 %", 100 * loss, loss <= 0.05, "{:.1f} %")
             other = m(lambda r: r["other_decisions"])
-            line(f"{name}: decisions that differ, same seed and traffic", "none", other, other == 0, "{:g}")
+            of, time = m(lambda r: r["decisions"]), m(lambda r: r["other_time"])
+            line(f"{name}: decisions that differ, same seed and traffic", "none", (other, of, 100 * time), other == 0, "{0[0]:g} of {0[1]:g}, {0[2]:.2f} % of the time")
+            other, time = m(lambda r: len(r["relearned"])), m(lambda r: r["relearned_time"])
+            line(f"{name}: statements that end up otherwise when learned again", "< 1 %", (other, 100 * time), time < 0.01, "{0[0]:g}, {0[1]:.2f} % of the time")
             late = m(lambda r: len(r["change_late"]))
             line(f"{name}: above default 20 executions after a change", "none", late, late == 0, "{:g}")
     line("known text, nothing to do", "<= 3 us", us, us <= 3, "{:.2f} us")

@@ -86,6 +86,7 @@ class Link final : public RedisStore {
   void erase(std::string key) override;
   BreakerState breaker() const override { return breaker_.state(); }
   bool connected() const override { return phase_ == Phase::ready; }
+  std::uint64_t server() const override { return server_; }
   void shutdown() override;
   Counters counters() const override {
     Counters all = counters_;
@@ -119,6 +120,7 @@ class Link final : public RedisStore {
   static void on_connect(const redisAsyncContext* context, int status);
   static void on_disconnect(const redisAsyncContext* context, int status);
   static void on_greeting(redisAsyncContext* context, void* reply, void* last);
+  static void on_info(redisAsyncContext* context, void* reply, void* unused);
   static void on_reply(redisAsyncContext* context, void* reply, void* cell);
   void settle(const redisReply* reply, const Cell& cell);
 
@@ -129,6 +131,7 @@ class Link final : public RedisStore {
   asio::ip::tcp::resolver resolver_;
   redisAsyncContext* context_ = nullptr;  ///< owned by hiredis; null once it is free or dropped
   Phase phase_ = Phase::idle;
+  std::uint64_t server_ = 0;  ///< of this connection
   std::uint64_t armed_ = 0;  ///< number of the timer's current purpose: an expired wait may already be queued
   std::chrono::milliseconds back_off_ = first_back_off;
   std::size_t pending_ = 0, pending_bytes_ = 0;
@@ -211,8 +214,16 @@ void Link::greet() {
   else if (!options_.password.empty())
     say({"AUTH", options_.password}, false);
   if (options_.database != 0) say({"SELECT", std::to_string(options_.database)}, false);
+  server_ = 0;
+  redisAsyncCommand(context_, on_info, nullptr, "INFO server");
   // A stopped Redis accepts connections all the same: only an answer makes the link ready.
   say({"PING"}, true);
+}
+
+void Link::on_info(redisAsyncContext* context, void* raw, void*) {
+  Link* link = link_of(context);
+  const auto* reply = static_cast<const redisReply*>(raw);
+  if (link != nullptr && reply != nullptr && reply->type == REDIS_REPLY_STRING) link->server_ = run_of(text_of(*reply));
 }
 
 void Link::on_greeting(redisAsyncContext* context, void* raw, void* last) {
@@ -428,6 +439,12 @@ void Link::set(std::string key, std::string value, std::chrono::milliseconds ttl
 void Link::erase(std::string key) { write({"DEL", key}, 0); }
 
 }  // namespace
+
+std::uint64_t run_of(std::string_view info) {
+  const auto at = info.find("run_id:");
+  if (at == info.npos) return 0;
+  return std::hash<std::string_view>{}(info.substr(at, info.find_first_of("\r\n", at) - at)) | 1;
+}
 
 std::shared_ptr<RedisStore> RedisStore::create(asio::io_context& loop, RedisOptions options) {
   ignore_sigpipe();

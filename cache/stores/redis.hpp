@@ -5,9 +5,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace pgsteer::cache {
+
+/// Of a reply to INFO server.
+std::uint64_t run_of(std::string_view info);
 
 struct RedisOptions {
   std::string host = "127.0.0.1";
@@ -44,6 +48,8 @@ class RedisStore : public std::enable_shared_from_this<RedisStore> {
                                                              std::string value_key) = 0;  ///< "": no value is wanted
   virtual BreakerState breaker() const = 0;
   virtual bool connected() const = 0;
+  /// Which process it is that answers, by its run_id; 0: it does not tell (an ACL user without INFO). Another one has another's words.
+  virtual std::uint64_t server() const = 0;
   virtual void shutdown() = 0;
   struct Counters {
     std::uint64_t gets = 0, hits = 0, sets = 0, deadlines = 0, errors = 0, refused = 0, breaker_opened = 0;

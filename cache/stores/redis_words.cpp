@@ -80,6 +80,12 @@ std::unique_ptr<WordLink> WordLink::open(const RedisOptions& options, std::chron
     *error = link->error_;
     return nullptr;
   }
+  if (const auto info = link->command({"INFO", "server"})) link->server_ = run_of(info.text());
+  if (context->err != 0) {
+    *error = link->error_;
+    return nullptr;
+  }
+  link->error_.clear();  // it may not be allowed to ask
   return link;
 }
 

@@ -13,9 +13,10 @@ struct redisContext;
 
 namespace pgsteer::cache {
 
-/// Names of what a group keeps in Redis; one hash tag, so that a cluster keeps it on one node.
+/// Names of what a group keeps in Redis; one hash tag, so that a cluster keeps it on one node. 2: members of before do not move words of
+/// rows (key_words.cpp), so that they and these must not take each other for one group.
 struct WordKeys {
-  explicit WordKeys(const std::string& group) : prefix("pgsteer:{" + group + "}:"), generation(prefix + "generation") {}
+  explicit WordKeys(const std::string& group) : prefix("pgsteer:2:{" + group + "}:"), generation(prefix + "generation") {}
   /// The words of one generation: a hash, so that they are there all or none. A field that is missing is a word that
   /// nobody has moved, 0. `alive` is in it from the start.
   std::string words(std::uint64_t of_generation) const { return prefix + "words:" + std::to_string(of_generation); }
@@ -57,6 +58,7 @@ class WordLink {
   std::optional<std::vector<WordReply>> apply(const WordKeys& keys, std::uint64_t generation, const std::vector<const WordChange*>& changes);
   std::optional<std::uint64_t> word(const WordKeys& keys, std::uint64_t generation, const std::string& field);
   void set_deadline(std::chrono::milliseconds deadline);
+  std::uint64_t server() const { return server_; }  ///< as RedisStore::server()
   bool say_farewell(const WordKeys& keys, int server_pid);
   const std::string& error() const { return error_; }
 
@@ -68,6 +70,7 @@ class WordLink {
   Reply next();
   redisContext* context_;
   std::string error_;
+  std::uint64_t server_ = 0;
 };
 
 }  // namespace pgsteer::cache

@@ -17,6 +17,7 @@ constexpr Command commands[] = {
     {"run", "serve (the default): listen, relay, measure, and what the policies allow", add_run},
     {"check", "read configuration and policies and say in plain words what they mean", add_check},
     {"train", "train a model from the feedback store, validate and register it", add_train},
+    {"tune", "what other steering settings would have come to, by what was recorded; changes nothing", add_tune},
     {"explain", "what a running pgsteer would do with a statement, and why", add_explain},
     {"ctl", "one console command to a running pgsteer, e.g. pgsteer ctl SHOW QUERIES", add_ctl},
     {"explore", "let a running pgsteer try planner settings now, within a budget, and say what it found", add_explore},

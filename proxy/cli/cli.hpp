@@ -33,6 +33,7 @@ std::span<const Command> all_steering();
 std::function<int()> add_run(CLI::App&, const std::string& executable);          // run.cpp
 std::function<int()> add_check(CLI::App&, const std::string& executable);        // check.cpp
 std::function<int()> add_train(CLI::App&, const std::string& executable);        // train.cpp
+std::function<int()> add_tune(CLI::App&, const std::string& executable);         // tune.cpp
 std::function<int()> add_explain(CLI::App&, const std::string& executable);      // explain.cpp
 std::function<int()> add_ctl(CLI::App&, const std::string& executable);          // ctl.cpp
 std::function<int()> add_report_workload(CLI::App&, const std::string& executable);  // report_workload.cpp

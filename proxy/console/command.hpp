@@ -62,10 +62,12 @@ ConsoleResult show_lists(const Request&), show_mem(const Request&);             
 ConsoleResult show_queries(const Request&), show_decisions(const Request&);                                // show_learning.cpp
 ConsoleResult show_models(const Request&), show_experiments(const Request&), show_feedback(const Request&);  // show_learning.cpp
 ConsoleResult show_steering(const Request&);                                                               // show_learning.cpp
-ConsoleResult approve(const Request&), explore(const Request&);                                            // learned.cpp
+ConsoleResult show_policies(const Request&), show_tuning(const Request&);                                  // show_learning.cpp
+ConsoleResult approve(const Request&), explore(const Request&), resume_policy(const Request&);             // learned.cpp
 ConsoleResult show_advice(const Request&);                                                                 // show_advice.cpp
 ConsoleResult show_lanes(const Request&), show_limits(const Request&);                                     // show_lanes.cpp
-ConsoleResult show_cache(const Request&), show_health(const Request&);                                     // show_cache.cpp, show_health.cpp
+ConsoleResult show_cache(const Request&), show_cache_queries(const Request&);                              // show_cache.cpp
+ConsoleResult show_health(const Request&);                                                                 // show_health.cpp
 ConsoleResult set_mode(const Request&), panic(const Request&), reload(const Request&);                     // operate.cpp
 ConsoleResult kill_client(const Request&), pause(const Request&), resume(const Request&), reconnect(const Request&);  // operate.cpp
 ConsoleResult shutdown(const Request&);                                                                    // operate.cpp

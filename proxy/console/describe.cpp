@@ -80,6 +80,9 @@ std::string describe(const policies::Actions& actions) {
     add(line, actions.steer->enabled ? fmt::format("steer max_regression {}", actions.steer->max_regression) : std::string("steer off"));
   if (actions.cache) add(line, "cache " + describe(*actions.cache));
   if (actions.canary) add(line, fmt::format("canary {:.0f} %, control {:.0f} %", actions.canary->share * 100, actions.canary->control * 100));
+  if (actions.regret)
+    add(line, fmt::format("regret {:g} s a statement, {:g} s in all", static_cast<double>(actions.regret->fingerprint.count()) / 1e6,
+                          static_cast<double>(actions.regret->policy.count()) / 1e6));
   if (actions.limits) add(line, "limits " + describe(*actions.limits));
   if (actions.verify) add(line, fmt::format("verify {:g} %", *actions.verify * 100));
   if (actions.lane) add(line, "lane " + *actions.lane);

@@ -78,7 +78,7 @@ void add_expectation(Rows& rows, const Plan& plan, const predictor::Model* model
 std::string evidence_words(const policies::Evidence& evidence) {
   std::string text = fmt::format("evidence: {} served and {} explored runs, median {}, {}", evidence.runs, evidence.explored,
                                  human_ms(evidence.median_ms), policies::to_string(evidence.state));
-  if (std::isfinite(evidence.gain_low) && evidence.label != "as-is") text += fmt::format(", gain at least {:.0f} %", evidence.gain_low * 100);
+  if (std::isfinite(evidence.gain_low()) && evidence.label != "as-is") text += fmt::format(", gain at least {:.0f} %", evidence.gain_low() * 100);
   if (!evidence.why.empty()) text += " (" + evidence.why + ")";
   return text;
 }
@@ -157,7 +157,7 @@ void add_candidates(Rows& rows, const Plan& plan, const Snapshot& snapshot, std:
     for (const auto& rule : rewriter::all_rules())
       if (std::find(candidate.rules.begin(), candidate.rules.end(), rule.name) != candidate.rules.end())
         detail(fmt::format("{}: {}", rule.name, rule.summary));
-    if (const auto* arm = candidate.arm.empty() ? nullptr : rewriter::find_arm(candidate.arm)) detail(arm->why);
+    if (const auto arm = rewriter::arm_named(candidate.arm)) detail(arm->why);
     if (!candidate.facts.empty()) detail(fmt::format("relies on: {}", fmt::join(candidate.facts, "; ")));
     if (const auto reason = why_not(plan, i); !reason.empty()) detail(reason);
   }

@@ -46,6 +46,7 @@ bool flush_table(const Request& request, const std::string& name) {
     request.hub.words.bump(database, tables);
     found = true;
   }
+  if (found) request.hub.memory.clear();  // else "bounded" would give on what is no longer current
   return found;
 }
 

@@ -75,6 +75,13 @@ ConsoleResult explore(const Request& request) {
   return done("EXPLORE");
 }
 
+ConsoleResult resume_policy(const Request& request) {
+  const auto& words = request.arguments;
+  if (words.size() != 1 || words[0].text.empty()) return usage("RESUME POLICY '<rule>' | ALL");
+  if (!request.hub.learner) return learning_off();
+  return outcome(request.hub.learner->resume_policy(words[0].is("ALL") ? "" : words[0].text), "RESUME POLICY");
+}
+
 /// In the background: the console never blocks. SHOW HEALTH and SHOW MODELS say when it is done.
 ConsoleResult train(const Request& request) {
   if (!request.hub.learner) return learning_off();

@@ -39,7 +39,7 @@ void advise_measured(const policies::Knowledge& knowledge, std::vector<Advice>& 
     into.push_back({saves, knowledge.fingerprint, knowledge.database, evidence.label.starts_with("arm:") ? "hint set" : "rewrite",
                     "use " + evidence.label,
                     fmt::format("{} served and {} explored runs, median {}, gain at least {:.0f} %", evidence.runs, evidence.explored,
-                                human_ms(evidence.median_ms), evidence.gain_low * 100),
+                                human_ms(evidence.median_ms), evidence.gain_low() * 100),
                     rule_for(knowledge, "mode = \"auto\"")});
   }
 }

@@ -10,6 +10,7 @@
 #include "proxy/console/result.hpp"
 #include "proxy/learner/learner.hpp"
 #include "proxy/reload.hpp"
+#include "proxy/tuning.hpp"
 
 namespace pgsteer::proxy::console {
 namespace {
@@ -99,11 +100,38 @@ ConsoleResult show_models(const Request& request) {
 ConsoleResult show_experiments(const Request& request) {
   Table table({{"fingerprint", Type::text}, {"database", Type::text}, {"candidate", Type::text}, {"state", Type::text},
                {"runs", Type::int8}, {"explored", Type::int8}, {"median_ms", Type::float8}, {"default_ms", Type::float8},
-               {"worst_ratio", Type::float8}, {"gain_low", Type::float8}, {"why", Type::text}, {"plan", Type::text}});
+               {"worst_ratio", Type::float8}, {"gain_low", Type::float8}, {"why", Type::text}, {"plan", Type::text}, {"step", Type::text},
+               {"pairs", Type::int8}, {"effect", Type::float8}, {"effect_low", Type::float8}, {"effect_high", Type::float8}, {"p_value", Type::float8},
+               {"p_loss", Type::float8}});
   if (!request.hub.learner) return table;
   for (const auto& e : request.hub.learner->experiments())
     table.row(e.fingerprint, e.database, e.label, e.state, e.runs, e.explored, e.median_ms, e.default_ms, e.worst_ratio, e.gain_low,
-              e.why, e.plan);
+              e.why, e.plan, std::string(policies::to_string(e.trial.step)), e.trial.pairs, e.trial.effect.gain, e.trial.effect.low, e.trial.effect.high,
+              e.trial.p_better, e.trial.p_worse);
+  return table;
+}
+
+ConsoleResult show_policies(const Request& request) {
+  Table table({{"rule", Type::text}, {"state", Type::text}, {"changed", Type::int8}, {"saved_ms", Type::float8}, {"lost_ms", Type::float8},
+               {"regret_ms", Type::float8}, {"budget_ms", Type::float8}, {"pairs", Type::int8}, {"effect", Type::float8}, {"effect_low", Type::float8},
+               {"effect_high", Type::float8}, {"p_value", Type::float8}, {"why", Type::text}});
+  if (!request.hub.learner) return table;
+  for (const auto& p : request.hub.learner->policy_records())
+    table.row(p.rule.empty() ? std::string("(all)") : p.rule, p.held.empty() ? "acting" : "held", p.changed, p.saved_ms, p.lost_ms, p.regret_ms, p.budget_ms,
+              p.pairs, p.effect.gain, p.effect.low, p.effect.high, p.p_value, p.held);
+  return table;
+}
+
+ConsoleResult show_tuning(const Request& request) {
+  Table table({{"settings", Type::text}, {"ratio", Type::float8}, {"ratio_low", Type::float8}, {"ratio_high", Type::float8}, {"against", Type::float8},
+               {"against_low", Type::float8}, {"against_high", Type::float8}, {"explored_ms", Type::float8}, {"supported", Type::float8},
+               {"steered", Type::int8}, {"worse", Type::int8}, {"better", Type::boolean}, {"rule", Type::text}, {"time", Type::timestamptz}});
+  const auto snapshot = request.hub.snapshot();
+  if (!snapshot->config) return table;
+  const auto tuning = read_tuning(state_directory(*snapshot->config));
+  for (const auto& e : tuning.evaluations)
+    table.row(e.name, e.ratio, e.low, e.high, e.against, e.against_low, e.against_high, e.explored_ms, e.supported, e.steered, e.worse, e.better, tuning.rule,
+              tuning.when);
   return table;
 }
 

@@ -100,7 +100,9 @@ ConsoleResult show_totals(const Request& request) {
   table.row("rewritten", totals.rewritten);
   table.row("steered", totals.steered);
   table.row("cache_hits", totals.cache_hits);
+  table.row("cache_old_hits", totals.cache_old_hits);
   table.row("cache_misses", totals.cache_misses);
+  table.row("cache_waits", totals.cache_waits);
   table.row("reused", totals.reused);
   table.row("cache_stores", totals.cache_stores);
   table.row("reads_on_standbys", totals.reads_on_standbys);

@@ -80,7 +80,7 @@ void Members::loop() {
     const bool fence = state_.fence_wanted && adopted == 0;
     bool good = true;
     if (fence) good = hold(kFenced);
-    else if (adopted != 0 && lower_fence(adopted)) good = hold(lock_of(adopted));
+    else if (adopted != 0 && lower_fence(adopted)) good = hold(lock_of(adopted, state_.redis));
     if (!good || connection_->broken()) {
       leave();
       continue;
@@ -182,7 +182,7 @@ void Members::look() {
   for (int i = 0; i < rows.rows(); ++i) {
     const int pid = number(rows.text(i, 0)), lock = number(rows.text(i, 1));
     if (number(rows.text(i, 2)) == kLockClass) now[pid].locks.insert(lock);
-    else watched = watched || lock == lock_of(adopted);
+    else watched = watched || lock == lock_of(adopted, state_.redis);
   }
   state_.members = static_cast<int>(now.size());
   std::vector<int> vanished;
@@ -203,9 +203,9 @@ void Members::look() {
   }
   int elsewhere = 0;
   for (const auto& [pid, member] : known_)
-    if (member.locks != std::set<int>{lock_of(adopted)}) ++elsewhere;
+    if (member.locks != std::set<int>{lock_of(adopted, state_.redis)}) ++elsewhere;
   state_.lease_until_ns = std::chrono::duration_cast<std::chrono::nanoseconds>((begun + kLease).time_since_epoch()).count();
-  const bool together = adopted != 0 && held_ == lock_of(adopted) && elsewhere == 0 && !state_.renewing;
+  const bool together = adopted != 0 && held_ == lock_of(adopted, state_.redis) && elsewhere == 0 && !state_.renewing;
   if (!together) {
     state_.armed = 0;
     if (adopted == 0) return say(state_.fenced_ns != 0 ? "Redis is away: writes go on, nobody answers from the cache" : "Redis is away");
@@ -215,7 +215,7 @@ void Members::look() {
     state_.armed = 0;
     return say("waiting for the transactions that were under way when a member was lost");
   }
-  if (!watch(lock_of(adopted))) return leave();
+  if (!watch(lock_of(adopted, state_.redis))) return leave();
   state_.armed = adopted;
   say("in use");
 }

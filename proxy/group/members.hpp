@@ -27,6 +27,8 @@ class Members {
     const auto armed = state_.armed.load();
     return armed != 0 && armed == state_.adopted.load() && steady_ns() < state_.lease_until_ns.load() ? armed : 0;
   }
+  /// Which Redis has its words.
+  std::uint64_t redis() const { return state_.redis.load(); }
   std::vector<std::pair<std::string, std::string>> describe() const;  ///< rows of SHOW CACHE
 
  private:

@@ -230,6 +230,7 @@ void SharedWords::adopt(std::uint64_t generation) {
     if (!replies) return lost();
     if (std::all_of(replies->begin(), replies->end(), [](const auto& reply) { return reply.stands; })) {
       std::size_t at = 0;
+      state_.redis = link_->server();
       state_.adopted = generation;
       state_.fence_wanted = lossy_ = false;
       for (auto& [raw, mark] : live_) {

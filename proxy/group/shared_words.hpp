@@ -25,6 +25,7 @@ inline constexpr auto kBetweenPolls = std::chrono::milliseconds(150);
 /// What the two threads of a group tell each other and the sessions; every member on its own is enough.
 struct GroupState {
   std::atomic<std::uint64_t> adopted{0};        ///< generation that every mark of ours stands in; 0: none, Redis is away
+  std::atomic<std::uint64_t> redis{0};          ///< the process that has it: a replica that is promoted may have its name and older words
   std::atomic<bool> fence_wanted{false};        ///< writes wait that cannot be marked
   std::atomic<std::int64_t> fenced_ns{0};       ///< since when PostgreSQL tells the others so; 0: it does not
   std::atomic<bool> present{false};             ///< the others see us in PostgreSQL
@@ -38,9 +39,9 @@ struct GroupState {
 
 /// A generation says whether transactions that nobody marked may be under way: those of a member that is gone.
 inline bool awaits_quiet(std::uint64_t generation) { return (generation & 1) != 0; }
-/// Of the advisory lock that tells the others which generation we are in. 0: writes go on unmarked.
-inline int lock_of(std::uint64_t generation) {
-  const auto id = static_cast<int>(generation >> 1 & 0x7FFFFFFF);
+/// Of the advisory lock that tells the others which generation we are in, and in which Redis. 0: writes go on unmarked.
+inline int lock_of(std::uint64_t generation, std::uint64_t redis) {
+  const auto id = static_cast<int>(((generation >> 1) ^ (redis >> 8)) & 0x7FFFFFFF);
   return generation == 0 ? 0 : id == 0 ? 1 : id;
 }
 inline std::int64_t steady_ns() { return std::chrono::duration_cast<std::chrono::nanoseconds>(GroupClock::now().time_since_epoch()).count(); }

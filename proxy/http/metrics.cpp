@@ -257,10 +257,12 @@ void cache_metrics(Writer& w, Hub& hub, const Snapshot& snapshot) {
   w.sample({{"result", "hit"}}, static_cast<double>(t.cache_hits));
   w.sample({{"result", "miss"}}, static_cast<double>(t.cache_misses));
   w.counter("pgsteer_reused_total", "Executions of repeated statements by a prepared statement of ours.", t.reused);
+  w.counter("pgsteer_cache_old_hits_total", "Of the hits, answers that a write had overtaken, within the staleness that the policy allows.", t.cache_old_hits);
+  w.counter("pgsteer_cache_waits_total", "Look-ups that waited for the answer another session was getting.", t.cache_waits);
   w.counter("pgsteer_cache_stores_total", "Answers put into the cache.", t.cache_stores);
   w.gauge("pgsteer_cache_bytes", "Memory of cached answers.", static_cast<double>(memory.bytes));
   w.gauge("pgsteer_cache_entries", "Cached answers in memory.", static_cast<double>(memory.entries));
-  w.one("pgsteer_cache_saved_seconds_total", "counter", "Time of the server that answers from memory spared.", memory.saved_ms / 1e3);
+  w.one("pgsteer_cache_saved_seconds_total", "counter", "Time of the server that answers from the cache spared.", hub.ledger.total().saved_ms / 1e3);
   if (const auto feeds = hub.feeds ? hub.feeds->states() : std::vector<Feed::State>(); !feeds.empty()) {
     w.family("pgsteer_cache_feed_up", "gauge", "1 while the feed of a database tells what others commit (cache strict+wal).");
     for (const auto& feed : feeds) w.sample({{"database", feed.database}}, feed.live ? 1 : 0);
@@ -313,6 +315,9 @@ void learning(Writer& w, Hub& hub, const Snapshot& snapshot) {
   for (const auto& e : learner.experiments()) ++suggestions[{e.label.starts_with("rewrite:") ? "rewrite" : "arm", e.state}];
   w.family("pgsteer_suggestions", "gauge", "Tried candidates by kind and state.");
   for (const auto& [key, count] : suggestions) w.sample({{"kind", key.first}, {"state", key.second}}, count);
+  w.family("pgsteer_policy_held", "gauge", "1 for a policy rule that only observes because its changes have lost too much; rule \"(all)\": all of them.");
+  const auto rules = learner.policy_records();
+  for (const auto& p : rules) w.sample({{"rule", p.rule.empty() ? "(all)" : p.rule}}, p.held.empty() ? 0 : 1);
   const auto v = learner.verification();
   w.family("pgsteer_verifications_total", "counter", "Rewritten executions run again both ways, by what came out.");
   w.sample({{"result", "equal"}}, static_cast<double>(v.equal));

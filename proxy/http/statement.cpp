@@ -42,7 +42,7 @@ ordered_json candidates_of(const policies::Knowledge& knowledge) {
                     {"explored", e.explored},
                     {"median_ms", number(e.median_ms)},
                     {"p95_ms", number(e.p95_ms)},
-                    {"gain_low", evidence ? number(e.gain_low) : ordered_json(nullptr)},
+                    {"gain_low", evidence ? number(e.gain_low()) : ordered_json(nullptr)},
                     {"worst_ratio", number(e.worst_ratio)},
                     {"cost_original", rewrite ? number(rewrite->cost_original) : ordered_json(nullptr)},
                     {"cost_rewritten", rewrite ? number(rewrite->cost_rewritten) : ordered_json(nullptr)},

@@ -40,7 +40,7 @@ Book::Statement* Book::statement_of(const std::shared_ptr<const Plan>& shared) {
   auto found = statements_.find(key);
   if (found == statements_.end()) {
     if (statements_.size() >= kMaxShapes) evict();
-    found = statements_.emplace(key, Statement{}).first;
+    found = statements_.try_emplace(key).first;
     Statement& made = found->second;
     made.analysis = plan.analysis;
     made.knowledge.shape = analysis.shape;
@@ -67,7 +67,7 @@ double Book::record(const Outcome& outcome) {
   const std::lock_guard lock(mutex_);
   Statement* statement = statement_of(outcome.plan);
   if (!statement) return 0;
-  const double expected = expected_instead(*statement, plan);
+  const double expected = expected_instead(*statement, plan, expected_default(statement->knowledge));
   if (execution.source != Source::server) return expected;
   const double ms = server_ms(execution);
   observed_ms_ += ms;
@@ -81,8 +81,7 @@ double Book::record(const Outcome& outcome) {
 }
 
 /// What the default would have taken: where values differ, what it took on the calls explored under the same plan, more for a dearer one.
-double Book::expected_instead(const Statement& statement, const Plan& plan) {
-  const double usual = expected_default(statement.knowledge);
+double Book::expected_instead(const Statement& statement, const Plan& plan, double usual) {
   if (!plan.default_plan || plan.chosen().arm.empty() || statement.instances.size() <= 1) return usual;
   const auto* entry = statement.knowledge.find(plan.chosen().label(), plan.default_plan->shape);
   if (!entry || entry->plan == 0 || entry->explored == 0 || !(entry->explored_default_ms > 0)) return usual;
@@ -95,6 +94,10 @@ void Book::learn_default(Statement& statement, const Plan& plan, const Execution
   policies::Knowledge& knowledge = statement.knowledge;
   knowledge.history.add(ms, static_cast<double>(execution.rows), static_cast<double>(execution.bytes),
                         plan.default_plan ? plan.default_plan.get() : &knowledge.plan);
+  statement.mean_ms = knowledge.history.count <= 1 ? ms : statement.mean_ms + (ms - statement.mean_ms) / static_cast<double>(std::min<std::uint64_t>(knowledge.history.count, 32));
+  if (plan.decision.control && plan.decision.suggested != 0)
+    compare(statement, plan, plan.candidates[plan.decision.suggested].label(), policies::Experiment::Side::control, ms);
+  release(statement, plan.policy.regret);
   doubt_arms(statement, ms);
   statement.total_ms += ms;
   // What follows sorts windows and keeps instances: one in sixteen of a well-known statement's executions says as much.
@@ -113,8 +116,12 @@ void Book::learn_served(Statement& statement, const Plan& plan, const Execution&
   const std::string label = plan.chosen().label();
   auto& entry = served_evidence(statement, plan, label);
   const auto before = entry.state;
-  const double usual = entry.median_ms;
+  const bool strange = unusual(entry, ms);
   const bool stopped = execution.cancelled || execution.sqlstate == "57014";
+  const bool by_chance = entry.state != policies::Evidence::State::pinned;  // a person's word is nobody's experiment
+  const double mean = expected_instead(statement, plan, statement.mean_ms);
+  if (by_chance && policies::enter_trial(entry, plan.decision.mode))
+    audit_.write(std::string(policies::to_string(entry.trial.step)), statement.knowledge.fingerprint, label, entry.why);
   if (!execution.sqlstate.empty() && !stopped) {
     // What the server takes as it came must not fail by our doing; whether it was ours is not worth finding out.
     ++entry.runs;
@@ -125,11 +132,16 @@ void Book::learn_served(Statement& statement, const Plan& plan, const Execution&
   } else if (expected > 0 && (!stopped || ms > expected * plan.policy.steer.max_regression)) {
     judge_again(statement, entry, ms, expected, false);
   }
+  // What was given up was in vain, and the original came on top.
+  if (by_chance && mean > 0 && (execution.sqlstate.empty() || stopped)) {
+    charge(statement, plan, stopped ? ms : ms - mean);
+    compare(statement, plan, label, policies::Experiment::Side::changed, stopped ? ms + mean : ms);
+  }
+  judge_trial(statement, plan, entry);
   // Its own time has changed: the default's may have, too.
-  constexpr double kOutOfLine = 0.15;
-  const bool as_usual = stopped || !(usual > 0) || std::abs(ms - usual) <= kOutOfLine * usual;
-  statement.out_of_line = as_usual ? 0 : statement.out_of_line + 1;
-  if (statement.out_of_line >= 2) doubt(statement, entry);
+  constexpr int kNoChance = 3;
+  statement.out_of_line = strange && !stopped ? statement.out_of_line + 1 : 0;
+  if (statement.out_of_line >= kNoChance) doubt(statement, entry);
   remember(statement, execution);
   const auto& knowledge = statement.knowledge;
   touch({knowledge.shape, knowledge.database, knowledge.search_path}, statement, entry.state != before);
@@ -141,69 +153,6 @@ policies::Evidence& Book::served_evidence(Statement& statement, const Plan& plan
   const std::uint64_t shape = plan.default_plan ? plan.default_plan->shape : knowledge.only_plan(1);
   const auto* found = label.starts_with("arm:") ? knowledge.find(label, shape) : nullptr;
   return evidence(statement, label, found ? found->plan : 0);
-}
-
-// --- doubts ----------------------------------------------------------------------------------------------------------
-// Nobody tells when data change, and under an arm nobody sees what the default would take. Where a statement always comes with the
-// same values, times speak: what is out of line makes the default run three times in a row, and what it takes then decides.
-
-/// A held-back execution was faster than what an arm usually takes.
-void Book::doubt_arms(Statement& statement, double default_ms) {
-  auto& list = statement.knowledge.evidence;
-  if (std::any_of(list.begin(), list.end(), [](const auto& entry) { return entry.doubted; })) return settle_doubt(statement, default_ms);
-  for (auto& entry : list) {
-    if (!entry.label.starts_with("arm:") || entry.state != policies::Evidence::State::approved || entry.served_gains.empty()) continue;
-    if (default_ms < entry.median_ms) doubt(statement, entry);
-  }
-}
-
-void Book::doubt(Statement& statement, policies::Evidence& entry) {
-  if (statement.instances.size() != 1 || entry.doubted || entry.state != policies::Evidence::State::approved) return;
-  if (statement.sightings < statement.certain_until) return;
-  entry.doubted = true;
-  constexpr std::uint64_t kLongestPeace = 2048;
-  statement.certain_until = statement.sightings + statement.peace;
-  statement.peace = std::min(2 * statement.peace, kLongestPeace);
-  statement.out_of_line = 0;
-  statement.doubt_ms.clear();
-  at_once_ = true;
-  const auto& knowledge = statement.knowledge;
-  touch({knowledge.shape, knowledge.database, knowledge.search_path}, statement, true);
-}
-
-void Book::settle_doubt(Statement& statement, double default_ms) {
-  constexpr std::size_t kRuns = 3;
-  statement.doubt_ms.push_back(default_ms);
-  if (statement.doubt_ms.size() < kRuns) return;
-  std::sort(statement.doubt_ms.begin(), statement.doubt_ms.end());
-  const double now = statement.doubt_ms[kRuns / 2];
-  statement.doubt_ms.clear();
-  auto& knowledge = statement.knowledge;
-  knowledge.history.ewma_log_ms = std::log(std::max(now, 1e-3));  // what an arm is measured by from here on
-  for (auto& entry : knowledge.evidence) {
-    if (!std::exchange(entry.doubted, false)) continue;
-    const auto recent = std::min<std::size_t>(5, entry.recent_ms.size());
-    std::vector<float> last(entry.recent_ms.end() - static_cast<std::ptrdiff_t>(recent), entry.recent_ms.end());
-    std::sort(last.begin(), last.end());
-    if (last.empty() || now >= last[recent / 2]) continue;
-    return void_evidence(statement, fmt::format("PostgreSQL's own plan takes {:.2f} ms now, {} {:.2f} ms", now, entry.label, last[recent / 2]));
-  }
-  touch({knowledge.shape, knowledge.database, knowledge.search_path}, statement, true);
-}
-
-/// What was measured does not hold any more: everything of it is on trial again.
-void Book::void_evidence(Statement& statement, const std::string& why) {
-  auto& knowledge = statement.knowledge;
-  const auto dropped = std::erase_if(knowledge.evidence, [&](const policies::Evidence& entry) {
-    return entry.label != "as-is" && entry.state != policies::Evidence::State::pinned && !statement.never.contains(entry.label);
-  });
-  if (dropped > 0) audit_.write("evidence_void", knowledge.fingerprint, "", why);
-  knowledge.plans.clear();
-  statement.peace = 32;
-  at_once_ = true;
-  statement.explored.clear();
-  statement.exploration_over = false;
-  touch({knowledge.shape, knowledge.database, knowledge.search_path}, statement, true);
 }
 
 void Book::complete(StatementRecord& record) const {
@@ -279,11 +228,12 @@ void Book::touch(const Key& key, Statement& statement, bool urgent) {
 void Book::publish(bool everything) {
   std::shared_ptr<const policies::KnowledgeMap> knowledge;
   std::shared_ptr<const predictor::Calibration> calibration;
+  std::map<std::string, std::string, std::less<>> held;
   {
     const std::lock_guard lock(mutex_);
     // Every publication makes the loops plan again: what only refines an average can wait.
     const auto age = Clock::now() - last_publish_;
-    if (dirty_.empty() && !calibration_dirty_ && !evicted_) return;
+    if (dirty_.empty() && !calibration_dirty_ && !evicted_ && !held_changed_) return;
     if (!everything && !at_once_ && age < (urgent_ ? milliseconds(200) : milliseconds(1000))) return;
     for (const auto& key : dirty_) {
       const auto found = statements_.find(key);
@@ -292,7 +242,8 @@ void Book::publish(bool everything) {
       published_[key] = std::make_shared<const policies::Knowledge>(found->second.knowledge);
     }
     dirty_.clear();
-    at_once_ = urgent_ = calibration_dirty_ = evicted_ = false;
+    at_once_ = urgent_ = calibration_dirty_ = evicted_ = held_changed_ = false;
+    held = breakers_.held();
     last_publish_ = Clock::now();
     knowledge = std::make_shared<const policies::KnowledgeMap>(published_);
     calibration = std::make_shared<const predictor::Calibration>(calibration_);
@@ -300,6 +251,7 @@ void Book::publish(bool everything) {
   hub_.update([&](Snapshot& snapshot) {
     snapshot.knowledge = knowledge;
     snapshot.calibration = calibration;
+    snapshot.held_policies = held;
   });
 }
 
@@ -356,9 +308,12 @@ std::vector<ExperimentRecord> Book::experiments() const {
   for (const auto& [key, statement] : statements_) {
     for (const auto& entry : statement.knowledge.evidence) {
       if (entry.label == "as-is") continue;
+      auto trial = entry.trial;
+      if (const auto found = statement.experiments.find({entry.label, entry.plan}); found != statement.experiments.end() && found->second.pairs() > 0)
+        trial.effect = found->second.effect(policies::trial_alpha);
       rows.push_back({statement.knowledge.fingerprint, key.database, entry.label, plan_words(entry.plan),
                       std::string(policies::to_string(entry.state)), entry.why, entry.runs, entry.explored,
-                      entry.median_ms, expected_default(statement.knowledge), entry.worst_ratio, entry.gain_low});
+                      entry.median_ms, expected_default(statement.knowledge), entry.worst_ratio, entry.gain_low(), trial});
     }
   }
   std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) {
@@ -386,7 +341,7 @@ bool Book::knows_fingerprint(const std::string& fingerprint) const {
 
 bool Book::unpublished() const {
   const std::lock_guard lock(mutex_);
-  return !dirty_.empty() || calibration_dirty_ || evicted_;
+  return !dirty_.empty() || calibration_dirty_ || evicted_ || held_changed_;
 }
 
 double Book::observed_ms() const {

@@ -11,6 +11,7 @@
 
 #include "proxy/hub.hpp"
 #include "proxy/learner/audit.hpp"
+#include "proxy/learner/breakers.hpp"
 #include "proxy/learner/kept.hpp"
 #include "proxy/learner/learner.hpp"
 #include "proxy/learner/pins.hpp"
@@ -57,6 +58,7 @@ struct ExploreTask {
   predictor::PlanFacts plan;
   predictor::History history;
   std::vector<std::string> rewrites;  ///< labels whose columns are the original's
+  std::set<std::pair<std::string, std::uint64_t>> hinted;  ///< arms that were found for this statement under a plan of the default's
   std::set<std::pair<std::string, std::uint64_t>> out;  ///< not to be tried under a plan of the default's (0: any): rejected, banned, disabled
   double default_ms = 0;
   std::uint64_t catalog_version = 0;
@@ -75,7 +77,7 @@ struct Measurement {
 class Book {
  public:
   static constexpr std::size_t kMaxShapes = 20000, kMaxInstances = 16;
-  Book(Hub& hub, Audit& audit) : hub_(hub), audit_(audit) {}
+  Book(Hub& hub, Audit& audit) : hub_(hub), audit_(audit), breakers_(hub, audit) {}
 
   /// Learns from one execution. Returns what the statement is expected to take as it is (before this execution), 0 when
   /// unknown.
@@ -102,6 +104,8 @@ class Book {
   void approve(const KeptArm& arm);
   bool withdraw(const std::string& fingerprint);  ///< approvals by hand; false: there were none
   std::vector<ExperimentRecord> experiments() const;
+  std::vector<PolicyRecord> policy_records() const;
+  bool resume_policy(const std::string& rule);  ///< "" = all; false: nothing was held
   std::string user_of(const std::string& database) const;
   /// Adds who sends it and an example of its text.
   void complete(StatementRecord& record) const;
@@ -121,6 +125,9 @@ class Book {
     policies::Mode mode = policies::Mode::off;
     std::deque<Instance> instances;  ///< distinct, newest last
     Instance probed;                 ///< the one the prober looks at, always the same: another plan is another plan, not other values
+    double mean_ms = 0;              ///< of the default: what losses are counted against, where the typical time would make noise a loss
+    policies::Regret regret;
+    std::map<std::pair<std::string, std::uint64_t>, policies::Experiment> experiments;  ///< by label and plan
     std::vector<double> doubt_ms;    ///< of the default, since an arm is doubted
     std::uint64_t certain_until = 0, peace = 32;  ///< sightings: so long nothing is doubted again; longer with each doubt that was none
     int out_of_line = 0;             ///< served executions in a row
@@ -138,13 +145,18 @@ class Book {
 
   Statement* statement_of(const std::shared_ptr<const Plan>& plan);
   void learn_default(Statement& statement, const Plan& plan, const Execution& execution, double ms);
-  static double expected_instead(const Statement& statement, const Plan& plan);
+  static double expected_instead(const Statement& statement, const Plan& plan, double usual);
+  void compare(Statement& statement, const Plan& plan, const std::string& label, policies::Experiment::Side side, double ms);
+  void judge_trial(Statement& statement, const Plan& plan, policies::Evidence& entry);
+  void charge(Statement& statement, const Plan& plan, double lost_ms);
+  void release(Statement& statement, const policies::RegretAction& budget);
   policies::Evidence& served_evidence(Statement& statement, const Plan& plan, const std::string& label);
   void learn_served(Statement& statement, const Plan& plan, const Execution& execution, double ms, double expected);
   void remember(Statement& statement, const Execution& execution);
   policies::Evidence& evidence(Statement& statement, const std::string& label, std::uint64_t plan = 0);
   void sighted(Statement& statement, policies::PlanSight sight);
   void void_evidence(Statement& statement, const std::string& why);
+  static bool unusual(const policies::Evidence& entry, double ms);
   void doubt_arms(Statement& statement, double default_ms);
   void doubt(Statement& statement, policies::Evidence& entry);
   void settle_doubt(Statement& statement, double default_ms);
@@ -162,6 +174,8 @@ class Book {
 
   Hub& hub_;
   Audit& audit_;
+  Breakers breakers_;
+  bool held_changed_ = false;
   mutable std::mutex mutex_;
   std::unordered_map<Key, Statement, policies::KnowledgeKeyHash> statements_;
   PlanMemo<Statement*> memo_;

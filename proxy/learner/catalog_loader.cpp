@@ -67,6 +67,7 @@ void read_columns(pqxx::transaction_base& transaction, Relations& relations) {
     column.null_fraction = row[8].as<double>(0.0);
     column.correlation = row[9].as<double>(0.0);
     column.average_width = row[10].as<int>(0);
+    column.generated = row[11].as<bool>();
     found->second.columns.push_back(std::move(column));
   }
 }
@@ -171,6 +172,7 @@ std::unique_ptr<sql::Catalog> CatalogLoader::load(CatalogSignature* signature) {
   catalog->server_version = database[1].as<int>();
   catalog->timezone = database[2].c_str();
   catalog->default_search_path = database[3].c_str();
+  catalog->usual_integers = database[4].as<bool>();
   catalog->hint_plan = !first_line_has(transaction.exec(queries::kHintedIndexScan), "Seq Scan") &&
                        first_line_has(transaction.exec(queries::kHintedSeqScan), "Seq Scan");
   Relations relations = read_relations(transaction);

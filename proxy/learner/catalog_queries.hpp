@@ -37,7 +37,8 @@ inline constexpr const char* kDatabase = R"(
 SELECT d.oid, current_setting('server_version_num')::int, current_setting('TimeZone'),
        coalesce((SELECT substr(entry, 13) FROM pg_db_role_setting s, unnest(s.setconfig) entry
                   WHERE s.setdatabase = d.oid AND s.setrole = 0 AND entry LIKE 'search_path=%'),
-                (SELECT reset_val FROM pg_settings WHERE name = 'search_path'))
+                (SELECT reset_val FROM pg_settings WHERE name = 'search_path')),
+       NOT EXISTS (SELECT FROM pg_operator WHERE oid >= 16384 AND oprname = '=' AND oprleft IN (20, 21, 23) AND oprright IN (20, 21, 23))
   FROM pg_database d WHERE d.datname = current_database())";
 
 inline constexpr const char* kRelations = R"(
@@ -53,7 +54,7 @@ SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.reltuples, c.
 // A parent has two rows in pg_stats: its own and the whole tree's. A query on it reads the tree.
 inline constexpr const char* kColumns = R"(
 SELECT a.attrelid, a.attname, a.attnum, a.atttypid, a.atttypmod, a.attcollation, a.attnotnull,
-       s.n_distinct, s.null_frac, s.correlation, s.avg_width
+       s.n_distinct, s.null_frac, s.correlation, s.avg_width, a.attgenerated <> ''
   FROM pg_attribute a
   JOIN pg_class c ON c.oid = a.attrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -34,6 +34,7 @@ class Explorer {
     Contender(std::string name, std::vector<rewriter::Setting> with) : label(std::move(name)), settings(std::move(with)) {}
     std::string label;
     std::vector<rewriter::Setting> settings;
+    std::string hints;                   ///< in a comment in front of the text
     std::vector<std::string> rules;      ///< of a rewrite
     int measured = 0;                    ///< instances
     int same = 0;                        ///< instances on which it changes nothing
@@ -56,8 +57,11 @@ class Explorer {
   Outcome explore(const ExploreTask& task, Connection& connection, std::vector<std::uint64_t>& explored);
   Outcome run_round(Round& round, std::map<std::uint64_t, Region>& regions);
   Outcome begin(Round& round);
+  Outcome add_hinted(Round& round, Region& region);
+  std::string analyse(Round& round, const std::string& hints);
   Outcome try_contender(Round& round, Contender& contender);
   Outcome measure(Round& round, Contender& contender, const std::string& text, const predictor::PlanFacts& plan);
+  void conclude(Round& round);
   Answer run(Round& round, const std::string& text, const std::vector<rewriter::Setting>& settings, double limit_ms);
   bool enter(Round& round, const std::vector<rewriter::Setting>& settings);
   void report(const Round& round, const std::string& label, const Answer& answer, const predictor::PlanFacts& plan);

@@ -311,6 +311,13 @@ std::optional<StatementRecord> Learner::statement(const std::string& fingerprint
   return record;
 }
 std::vector<ExperimentRecord> Learner::experiments() const { return impl_->book.experiments(); }
+std::vector<PolicyRecord> Learner::policy_records() const { return impl_->book.policy_records(); }
+
+std::string Learner::resume_policy(const std::string& rule) {
+  if (impl_->book.resume_policy(rule)) return {};
+  return rule.empty() ? "no policy is held" : fmt::format("policy '{}' is not held; SHOW POLICIES shows them", rule);
+}
+
 Learner::FeedbackState Learner::feedback() const { return impl_->store.state(); }
 double Learner::explored_ms() const { return impl_->explorer.spent_ms(); }
 bool Learner::training() const { return impl_->trainer.running(); }

@@ -71,6 +71,19 @@ struct ExperimentRecord {
   std::string fingerprint, database, label, plan, state, why;
   std::uint64_t runs = 0, explored = 0;
   double median_ms = 0, default_ms = 0, worst_ratio = 0, gain_low = 0;
+  policies::Trial trial;  ///< with the effect as it is now
+};
+
+/// What one policy rule's changed executions came to; rule "": all of them together.
+struct PolicyRecord {
+  std::string rule;
+  std::uint64_t changed = 0;
+  double saved_ms = 0, lost_ms = 0;       ///< since start
+  double regret_ms = 0, budget_ms = 0;    ///< lost within an hour and not paid for, and what may be
+  std::uint64_t pairs = 0;                ///< with control groups
+  double p_value = 1;
+  policies::Experiment::Effect effect;
+  std::string held;                       ///< why it only observes; "" = it does what it says
 };
 
 /// How far predictions were from what executions took, since start. q-error: the larger of the two over the smaller.
@@ -107,6 +120,9 @@ class Learner {
   /// `database` "" = the one where it takes most time; nullopt: no such statement was seen.
   std::optional<StatementRecord> statement(const std::string& fingerprint, const std::string& database) const;
   std::vector<ExperimentRecord> experiments() const;
+  std::vector<PolicyRecord> policy_records() const;    ///< those that have changed something, and all together last
+  /// Lets a rule act again that has lost too much; "" = all. "" or what is wrong.
+  std::string resume_policy(const std::string& rule);
   std::vector<SteeringRecord> steering() const;  ///< every decision to steer, measured or by hand
   std::vector<std::pair<std::string, std::string>> health() const;  ///< check name -> "ok" or what is wrong
   struct FeedbackState {

@@ -84,7 +84,7 @@ std::optional<std::string> candidate_label(const std::string& text, std::string*
     return text;
   }
   const std::string arm = text.starts_with("arm:") ? text.substr(4) : text;
-  if (rewriter::find_arm(arm)) return "arm:" + arm;
+  if (rewriter::arm_named(arm)) return "arm:" + arm;
   std::vector<std::string> names;
   for (const auto& known : rewriter::arms()) names.push_back(known.name);
   for (const auto& rule : rewriter::all_rules())

@@ -104,7 +104,7 @@ void Statistics::record(const Outcome& outcome, std::int64_t unix_us, double exp
   ++*count;
   if (!cached)
     for (const auto& rule : outcome.plan->chosen().rules) ++rewrites_[rule];
-  if (!cached && steered) ++arms_[outcome.plan->chosen().arm];
+  if (!cached && steered) ++arms_[rewriter::find_arm(outcome.plan->chosen().arm) ? outcome.plan->chosen().arm : "hints"];
   const bool failed = !execution.sqlstate.empty();
   decisions_.push_back({plan.decision, next_id_++, unix_us, execution.rows, ms, static_cast<double>(execution.queued_ns) / 1e6,
                         execution.source, {}, execution.route});

@@ -50,7 +50,17 @@ bool Session::restrained(const Plan& plan) const {
 }
 
 void Session::refuse(const Plan& plan, ReasonCode reason, const char* limit, protocol::ErrorFields error) {
-  worker_.hub.limit_counts->add({plan.decision.rule, limit, reason == ReasonCode::queue_cancelled ? "cancelled" : "refused"});
+  worker_.hub.limit_counts->add({plan.decision.rule, limit, "refused"});
+  refuse_with(plan, reason, std::move(error));
+}
+
+/// A CancelRequest has met it while it waited here.
+void Session::refuse_cancelled(const Plan& plan) {
+  refuse_with(plan, ReasonCode::queue_cancelled,
+              {.severity = "ERROR", .sqlstate = kCancelled, .message = "canceling statement due to user request", .detail = {}, .hint = {}});
+}
+
+void Session::refuse_with(const Plan& plan, ReasonCode reason, protocol::ErrorFields error) {
   auto refused = std::make_shared<Plan>(plan);
   refused->decision.candidate = 0;
   refused->decision.reason = reason;
@@ -154,8 +164,8 @@ Awaitable<bool> Session::stand_in_line(std::shared_ptr<const Plan> plan, std::sh
     const auto now = Clock::now();
     if (line_cancelled_) {
       left();
-      refuse(*plan, ReasonCode::queue_cancelled, "queue",
-             {.severity = "ERROR", .sqlstate = kCancelled, .message = "canceling statement due to user request", .detail = {}, .hint = {}});
+      worker_.hub.limit_counts->add({plan->decision.rule, "queue", "cancelled"});
+      refuse_cancelled(*plan);
       co_return false;
     }
     if (client_.hung_up()) {
@@ -307,6 +317,16 @@ Awaitable<void> Session::release_restrained() {
   if (waited) refreshed_plan(*held_.statement);
   if (admitted) release_held();
   else if (refusal_) release_held_refused();
+}
+
+/// The held group with `sync` behind it, its execution refused.
+Awaitable<void> Session::refuse_held(std::string_view sync) {
+  if (!attached()) {
+    if (const bool good = co_await attach(); !good) co_return;
+    if (held_gone(sync)) co_return;
+  }
+  release_held_refused();
+  forward_sync(sync);
 }
 
 void Session::release_held_refused() {

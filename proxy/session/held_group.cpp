@@ -109,12 +109,13 @@ void Session::release_held() {
   if (held.parse && held.parse->name.empty()) unnamed_stale_ = false;
   std::shared_ptr<Exec> exec;
   if (held.execute) {
-    track_writes(held.statement->plan.get(), held.statement->stamp == stamp());
+    const auto bind = protocol::read_bind(body_of(held.bind));
+    track_writes(held.statement->plan.get(), held.statement->stamp == stamp(), {held.statement->text, held.statement->parameter_types, bind->parameters, true});
     exec = make_exec(as_it_came(held.statement->plan), held.statement->text);
     exec->prepared = held.statement;
     exec->repeated = held.repeated;
     exec->execution.parameter_types = held.statement->parameter_types;
-    exec->execution.bind = protocol::read_bind(body_of(held.bind))->parameters;
+    exec->execution.bind = bind->parameters;
   }
   if (held.statement) on_statement_names(*held.statement->plan, held.statement->text, false);
   if (held.parse) forward_parse(held.parse, std::string_view(held.raw).substr(0, protocol::peek_header(held.raw)->total()));
@@ -159,6 +160,10 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
     auto found = co_await look_up(plan, held_.statement->text, held_.statement->parameter_types, bind->parameters,
                                   bind->result_formats, held_.describe);
     if (held_gone(sync)) co_return;
+    if (found.cancelled) {
+      co_await refuse_held(sync);
+      co_return;
+    }
     // The server refuses a statement whose columns are no longer those it was prepared with (0A000), and the client may
     // still read by the old ones: after DDL the server has the first word.
     const auto version = plan->knowledge ? plan->knowledge->cache.catalog_version : 0;
@@ -168,7 +173,7 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
     if (found.entry && same_names && held_.statement->catalog_version == version) {
       answer_held_from(*found.entry);
       if (held_.parse && !held_.parse->name.empty() && !pooled()) prepare_behind(held_.parse);
-      report_hit(plan, held_.statement->text, *found.entry, found.source, arrival);
+      report_hit(plan, held_.statement->text, found, arrival);
       held_ = {};
       unit_ = nullptr;
       publish("idle");
@@ -182,13 +187,7 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
     const bool admitted = co_await admit(plan, &waited);
     if (held_gone(sync)) co_return;
     if (!admitted) {
-      if (!refusal_) co_return;
-      if (!attached()) {
-        if (const bool good = co_await attach(); !good) co_return;
-        if (held_gone(sync)) co_return;
-      }
-      release_held_refused();
-      forward_sync(sync);
+      if (refusal_) co_await refuse_held(sync);
       co_return;
     }
     if (waited) plan = refreshed_plan(*held_.statement);

@@ -150,8 +150,8 @@ std::shared_ptr<Exec> Session::make_exec(std::shared_ptr<const Plan> plan, std::
   return exec;
 }
 
-/// `fresh`: the plan was made for the session as it is now.
-void Session::track_writes(const Plan* plan, bool fresh) {
+/// `fresh`: the plan was made for the session as it is now. `call`: with what it is executed, where that is certain.
+void Session::track_writes(const Plan* plan, bool fresh, const cache::Call& call) {
   note_write(plan);
   if (worker_.snapshot().panic) {
     note_residue(nullptr);
@@ -166,10 +166,13 @@ void Session::track_writes(const Plan* plan, bool fresh) {
   if (may_change_catalog(*plan->analysis)) writes_.before_ddl(*unit_);
   const bool in_block = status_ == 'T' && tracker_.empty() && !group_open_;
   writes_.set_picture(worker_.snapshot().picture(facts_.database));
-  if (fresh && !catalog_moving() && plan->snapshot_version == worker_.snapshot().version) {
+  const bool as_planned = fresh && !catalog_moving() && plan->snapshot_version == worker_.snapshot().version;
+  if (as_planned && plan->analysis->key_conditions.empty()) {
     writes_.before_forward(*unit_, *plan->analysis, plan->writes, in_block);
   } else {
-    writes_.before_forward(*unit_, *plan->analysis, writes_of(*plan), in_block);
+    auto writes = as_planned ? plan->writes : writes_of(*plan);
+    if (const auto* catalog = worker_.snapshot().catalog(facts_.database)) cache::narrow(writes, *plan->analysis, *catalog, call);
+    writes_.before_forward(*unit_, *plan->analysis, writes, in_block);
   }
   note_residue(plan);
 }

@@ -59,12 +59,9 @@ bool Session::on_bind(std::string_view message) {
   }
   if (bind) {
     auto& portal = portals_[bind->portal];
-    portal.parameters.clear();
-    if (statement && statement->plan && statement->plan->analysis->kind == sql::StatementKind::select &&
-        bind->parameters.size() <= kMaxKeptParameters) {
-      portal.parameters = bind->parameters;
-    }
-    portal.statement = statement;
+    const auto* analysis = statement && statement->plan ? statement->plan->analysis.get() : nullptr;
+    const bool wanted = analysis && (analysis->kind == sql::StatementKind::select || !analysis->key_conditions.empty());
+    portal = {statement, wanted && bind->parameters.size() <= kMaxKeptParameters ? std::string(bind->parameters) : std::string(), unit_};
   }
   expect(Request::bind, {});
   forward_bind(statement, message);
@@ -107,7 +104,9 @@ void Session::execute_now(std::string_view message, Portal* portal) {
   const Prepared* statement = portal ? portal->statement.get() : nullptr;
   auto plan = statement ? statement->plan : nullptr;
   if (plan) hide_own_statements(*plan, statement->text, false);
-  track_writes(plan.get(), statement && statement->stamp == stamp());
+  const bool certain = statement && unit_ && portal->bound_in.lock() == unit_;
+  track_writes(plan.get(), statement && statement->stamp == stamp(),
+               certain ? cache::Call{statement->text, statement->parameter_types, portal->parameters, true} : cache::Call{});
   auto exec = make_exec(plan ? as_it_came(plan) : opaque_plan(), statement ? statement->text : std::string_view());
   if (statement && !portal->parameters.empty()) {
     exec->execution.parameter_types = statement->parameter_types;

@@ -46,10 +46,11 @@ bool Session::reuse_turn(const std::shared_ptr<Repeated>& repeated, const Plan& 
   return attached() || attach_at_once();
 }
 
-std::shared_ptr<Exec> Session::reused_exec(const std::shared_ptr<Repeated>& repeated, std::shared_ptr<const Plan> plan, std::string_view text) {
+std::shared_ptr<Exec> Session::reused_exec(const std::shared_ptr<Repeated>& repeated, std::shared_ptr<const Plan> plan, const cache::Call& call) {
+  const std::string_view text = call.text;
   if (!repeated->statement) repeated->statement = intern_statement(text, repeated->types, {}, session_key());
   if (!unit_) unit_ = std::make_shared<Unit>();
-  track_writes(plan.get(), true);
+  track_writes(plan.get(), true, call);
   auto exec = make_exec(std::move(plan), text);
   exec->repeated = repeated;
   exec->reused = exec->fallback_armed = true;
@@ -68,10 +69,10 @@ bool Session::run_held_reused(std::string_view sync) {
   if (!may_be_reused() || !reuse_turn(held_.repeated, *held_.statement->plan)) return false;
   const Held held = std::exchange(held_, {});
   const auto& statement = held.statement;
-  auto exec = reused_exec(held.repeated, statement->plan, statement->text);
+  const auto bind = protocol::read_bind(body_of(held.bind));
+  auto exec = reused_exec(held.repeated, statement->plan, {statement->text, statement->parameter_types, bind->parameters, true});
   exec->prepared = statement;
   exec->execution.parameter_types = statement->parameter_types;
-  const auto bind = protocol::read_bind(body_of(held.bind));
   exec->execution.bind = bind->parameters;
   exec->original = held.raw;
   exec->original.append(sync);
@@ -101,7 +102,7 @@ bool Session::run_query_reused(const std::shared_ptr<Repeated>& repeated, std::s
   const auto& features = plan->analysis->features;
   if (features.parameters > 0 || !reuse_turn(repeated, *plan)) return false;
   const bool rows = plan->analysis->kind == sql::StatementKind::select || features.returning > 0;
-  auto exec = reused_exec(repeated, std::move(plan), text);
+  auto exec = reused_exec(repeated, std::move(plan), {text, {}, {}, false});
   exec->execution.arrival = arrival;
   protocol::append_query(exec->original, text);
   exec->original_requests = {Request::query};

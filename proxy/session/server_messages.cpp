@@ -65,7 +65,6 @@ void Session::on_server_bytes() {
       if (passing_fate_ == Fate::swallow) from = at;
       if (passing_exec_) {
         passing_exec_->execution.bytes += static_cast<std::int64_t>(n);
-        if (passing_exec_->fill) passing_exec_->fill->spoiled = true;
       }
       server_passing_ -= n;
       if (server_passing_ == 0) passing_exec_ = nullptr;
@@ -173,7 +172,7 @@ Session::Fate Session::on_server_message(char type, std::string_view message, bo
         return parameter_changed(name, value) ? Fate::relay : Fate::swallow;
       } else if (type == 'N' && tracker_.head() && tracker_.head()->context.exec) {
         Exec& exec = *tracker_.head()->context.exec;
-        if (exec.fill) exec.fill->spoiled = true;
+        if (exec.fill) exec.fill->spoil();
         if (exec.reused && tracker_.head()->kind == Request::parse && whole) {  // in front of the ParseComplete that is kept back
           exec.repeated->noisy = true;
           to_client_ += message;
@@ -195,7 +194,10 @@ Session::Fate Session::on_server_message(char type, std::string_view message, bo
   }
   if (!whole && type != 'Z') {
     passing_exec_ = result.context.exec;
-    if (passing_exec_ && passing_exec_->fill) passing_exec_->fill->spoiled = true;
+    if (passing_exec_ && passing_exec_->fill) {  // beyond a buffer
+      passing_exec_->fill->too_large = true;
+      passing_exec_->fill->spoil();
+    }
   }
   if (type == 'Z') return on_ready(body_of(message).empty() ? 'I' : body_of(message)[0], result);
   if (result.hidden) {
@@ -268,9 +270,11 @@ Session::Fate Session::on_reply(char type, std::string_view message, bool whole,
     if (type == 'T') entry.row_description = message;
     else if (type == 'D') entry.rows += message;
     else if (type == 'C' && entry.complete.empty()) entry.complete = message;
-    else if (row_carrier) exec->fill->spoiled = true;
-    if (entry.rows.size() > exec->fill->max_bytes) exec->fill->spoiled = true;
-    if (exec->fill->spoiled) entry.rows = std::string();
+    else if (row_carrier) exec->fill->spoil();
+    if (entry.rows.size() > exec->fill->max_bytes) {
+      exec->fill->too_large = true;
+      exec->fill->spoil();
+    }
   }
   if (type == '2' && exec->reused) on_bound(*exec);
   if (exec->fallback_armed) {
@@ -341,7 +345,7 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
     exec->fallback_due = false;
     fallback_ = nullptr;
   }
-  if (exec->fill) exec->fill->spoiled = true;
+  if (exec->fill) exec->fill->spoil();
   const bool elsewhere = exec->on_standby && sqlstate != "57014";  // but for a cancel request the primary may do better
   const bool concerns = concerns_the_text(sqlstate) || out_of_patience(*exec, sqlstate) || (exec->reused && sqlstate == "08P01");  // a wrong Bind names the statement
   if (exec->fallback_armed && (status_ == 'I' || exec->savepoint) && (elsewhere || concerns)) {
@@ -379,6 +383,7 @@ bool Session::out_of_patience(const Exec& exec, std::string_view sqlstate) const
 
 Session::Fate Session::on_ready(char status, const Tracker::Result& result) {
   status_ = status;
+  if (!result.hidden) seen_unix_us_ = steady_unix_us();
   if (touched_ && status == 'I') {
     touched_ = !tracker_.empty() && std::any_of(tracker_.queue().begin(), tracker_.queue().end(), [](const auto& expected) {
       return expected.kind == Request::execute || expected.kind == Request::query || expected.kind == Request::function_call;
@@ -487,6 +492,7 @@ void Session::on_finished(Exec& exec) {
   if (exec.execution.sqlstate.empty()) {
     if (exec.prepared && exec.plan->knowledge) exec.prepared->catalog_version = exec.plan->knowledge->cache.catalog_version;
     if (exec.fill && !exec.fill->entry->complete.empty()) store(exec);
+    if (exec.fill) exec.fill->lead.end();
     apply_settings(*exec.plan);
   }
   report(exec);

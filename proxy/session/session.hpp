@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "cache/cache.hpp"
+#include "cache/flights.hpp"
+#include "cache/ledger.hpp"
 #include "protocol/reply_tracker.hpp"
 #include "protocol/startup.hpp"
 #include "protocol/wire.hpp"
@@ -27,7 +29,10 @@ struct Fill {
   cache::Key key;
   std::shared_ptr<cache::Entry> entry;
   std::size_t max_bytes = 0;
-  bool spoiled = false;  ///< too large, a notice, an error: drop the copy
+  cache::Flights::Lead lead;  ///< others may be waiting for it
+  bool spoiled = false;       ///< too large, a notice, an error: the copy is dropped
+  bool too_large = false;
+  void spoil();
 };
 
 /// Counts a statement as being at the server for as long as it lives.
@@ -111,7 +116,8 @@ struct Prepared {
 
 struct Portal {
   std::shared_ptr<Prepared> statement;
-  std::string parameters;  ///< raw, of a SELECT: without them the background cannot run it again
+  std::string parameters = {};  ///< raw, of a SELECT, which the background may run again, or of a write of one key
+  std::weak_ptr<Unit> bound_in = {};  ///< an Execute in front of the same Sync is of these parameters: had the Bind failed it would be skipped
 };
 
 /// How a client came here, and which servers it may use.
@@ -306,7 +312,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   std::shared_ptr<const Plan> refreshed_plan(Prepared& prepared);
   std::shared_ptr<Exec> make_exec(std::shared_ptr<const Plan> plan, std::string_view text);
   cache::WriteSet writes_of(const Plan& plan) const;
-  void track_writes(const Plan* plan, bool fresh);
+  void track_writes(const Plan* plan, bool fresh, const cache::Call& call = {});
   PlanStamp stamp() const;
   bool catalog_moving() const;
   std::shared_ptr<const Plan> extended_plan(std::string_view text, std::span<const std::uint32_t> types,
@@ -377,7 +383,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   bool may_be_reused() const;
   bool run_held_reused(std::string_view sync);
   bool run_query_reused(const std::shared_ptr<Repeated>& repeated, std::shared_ptr<const Plan> plan, std::string_view text, Clock::time_point arrival);
-  std::shared_ptr<Exec> reused_exec(const std::shared_ptr<Repeated>& repeated, std::shared_ptr<const Plan> plan, std::string_view text);
+  std::shared_ptr<Exec> reused_exec(const std::shared_ptr<Repeated>& repeated, std::shared_ptr<const Plan> plan, const cache::Call& call);
   void on_bound(Exec& exec);
   void take_back_reuse(Exec& exec, std::string_view sqlstate);
 
@@ -386,17 +392,29 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
     std::shared_ptr<const cache::Entry> entry;  ///< a hit
     std::unique_ptr<Fill> fill;                 ///< or leave to fill
     Source source = Source::server;
+    cache::Miss miss = cache::Miss::absent;     ///< why neither is there, or only a leave
+    bool old = false;                           ///< a hit that a write has overtaken
+    bool cancelled = false;                     ///< while it waited: refusal_ says what the client gets
   };
   Awaitable<bool> feed_has_come();
   Awaitable<Lookup> look_up(std::shared_ptr<const Plan> plan, std::string_view text,
                             std::span<const std::uint32_t> types, std::string_view parameters,
                             std::string_view formats, bool need_description);
-  Awaitable<Lookup> look_up_shared(std::shared_ptr<const Plan> plan, cache::Key key, std::uint64_t generation, bool need_description);
+  Lookup look_in_memory(const Plan& plan, const cache::Key& key, std::span<const sql::Oid> read, bool need_description);
+  Awaitable<std::shared_ptr<const cache::Entry>> look_in_redis(cache::Key key, bool need_description);
+  Awaitable<bool> other_fill(cache::Key key, Clock::time_point deadline);
+  bool still_judged(const Plan& plan) const;
+  bool worth_redis(const Plan& plan) const;
+  bool worth_keeping(const Plan& plan, const cache::Key& key) const;
+  void missed(const Plan& plan, const Lookup& result);
+  bool may_be_old(const Plan& plan, const cache::Entry& entry) const;
+  bool wants_refresh(const Plan& plan, const cache::Entry& entry, bool current);
+  Awaitable<Lookup> look_up_shared(std::shared_ptr<const Plan> plan, cache::Key key, std::vector<sql::Oid> read, std::uint64_t generation,
+                                   bool need_description);
   std::unique_ptr<Fill> leave_to_fill(const Plan& plan, cache::Key key, cache::Words::Tag tag) const;
   const std::string& session_key();
   void store(Exec& exec);
-  void report_hit(std::shared_ptr<const Plan> plan, std::string_view text, const cache::Entry& entry, Source source,
-                  Clock::time_point arrival);
+  void report_hit(std::shared_ptr<const Plan> plan, std::string_view text, const Lookup& found, Clock::time_point arrival);
 
   // --- reporting.cpp ---
   void report(Exec& exec);
@@ -422,10 +440,13 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   bool exceeded(const Plan& plan, policies::ReasonCode reason, const char* limit, const std::string& what, bool* in_line);
   std::optional<std::chrono::nanoseconds> book_rates(const Plan& plan, bool may_wait);
   void refuse(const Plan& plan, policies::ReasonCode reason, const char* limit, protocol::ErrorFields error);
+  void refuse_with(const Plan& plan, policies::ReasonCode reason, protocol::ErrorFields error);
+  void refuse_cancelled(const Plan& plan);
   void refuse_query();
   void refuse_execute();
   Awaitable<void> on_restrained_execute(std::string_view message);
   Awaitable<void> release_restrained();
+  Awaitable<void> refuse_held(std::string_view sync);
   void release_held_refused();
 
   // --- server_messages.cpp ---
@@ -505,6 +526,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   std::shared_ptr<Exec> reusing_;                ///< until the server has taken its Bind: whatever follows waits for that
   std::string session_key_;               ///< cache::session_key() …
   std::uint64_t session_key_version_ = ~std::uint64_t{0};  ///< … of facts_ of this version
+  std::int64_t seen_unix_us_ = 0;         ///< how things stood then this session knows, or later: an older answer would go back in time
   std::uint64_t reuse_scope_ = 0, reuse_scope_version_ = ~std::uint64_t{0};  ///< and facts_.version by which it was read
   std::vector<std::string> settings_reply_;
   std::string plan_reply_;                ///< of an EXPLAIN of ours

@@ -70,13 +70,18 @@ Awaitable<void> Session::on_query(std::string_view message) {
     const std::string copy(text);  // the look-up may suspend
     auto found = co_await look_up(plan, copy, {}, {}, {}, true);
     if (closing_) co_return;
+    if (found.cancelled) {
+      refuse_query();
+      co_await drain_to_client();
+      co_return;
+    }
     if (found.entry) {
       unnamed_stale_ = true;  // the server does not get to see this query
       to_client_ += found.entry->row_description;
       to_client_ += found.entry->rows;
       to_client_ += found.entry->complete;
       protocol::append_ready(to_client_, 'I');
-      report_hit(plan, copy, *found.entry, found.source, arrival);
+      report_hit(plan, copy, found, arrival);
       publish("idle");
       co_await drain_to_client();
       co_return;
@@ -134,7 +139,7 @@ std::shared_ptr<Exec> Session::run_query(std::shared_ptr<const Plan> plan, std::
   auto exec = make_exec(plan, text);
   exec->execution.arrival = arrival;
   exec->fill = std::move(fill);
-  track_writes(plan.get(), true);
+  track_writes(plan.get(), true, {text, {}, {}, false});
   send_query(exec, message);
   return exec;
 }

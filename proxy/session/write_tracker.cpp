@@ -25,6 +25,14 @@ bool may_commit(StatementKind kind) {
   }
 }
 
+/// Beyond so many in one transaction a table counts as written anywhere.
+constexpr std::size_t kMostKeys = 256;
+
+template <class Item>
+void add_once(std::vector<Item>& items, const Item& item) {
+  if (std::find(items.begin(), items.end(), item) == items.end()) items.push_back(item);
+}
+
 /// While it lives, writes are worked out without a catalog; with its end the picture is read anew.
 struct PendingDdl {
   PendingDdl(Hub& the_hub, std::string the_database) : hub(the_hub), database(std::move(the_database)) {
@@ -55,11 +63,10 @@ void WriteTracker::before_forward(Unit& unit, const sql::Analysis& analysis, con
     transaction_writes_.writes = true;
     transaction_writes_.everything |= writes.everything;
     picture_ = !picture_ || *picture_ == now_picture_ ? now_picture_ : cache::no_picture;
-    for (const auto oid : writes.relations) {
-      if (std::find(transaction_writes_.relations.begin(), transaction_writes_.relations.end(), oid) ==
-          transaction_writes_.relations.end()) {
-        transaction_writes_.relations.push_back(oid);
-      }
+    for (const auto oid : writes.relations) add_once(transaction_writes_.relations, oid);
+    for (const auto& key : writes.keys) {
+      if (transaction_writes_.keys.size() < kMostKeys) add_once(transaction_writes_.keys, key);
+      else add_once(transaction_writes_.relations, key.table);
     }
   }
   if (may_commit(analysis.kind)) unit.may_commit_partly = true;

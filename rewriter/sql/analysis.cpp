@@ -8,6 +8,7 @@
 
 #include "rewriter/sql/comments.hpp"
 #include "rewriter/sql/json.hpp"
+#include "rewriter/sql/key_conditions.hpp"
 #include "rewriter/sql/parser.hpp"
 #include "rewriter/sql/statements.hpp"
 #include "rewriter/sql/text_scan.hpp"
@@ -45,6 +46,7 @@ void read_statements(const json::array& statements, std::string_view text, Analy
     analysis.kind = kind_of(node);
     read_utility(node, text, analysis);
     walker.statement(*statement, is_ddl(analysis.kind));
+    if (statements.size() == 1) read_key_conditions(node, text, analysis);
   }
   if (statements.empty()) analysis.kind = StatementKind::empty;
   if (statements.size() > 1) {

@@ -88,6 +88,14 @@ struct FunctionUse {
   bool in_from = false;
 };
 
+/// `column = value` that holds for every row a SELECT reads, or an UPDATE or DELETE changes, of its only table: there is no other query
+/// in the statement, and it stands alone or under ANDs at the top of WHERE.
+struct KeyCondition {
+  std::string column;
+  int parameter = 0;        ///< $n, which stands nowhere else in the statement; 0: a literal
+  std::size_t literal = 0;  ///< the n-th of the text, from 0
+};
+
 /// A `SET name = value`, `SET LOCAL`, `RESET name` (value empty optional) or a literal set_config().
 struct SettingChange {
   std::string name;  ///< lower case; "all" for RESET ALL; "transaction_isolation" etc. for SET TRANSACTION
@@ -162,6 +170,8 @@ struct Analysis {
   std::vector<ColumnUse> columns;
   std::vector<FunctionUse> functions;
   std::vector<SettingChange> settings;
+  std::vector<KeyCondition> key_conditions;
+  std::vector<std::string> assigned;  ///< columns that an UPDATE with key_conditions sets
   std::vector<std::string> string_constants;  ///< lower-cased words that matter to caching are in flags; kept for tests
   SyntaxFeatures features;
   Flags flags;
@@ -190,6 +200,9 @@ struct Analysis {
 /// Parses and analyses one statement text (UTF-8). Total: whatever cannot be analysed comes back as kind
 /// `unparsed` with the reason. Thread-safe. Never throws on input.
 std::shared_ptr<const Analysis> analyse(std::string_view text, const Limits& limits = {});
+
+/// The n-th literal (string or number) of a text as it is spelt, from 0; "" when there are fewer.
+std::string_view literal_of(std::string_view text, std::size_t n);
 
 /// Bounded LRU from exact text to Analysis; one per thread, not synchronised. Texts of SELECT, INSERT, UPDATE and DELETE that
 /// differ only in literals which analyse() does not read share one Analysis (that of the first such text: its

@@ -18,6 +18,7 @@ struct Column {
   std::int32_t type_modifier = -1;
   Oid collation = 0;
   bool not_null = false;
+  bool generated = false;     ///< from other columns
   double n_distinct = 0;      ///< pg_stats: > 0 a count, < 0 minus a fraction of rows, 0 unknown
   double null_fraction = 0;
   double correlation = 0;
@@ -83,6 +84,7 @@ class Catalog {
   std::uint64_t version = 0;  ///< grows with every reload that found a difference
   int server_version = 0;     ///< server_version_num
   std::string default_search_path = "\"$user\", public";
+  bool usual_integers = false;  ///< nobody has defined an operator = of integers beside PostgreSQL's
   bool hint_plan = false;     ///< pg_hint_plan is loaded in sessions of this database and was seen to act
   std::string timezone;
 

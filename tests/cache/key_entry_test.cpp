@@ -42,7 +42,7 @@ Entry sample() {
   entry.rows = std::string("D\0\0\0\x0b\0\x01\xff\xff\xff\xff", 11);
   entry.complete = "CSELECT 1";
   entry.row_count = 1;
-  entry.created_unix_us = 1'700'000'000'000'000;
+  entry.asked_unix_us = 1'700'000'000'000'000;
   entry.expires_unix_us = -1;
   entry.cost_ms = 12.5;
   entry.fingerprint = "0123456789abcdef";
@@ -52,7 +52,7 @@ Entry sample() {
 bool same(const Entry& a, const Entry& b) {
   return a.key_material == b.key_material && a.tag == b.tag && a.row_description == b.row_description &&
          a.rows == b.rows && a.complete == b.complete && a.row_count == b.row_count &&
-         a.created_unix_us == b.created_unix_us && a.expires_unix_us == b.expires_unix_us && a.cost_ms == b.cost_ms &&
+         a.asked_unix_us == b.asked_unix_us && a.expires_unix_us == b.expires_unix_us && a.cost_ms == b.cost_ms &&
          a.fingerprint == b.fingerprint;
 }
 

@@ -42,7 +42,6 @@ TEST_CASE("store: put, find, replace, erase, clear") {
   CHECK(statistics.hits == 2);
   CHECK(statistics.misses == 2);
   CHECK(statistics.stores == 2);
-  CHECK(statistics.saved_ms == 2);
   CHECK(statistics.max_bytes == 1 << 20);
   store.erase(b);
   CHECK(store.find(a));
@@ -185,4 +184,29 @@ TEST_CASE("store: from many threads") {
   const auto statistics = store.statistics();
   CHECK(statistics.hits + statistics.misses == 20000);
   CHECK(statistics.bytes <= statistics.max_bytes);
+}
+
+TEST_CASE("store: what each statement holds, lost to dearer ones and to newer answers") {
+  MemoryStore store(1 << 16);
+  const auto of = [](const Key& key, std::size_t bytes, double cost_ms, const char* fingerprint) {
+    auto entry = std::make_shared<Entry>(*entry_for(key, bytes, cost_ms));
+    entry->fingerprint = fingerprint;
+    return entry;
+  };
+  for (std::uint64_t i = 0; i < 3; ++i) CHECK(store.put(key_of(i), of(key_of(i), 15000, 1, "cheap")));
+  CHECK(store.put(key_of(1), of(key_of(1), 15000, 1, "cheap")));
+  auto held = store.held();
+  CHECK(held["cheap"].entries == 3);
+  CHECK(held["cheap"].bytes == store.statistics().bytes);
+  CHECK(held["cheap"].replaced == 1);
+  CHECK(store.put(key_of(9), of(key_of(9), 40000, 1000, "dear")));
+  held = store.held();
+  CHECK(held["cheap"].evicted == 2);
+  CHECK(held["cheap"].entries == 1);
+  CHECK(held["dear"].entries == 1);
+  CHECK(held["cheap"].bytes + held["dear"].bytes == store.statistics().bytes);
+  store.clear();
+  held = store.held();
+  CHECK(held["cheap"].bytes + held["dear"].bytes + held["dear"].entries == 0);
+  CHECK(held["cheap"].evicted == 2);
 }

@@ -55,6 +55,34 @@ TEST_CASE("SHOW HEALTH names the breaker's state") {
   CHECK(lookup(console.reader("SHOW HEALTH"), "check", "model", "status") == "none yet");
 }
 
+TEST_CASE("SHOW CACHE QUERIES: each statement with its reasons, what saves most first") {
+  ConsoleFixture console;
+  auto& ledger = console.hub->ledger;
+  ledger.hit("aaaa", 5, false);
+  ledger.missed("aaaa", cache::Miss::absent);
+  for (int i = 0; i < 3; ++i) ledger.missed("bbbb", cache::Miss::written);
+  ledger.missed("bbbb", cache::Miss::absent);
+  ledger.not_kept("bbbb", cache::Unkept::too_large);
+  cache::KeyInput input;
+  input.text = "select 1";
+  const auto key = cache::make_key(input);
+  auto entry = std::make_shared<cache::Entry>();
+  entry->key_material = key.material;
+  entry->fingerprint = "aaaa";
+  entry->rows.assign(100, 'x');
+  REQUIRE(console.hub->memory.put(key, entry));
+  const auto shown = console.reader("SHOW CACHE QUERIES");
+  REQUIRE(shown.rows.size() == 2);
+  CHECK(shown.rows[0][0] == "aaaa");
+  CHECK(lookup(shown, "fingerprint", "aaaa", "hit_ratio") == "0.5");
+  CHECK(lookup(shown, "fingerprint", "aaaa", "saved_ms") == "5");
+  CHECK(lookup(shown, "fingerprint", "aaaa", "entries") == "1");
+  CHECK(lookup(shown, "fingerprint", "aaaa", "bytes") == std::to_string(console.hub->memory.statistics().bytes));
+  CHECK(lookup(shown, "fingerprint", "bbbb", "missed_because") == "written 3, absent 1");
+  CHECK(lookup(shown, "fingerprint", "bbbb", "not_kept_because") == "too_large 1");
+  CHECK(lookup(console.reader("SHOW CACHE"), "name", "saved_ms", "value") == "5.0");
+}
+
 TEST_CASE("SHOW ADVICE tells what would pay and is not done, and nothing that a person has banned") {
   ConsoleFixture console;
   auto knowledge = std::make_shared<policies::Knowledge>();
@@ -68,7 +96,7 @@ TEST_CASE("SHOW ADVICE tells what would pay and is not done, and nothing that a 
   arm.label = "arm:no_nestloop";
   arm.median_ms = 20;
   arm.explored = 5;
-  arm.gain_low = 0.9;
+  arm.worst_ratio = 0.1;
   arm.state = policies::Evidence::State::approved;
   knowledge->evidence = {as_is, arm};
   auto publish = [&](std::shared_ptr<const policies::Knowledge> one) {

@@ -10,6 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import mutant  # noqa: E402
 
 MARK = "for (const sql::Oid oid : oids) table.word(oid, impl_->entropy).fetch_add(1);"
+KEYS = "cache/key_words.cpp"
 DONE = "const std::uint64_t change = certainly_rolled_back ? 0 - 1ull : epoch_one - 1;"
 SAME = "(dependency.second & in_flight_mask) == 0 && word->load() == dependency.second;"
 
@@ -30,6 +31,28 @@ MUTANTS = {
     "left_unwaited": ("the mark ends when the client leaves, before the server has", "proxy/session/session.cpp", (("  if (!server_ || !(marked() || (lending_.pool && !returnable()))) return finish();\n", "  if (!server_ || !client_gone_) return finish();\n"),)),
     "panic_unvoided": ("work that was passed on unseen leaves the epochs", "proxy/session/session.cpp",
                        (("  unmarked_ = false;\n  worker_.hub.words.flush();\n", "  unmarked_ = false;\n"),)),
+    # Of "bounded"; judged by cache_load.sh.
+    "load_old_for_all": ("an old answer is given to whoever asks", "proxy/session/caching.cpp", (("entry.asked_unix_us >= seen_unix_us_ &&", "true &&"),)),
+    "load_old_over_ddl": ("an old answer is given whatever became of the catalog", "proxy/session/caching.cpp", (("worker_.hub.words.catalog_unchanged(facts_.database, entry.tag)", "true"),)),
+    "load_seen_not": ("a session does not remember of what time its answers from the cache were", "proxy/session/caching.cpp", (("  seen_unix_us_ = std::max(seen_unix_us_, entry.asked_unix_us);\n", ""),)),
+    "load_no_end": ("an old answer is given without end", "proxy/session/caching.cpp", (("if (entry.expires_unix_us != 0 && entry.expires_unix_us <= steady_unix_us()) return false;", ""),)),
+    # Of words for rows; those that begin with key_ are judged by the adversarial cases of keys.
+    "rows_hide": ("a write of one key leaves the table's word", KEYS, (("words.insert(words.end(), {key.table, key.word});", "words.push_back(key.word);"),)),
+    "rows_kept": ("a write of one key leaves that key's word", KEYS, (("words.insert(words.end(), {key.table, key.word});", "words.push_back(key.table);"),)),
+    "rows_unknown": ("a write of unknown rows leaves what was read by key", KEYS, (("if (relation >= first_user_oid) words.push_back(unknown_rows(relation));", ""),)),
+    "key_assigned": ("a write may give its rows another key", KEYS, ((" || std::find(analysis.assigned.begin(), analysis.assigned.end(), column->name) != analysis.assigned.end()", ""),)),
+    "key_cascades": ("a cascade from a table to itself is not looked for", KEYS,
+                     (("  if (std::find(relation.referencing.begin(), relation.referencing.end(), relation.oid) != relation.referencing.end()) return nullptr;\n", ""),)),
+    "key_generated": ("a key may be worked out of other columns", KEYS, ((" && !column->generated", ""),)),
+    "key_any_type": ("values of any type are told apart by their bytes", KEYS, (("is_integer(column->type) && ", ""), (" || (type != 0 && !is_integer(type))", ""),
+                     ("if (digits.empty() || digits.size() > 18) return std::nullopt;", "if (digits.empty()) return std::nullopt;"),
+                     ("if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;", "if (error != std::errc() || end != digits.data() + digits.size()) return static_cast<std::int64_t>(std::hash<std::string_view>{}(digits));"))),
+    "key_other_rows": ("a statement's other tables and subqueries are not looked at", "rewriter/sql/key_conditions.cpp", (("table == nullptr || where == nullptr || !alone(s)", "table == nullptr || where == nullptr"),)),
+    "key_portal": ("a portal's values are those of the last Bind, whatever became of it", "proxy/session/prepared.cpp", (("unit_ && portal->bound_in.lock() == unit_", "true"),)),
+    "key_family": ("partitions and inheritance are not looked at", KEYS, (("relation.kind != 'r' || relation.has_children || relation.parent != 0 || ", ""),)),
+    "key_operator": ("an operator = of the user's own is not looked for", KEYS, ((" || !catalog.usual_integers", ""),)),
+    # Judged by cache_group_faults.sh.
+    "faults_promoted": ("a look-up does not ask which Redis it is", "proxy/session/caching.cpp", (("  if (worker_.redis->server() != hub.group->redis()) co_return result;", "  //"),)),
     # Of two processes; those that begin with group_ are judged by cache_group.sh.
     "group_unwaited": ("a write is sent before its mark stands in Redis", "proxy/session/session.cpp", (("if (!server_ || !writes_.may_send())", "if (!server_)"),)),
     "group_no_mark": ("writes are not marked in Redis", "proxy/group/shared_words.cpp",

@@ -9,7 +9,7 @@ for _ in 1 2 3; do proxied psql -X -q -c 'select count(*) from t where g = 3' >/
 proxied psql -X -q -c 'select 1/0' >/dev/null 2>&1
 
 for what in HELP VERSION STATS STATS_TOTALS STATS_AVERAGES TOTALS POOLS CLIENTS SERVERS DATABASES LISTS MEM STATE CONFIG USERS QUERIES DECISIONS \
-  CACHE MODELS EXPERIMENTS ADVICE FEEDBACK HEALTH RULES REWRITES MISMATCHES; do
+  CACHE MODELS EXPERIMENTS POLICIES TUNING ADVICE FEEDBACK HEALTH RULES REWRITES MISMATCHES; do
   check "SHOW $what" env PGPORT="$PROXY_PORT" psql -X -v ON_ERROR_STOP=1 -d pgsteer -c "SHOW $what;"
 done
 check 'the alias pgbouncer' env PGPORT="$PROXY_PORT" psql -X -v ON_ERROR_STOP=1 -d pgbouncer -c 'show stats'

@@ -60,6 +60,25 @@ for k in 7 70 700 2999; do
 done
 same 'an error inside a statement that would be hinted' psql -X -A -t -c 'select count(*), min(note), max(id) from items where customer = 1/0'
 
+# Three columns that are one: PostgreSQL expects a handful of rows where there are thousands, and explores what it would do if it knew.
+direct psql -q -c "create database joins" -c "alter database joins set random_page_cost = 1.1"
+direct psql -q -d joins -c "create table f (k int, x int, y int, z int)" -c "create table g (k int, v int)" -c "create table h (v int, w int)" \
+  -c "insert into f select g % 2000, g % 20, g % 20, g % 20 from generate_series(1, 40000) g" -c "insert into g select g % 2000, g % 100 from generate_series(1, 40000) g" \
+  -c "insert into h select g % 100, g from generate_series(1, 300) g" -c "create index on g (k)" -c "create index on h (v)" -c "analyze f, g, h"
+joined() { echo "select count(*), sum(h.w) from f join g on g.k = f.k join h on h.v = g.v where f.x = $1 and f.y = $1 and f.z = $1"; }
+for _ in $(seq 40); do
+  for k in 1 2 3 4; do proxied psql -X -A -t -d joins -c "$(joined $k)" >/dev/null; done
+  grep -q event=hints "$WORK/pgsteer.log" && break
+  sleep 0.5
+done
+check 'sizes as seen, and the join order that follows, are tried' grep -q 'event=hints .*sizes="Rows(f g .*order="((' "$WORK/pgsteer.log"
+fingerprint=$(console 'show queries' | grep -F 'from f join g' | cut -d'|' -f1)
+equal 'a join order is pinned' PIN "$(console "pin '$fingerprint' to 'Leading(((f g) h))'")"
+sleep 0.5
+equal 'its answer' "$(direct psql -X -A -t -d joins -c "$(joined 5)")" "$(proxied psql -X -A -t -d joins -c "$(joined 5)")"
+check 'it is in the hint' grep -qF 'statement: /*+ Leading(((f g) h)) */ select count' "$PG_DATA/log"
+contains 'no other hint gets in' 'unknown arm' "$(console "pin '$fingerprint' to 'Leading(((f g) h)) Set(work_mem 1)'" 2>&1)"
+
 server_stop
 sed -i 's/^session_preload_libraries.*//' "$PG_DATA/postgresql.conf"
 : >"$PG_DATA/log"
@@ -69,4 +88,4 @@ for k in 8 80 800; do
   equal "answer by settings for customer $k" "$(direct psql -X -A -t -c "select count(*), min(note), max(id) from items where customer = $k")" "$(ask $k)"
 done
 equal 'no setting stays behind' 500 "$(proxied psql -X -A -t -c "select count(*) from items where customer = 5" -c 'show random_page_cost' | tail -1)"
-finish 9
+finish 14

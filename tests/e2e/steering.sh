@@ -49,6 +49,12 @@ same 'in a transaction block' psql -X -A -t -c begin -c "$(text 4)" -c 'show ena
 same 'a limit of the client stays' psql -X -A -t -c "set statement_timeout = '1min'" -c "$(text 5)" -c 'show statement_timeout'
 
 "$PGSTEER" steering export --url "host=127.0.0.1 port=$PROXY_PORT dbname=pgsteer" "$WORK/decisions.toml"
+tune() { "$PGSTEER" tune --state-dir "${STATE_DIR:-$WORK/state}" --policies "$WORK/policies" "$@"; }
+contains 'other settings are valued' 'as it is' "$(tune --dry-run)"
+equal 'a dry run leaves nothing' 0 "$(console 'show tuning' | grep -c '^as it is|')"
+contains 'what was found is shown' 'SHOW TUNING' "$(tune)"
+contains 'on the console' 'without hash_only|' "$(console 'show tuning')"
+contains 'experiments show how far they got' '|serving|' "$(console 'show experiments')"
 contains 'decisions are exported' 'candidate = "arm:' "$(cat "$WORK/decisions.toml")"
 stop_pgsteer
 begin --set learning.explore=false
@@ -90,6 +96,29 @@ equal 'losses end it' "$tried" "$(grep -c enable_hashjoin "$PG_DATA/log")"
 equal 'no limit stays behind' 0 "$(proxied psql -X -A -t -c 'show statement_timeout')"
 stop_pgsteer
 
+# A policy that loses: the slow arm's statements cost it its budget, and it observes until it is resumed.
+STATE_DIR=$WORK/state3
+sed -i 's/^steer = .*/&\nregret = { policy = "10ms", fingerprint = "1h" }/' "$WORK/policies/all.toml"
+begin --set learning.explore=false
+for _ in $(seq 6); do proxied psql -X -A -t -c "$slow" >/dev/null; done
+sleep 1.5
+fingerprint=$(console 'show queries' | grep -F 'from c join d' | cut -d'|' -f1)
+console "approve '$fingerprint' 'nestloop_only'" >/dev/null
+sleep 0.5
+equal 'the adversarial arm is given up' 12000 "$(proxied psql -X -A -t -c "$slow")"
+held() { console 'show policies' | grep -c '^default|held|'; }
+for _ in $(seq 50); do [ "$(held)" = 1 ] && break; sleep 0.1; done
+equal 'its policy observes' 1 "$(held)"
+contains 'the audit log has it' 'event=policy_held' "$(cat "$WORK/state3/audit.log")"
+: >"$PG_DATA/log"
+for _ in 1 2 3; do proxied psql -X -A -t -c "$slow" >/dev/null; done
+equal 'nothing is steered' 0 "$(grep -c 'SET LOCAL enable' "$PG_DATA/log")"
+contains 'decisions say why' '|regret|' "$(console 'show decisions')"
+equal 'it is resumed' 'RESUME POLICY' "$(console "resume policy 'default'")"
+equal 'and acts' 0 "$(held)"
+stop_pgsteer
+sed -i '/^regret/d' "$WORK/policies/all.toml"
+
 # Under one and the same plan another value is faster as it is: once that is seen, the arm is taken back, whatever it gained elsewhere.
 STATE_DIR=$WORK/state
 begin
@@ -104,4 +133,4 @@ for _ in $(seq 60); do
 done
 check 'an arm that loses for a value is not used there' [ "$calm" -ge 4 ]
 equal 'answer for few rows' "$(direct psql -X -A -t -c "$(text 99)")" "$(ask 99)"
-finish 25
+finish 37

@@ -89,13 +89,14 @@ class Bench {
     session.user = "postgres";
     session.search_path = search_path;
     const sql::Query query{text, types, !bind.empty(), sql::TransactionStatus::idle, &session};
-    auto plan = pipeline_->plan(query, *hub_->snapshot(), {});
+    proxy::Circumstances now;
+    now.random = random;
+    auto plan = pipeline_->plan(query, *hub_->snapshot(), now);
     if (plan->decision.wants_plan) {
       const auto values = proxy::learning::parse_bind(types, bind);
       REQUIRE(values);
       const auto explained = connect(database)->run("EXPLAIN (FORMAT JSON) " + text, *values);
       REQUIRE_MESSAGE(explained.ok(), explained.message());
-      proxy::Circumstances now;
       now.default_plan = std::make_shared<predictor::PlanFacts>(predictor::parse_plan(explained.text(0, 0)));
       plan = pipeline_->plan(query, *hub_->snapshot(), now);
     }
@@ -119,6 +120,8 @@ class Bench {
     hub_->report(std::move(outcome));
     return plan;
   }
+
+  std::uint64_t random = 0;  ///< chance of the executions played from now on; 0 is never held back for comparison
 
   std::shared_ptr<const policies::Knowledge> knowledge(const proxy::Plan& plan) {
     const auto snapshot = hub_->snapshot();

@@ -265,6 +265,122 @@ TEST_CASE("pins and bans act on knowledge, survive a restart and are undone") {
   for (const char* event : {"event=pinned", "event=banned", "event=unpinned"}) CHECK(log.find(event) != std::string::npos);
 }
 
+namespace {
+
+constexpr std::uint64_t kControl = ~std::uint64_t{0};
+
+std::shared_ptr<const proxy::Plan> known(Bench& bench, const char* database, const std::string& text, double ms) {
+  std::shared_ptr<const proxy::Plan> plan;
+  for (int i = 0; i < 2; ++i) plan = bench.play(database, text, ms);
+  REQUIRE(eventually([&] { return bench.knowledge(*plan) && bench.knowledge(*plan)->judged; }));
+  return plan;
+}
+
+bool served(Bench& bench, const char* database, const std::string& text, double ms) { return bench.play(database, text, ms)->decision.candidate != 0; }
+
+}  // namespace
+
+TEST_CASE("a canary is compared with its control group: promoted, and rolled back once it no longer gains") {
+  if (!server_here()) return;
+  Database database("comparing");
+  database.run("CREATE TABLE t (x int)");
+  Bench bench("[default]\nmode = \"canary\"\nrewrite = false\ncanary = { share = \"50%\", control = \"20%\" }\n", no_exploring);
+  bench.learner().start();
+  REQUIRE(bench.wait_for_catalog("comparing"));
+  const std::string text = "select x from t where x = 1";
+  auto plan = known(bench, "comparing", text, 100);
+  REQUIRE(bench.learner().approve(plan->analysis->fingerprint_hex, "no_nestloop", "", "") == "");
+  REQUIRE(eventually([&] { return evidence_of(bench.knowledge(*plan), "arm:no_nestloop") != nullptr; }));
+  int values = 1;  // always other ones: nothing but the comparison can tell that times have changed
+  const auto pair = [&](double changed_ms) {
+    bench.random = 0;
+    bench.play("comparing", "select x from t where x = " + std::to_string(++values), changed_ms);
+    bench.random = kControl;
+    return bench.play("comparing", "select x from t where x = " + std::to_string(++values), 100);
+  };
+  CHECK(pair(70)->decision.control);
+  bench.random = kControl / 10 * 7;  // outside of the canary's share
+  CHECK(bench.play("comparing", text, 100)->decision.candidate == 0);
+  for (int i = 0; i < 40; ++i) pair(70);
+  const auto step = [&] { return evidence_of(bench.knowledge(*plan), "arm:no_nestloop")->trial.step; };
+  REQUIRE(eventually([&] { return step() == policies::Trial::Step::promoted; }));
+  bench.random = kControl / 10 * 7;
+  CHECK(bench.play("comparing", text, 70)->decision.candidate != 0);
+  for (int i = 0; i < 110; ++i) pair(112);  // no single execution is a loss
+  REQUIRE(eventually([&] { return step() == policies::Trial::Step::rolled_back; }));
+  bench.random = 0;
+  CHECK(bench.play("comparing", text, 100)->decision.reason == policies::ReasonCode::disabled);
+  const auto rows = bench.learner().experiments();
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0].trial.pairs >= 20);
+  CHECK(rows[0].trial.effect.gain == doctest::Approx(-0.12).epsilon(0.2));
+  CHECK(rows[0].trial.effect.high < 0);
+  CHECK(rows[0].trial.p_worse <= 0.05);
+  CHECK(rows[0].why.find("against the control group") != std::string::npos);
+  const auto log = audit_log(bench);
+  for (const char* event : {"event=canary", "event=promoted", "event=rolled_back"}) CHECK(log.find(event) != std::string::npos);
+}
+
+TEST_CASE("a policy that loses more than its budget observes until it is resumed") {
+  if (!server_here()) return;
+  Database database("regretting");
+  database.run("CREATE TABLE t (x int); CREATE TABLE u (x int)");
+  Bench bench("[default]\nmode = \"auto\"\nrewrite = false\nregret = { fingerprint = \"1h\", policy = \"1s\" }\n", no_exploring);
+  bench.learner().start();
+  REQUIRE(bench.wait_for_catalog("regretting"));
+  const std::string bad = "select x from t where x = 1", good = "select x from u where x = 1";
+  auto one = known(bench, "regretting", bad, 100), other = known(bench, "regretting", good, 100);
+  for (const auto& plan : {one, other}) {
+    REQUIRE(bench.learner().approve(plan->analysis->fingerprint_hex, "no_nestloop", "", "") == "");
+    REQUIRE(eventually([&] { return evidence_of(bench.knowledge(*plan), "arm:no_nestloop") != nullptr; }));
+  }
+  REQUIRE(served(bench, "regretting", good, 50));
+  CHECK(bench.learner().resume_policy("default") != "");
+  bench.play("regretting", bad, 1300);
+  std::shared_ptr<const proxy::Plan> held;
+  REQUIRE(eventually([&] { return (held = bench.play("regretting", good, 100))->decision.reason == policies::ReasonCode::regret; }));
+  CHECK(held->decision.mode == policies::Mode::observe);
+  CHECK(held->decision.detail.find("RESUME POLICY 'default'") != std::string::npos);
+  const auto rows = bench.learner().policy_records();
+  REQUIRE(rows.size() == 2);
+  CHECK(rows[0].rule == "default");
+  CHECK(rows[0].regret_ms == doctest::Approx(1200).epsilon(0.02));
+  CHECK(rows[0].held != "");
+  CHECK(rows[1].held == "");  // all together may lose more
+  CHECK(bench.learner().resume_policy("other") != "");
+  CHECK(bench.learner().resume_policy("default") == "");
+  CHECK(eventually([&] { return bench.hub().snapshot()->held_policies.empty(); }));
+  CHECK(served(bench, "regretting", good, 50));
+  const auto log = audit_log(bench);
+  for (const char* event : {"event=policy_held", "event=policy_resumed", "event=serving"}) CHECK(log.find(event) != std::string::npos);
+}
+
+TEST_CASE("a statement whose changes lose more than its budget is left alone, the others are not; all together open the breaker of all") {
+  if (!server_here()) return;
+  Database database("losing_one");
+  database.run("CREATE TABLE t (x int); CREATE TABLE u (x int)");
+  Bench bench("[default]\nmode = \"auto\"\nrewrite = false\nregret = { fingerprint = \"1s\", policy = \"1h\" }\n", [](proxy::Config& config) {
+    config.learning.explore = false;
+    config.learning.regret = std::chrono::milliseconds(3000);
+  });
+  bench.learner().start();
+  REQUIRE(bench.wait_for_catalog("losing_one"));
+  const std::string bad = "select x from t where x = 1", good = "select x from u where x = 1";
+  auto one = known(bench, "losing_one", bad, 100), other = known(bench, "losing_one", good, 100);
+  for (const auto& plan : {one, other}) {
+    REQUIRE(bench.learner().approve(plan->analysis->fingerprint_hex, "no_nestloop", "", "") == "");
+    REQUIRE(eventually([&] { return evidence_of(bench.knowledge(*plan), "arm:no_nestloop") != nullptr; }));
+  }
+  REQUIRE(served(bench, "losing_one", bad, 1300));
+  REQUIRE(eventually([&] { return bench.play("losing_one", bad, 100)->decision.reason == policies::ReasonCode::regret; }));
+  CHECK(served(bench, "losing_one", good, 100));
+  CHECK(audit_log(bench).find("event=held") != std::string::npos);
+  REQUIRE(served(bench, "losing_one", good, 2200));
+  REQUIRE(eventually([&] { return bench.play("losing_one", good, 100)->decision.mode == policies::Mode::observe; }));
+  CHECK(bench.learner().policy_records().back().held.find("RESUME POLICY ALL") != std::string::npos);
+  CHECK(bench.learner().resume_policy("") == "");
+}
+
 TEST_CASE("a server that is away is said so, and found again") {
   if (!server_here()) return;
   Bench bench("", [](proxy::Config& config) { config.upstream.url = "postgresql://postgres@127.0.0.1:1"; });

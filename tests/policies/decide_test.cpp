@@ -321,9 +321,56 @@ TEST_CASE("decide is total: nothing but defaults") {
   CHECK(c.run_input().reason == ReasonCode::not_analysed);
 }
 
+TEST_CASE("what has lost its regret budget is left alone: a statement runs as it came, a policy observes") {
+  Case statement;
+  statement.knowledge.held = "lost too much";
+  const Decision alone = statement.run();
+  CHECK(alone.candidate == 0);
+  CHECK(alone.suggested == 0);
+  CHECK(alone.reason == ReasonCode::regret);
+  CHECK(alone.detail == "lost too much");
+  CHECK(alone.mode == Mode::auto_);
+  CHECK(alone.cache == CacheDirective::look_up);
+  statement.knowledge.pinned = statement.arm_label();
+  CHECK(statement.run().candidate == 2);  // a person's word
+  Case policy;
+  policy.policy.held = "lost too much";
+  policy.knowledge.pinned = policy.arm_label();
+  const Decision observed = policy.run();
+  CHECK(observed.mode == Mode::observe);
+  CHECK(observed.candidate == 0);
+  CHECK(observed.reason == ReasonCode::regret);
+  CHECK(observed.cache == CacheDirective::none);
+  policy.policy.mode = Mode::observe;
+  CHECK(policy.run().reason == ReasonCode::mode_observe);
+}
+
+TEST_CASE("of candidates that are as good as equal the same one is taken, whichever was measured a little faster") {
+  Case c;
+  c.policy.rewrite_enabled = false;
+  const auto& arms = rewriter::arms();
+  for (const std::size_t arm : {3u, 1u}) {  // in the order of their evidence, which is chance's
+    c.candidates.push_back(c.candidates[2]);
+    c.candidates.back().arm = arms[arm].name;
+    c.estimates.push_back(c.estimates[2]);
+    c.knowledge.evidence.push_back(c.evidence());
+    c.knowledge.evidence.back().label = c.candidates.back().label();
+  }
+  const auto takes = [&](double first, double third, double second) {
+    for (std::size_t i = 0; i < 3; ++i) c.knowledge.evidence[i].explored_ms = std::array{first, third, second}[i];
+    return c.run().candidate;
+  };
+  CHECK(takes(30, 30, 30) == 2);
+  CHECK(takes(30.9, 30, 30.5) == 2);
+  CHECK(takes(50, 30, 30.5) == 4);
+  CHECK(takes(50, 30.5, 30) == 4);
+  CHECK(takes(50, 30, 40) == 3);
+  CHECK(takes(32, 31, 30) == 4);  // no chain of ties may lead away from the best
+}
+
 TEST_CASE("every reason has a name of its own") {
   std::vector<std::string_view> seen;
-  for (int i = 0; i <= static_cast<int>(ReasonCode::holdout); ++i) {
+  for (int i = 0; i <= static_cast<int>(ReasonCode::regret); ++i) {
     const auto name = to_string(static_cast<ReasonCode>(i));
     CHECK_FALSE(name.empty());
     CHECK(std::find(seen.begin(), seen.end(), name) == seen.end());

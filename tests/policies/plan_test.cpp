@@ -52,7 +52,12 @@ TEST_CASE("which plan it is, is asked for where it matters") {
   Bound c;
   CHECK(c.run(1).wants_plan);
   CHECK(c.run(1).candidate == 0);
-  CHECK_FALSE(c.run(last_random).wants_plan);  // held back anyway
+  CHECK(c.run(last_random).wants_plan);  // held back, and compared with others of the same plan
+  Bound canary;
+  canary.policy.mode = Mode::canary;
+  CHECK(canary.run(1).wants_plan);
+  CHECK(canary.run(last_random).wants_plan);
+  CHECK_FALSE(canary.run(last_random / 2).wants_plan);  // neither changed nor compared
   c.input.plan = 12;
   CHECK_FALSE(c.run(1).wants_plan);
   c.input.plan = 0;

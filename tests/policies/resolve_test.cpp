@@ -157,6 +157,7 @@ steer = { floor = "1s", explore = "off" }
 cache = { mode = "bounded", staleness = "2s", max_result = 1000 }
 lane = "slow"
 route = "replica"
+regret = { fingerprint = "5s" }
 limits = { max_predicted = "10min", on_exceed = "reject" }
 [[rule]]
 name = "rest"
@@ -172,10 +173,10 @@ queue_timeout = "30s"
         "is looked at.\n"
         "2. reports (p.toml:5): for user bi_*, tag route /reports/*: canary: acts on 5 % of the executions, 5 % are the "
         "control group; rewrites nothing; steers the planner with the default arms from 1 s on, by at most 1.2 times the "
-        "default's time, never trying arms out; caches (bounded) answers up to 2 s old (results up to 1000 bytes); runs in "
+        "default's time, never trying arms out; leaves a statement alone that has lost 5 s within an hour, and observes once all have lost 2 min; caches (bounded) answers up to 2 s old (results up to 1000 bytes); runs in "
         "lane slow; goes to the replica; what is predicted to take more than 10 min is rejected.\n"
-        "3. rest (p.toml:15): for every statement (no later rule is ever reached): auto: acts wherever the evidence "
-        "allows; rewrites with all rules; verifies 0.1 % of the rewritten executions; does not steer the planner; caches with strict consistency where it has been "
+        "3. rest (p.toml:16): for every statement (no later rule is ever reached): auto: acts wherever the evidence "
+        "allows; rewrites with all rules; verifies 0.1 % of the rewritten executions; does not steer the planner; leaves a statement alone that has lost 30 s within an hour, and observes once all have lost 2 min; caches with strict consistency where it has been "
         "seen to pay (results up to 1048576 bytes).\n"
         "Everything else (built-in): observe: measured and predicted, nothing is changed.\n"
         "Lane slow: 4 statements at once, waiting at most 30 s.\n");

@@ -41,6 +41,29 @@ TEST_CASE("an arm steers by settings, or by a hint at byte 0 when the server has
   CHECK(steer("select 1", *find_arm("work_mem_64mb"), true).kind == CandidateKind::settings);
 }
 
+TEST_CASE("hints found for one statement are an arm by their own name, and only where nothing else can be in them") {
+  for (const char* name : {"Leading((a b))", "Leading(((a b) c))", "Rows(a b #5000)", "Rows(a b #5000) Rows(a b c_1 #1) Leading((c_1 (a b)))"}) {
+    CAPTURE(name);
+    const auto arm = arm_named(name);
+    REQUIRE(arm);
+    CHECK(can_steer("select 1", *arm, true));
+    CHECK_FALSE(can_steer("select 1", *arm, false));
+    CHECK_FALSE(can_steer("/*+ SeqScan(t) */ select 1", *arm, true));
+    const auto hinted = steer("select 1", *arm, true);
+    CHECK(hinted.kind == CandidateKind::hinted);
+    CHECK(hinted.text == "/*+ " + std::string(name) + " */ select 1");
+    CHECK(hinted.label() == "arm:" + std::string(name));
+  }
+  for (const char* name : {"", "Leading", "Leading(", "Leading((a b)", "Leading((a b)))", "Leading((a b)) ", "Leading((a b))Rows(a b #5)", "SeqScan(a)", "Rows(a b #5) Set(x y)",
+                           "Leading((a b) */ drop table a; /*)", "Rows(a \"b\" #5)", "Rows(a b *0.5)", "leading((a b))", "Leading((a\nb))"}) {
+    CAPTURE(name);
+    CHECK_FALSE(arm_named(name));
+  }
+  CHECK_FALSE(arm_named("Leading(" + std::string(3000, 'a') + ")"));
+  CHECK(arm_named("no_hash")->settings == find_arm("no_hash")->settings);
+  CHECK(can_steer("select 1", *find_arm("no_hash"), false));
+}
+
 TEST_CASE("rule switches") {
   RuleSwitches switches;
   CHECK(switches.allows("a"));

@@ -12,13 +12,17 @@ while IFS=$'\t' read -r name what; do
   python3 "$here/../cache_mutants.py" build "$build" "$name" "$scratch/$name" || exit 1
   found=
   for _ in 1 2 3; do # some gaps are a few microseconds wide
+    arguments=
     case $name in
       group_*) script=cache_group.sh signs='^FAILED +(stale|went|session|quiescence|read|what one|a trigger|a view|with Redis|and the next|with what|Redis is dead|and the answer)' ;;
+      faults_*) script=cache_group_faults.sh signs='^FAILED +(the|Redis|a)' ;;
+      load_*) script=cache_load.sh signs='^FAILED +(who|nobody|REVOKE|flush)' ;;
+      key_*) script=cache_adversarial.sh arguments='^k[0-9]' signs='^FAILED +k' ;;
       feed_*) script=cache_feed.sh signs='^FAILED +(stale|went|session|quiescence|read|what|without a walsender|the same|REFRESH|another|a table|REVOKE|and from)' ;;
       unknown_is_rollback | panic_unvoided) script=cache_outcome.sh signs='^FAILED +(the answer|a write)' ;;
       *) script=cache_history.sh signs='^FAILED +(stale|went|session|quiescence|read)' ;;
     esac
-    PGSTEER=$scratch/$name CACHE_HISTORY_SECONDS=${CACHE_HISTORY_SECONDS:-20} timeout 600 bash "$here/../$script" >"$scratch/output" 2>&1 &
+    PGSTEER=$scratch/$name CACHE_HISTORY_SECONDS=${CACHE_HISTORY_SECONDS:-20} timeout 600 bash "$here/../$script" ${arguments:+"$arguments"} >"$scratch/output" 2>&1 &
     while kill -0 $! 2>/dev/null; do # the first sign is enough
       grep -qE "$signs" "$scratch/output" && kill $!
       sleep 0.5
