@@ -30,7 +30,8 @@ void History::add(double milliseconds, double rows, double bytes, const PlanFact
   if (!std::isfinite(milliseconds) || milliseconds < 0) return;
   Recent& slot = recent[count % kRecent];
   slot = {};
-  slot.log_ms = static_cast<float>(std::log(std::max(milliseconds, 1e-3)));
+  const double log_ms = std::log(std::max(milliseconds, 1e-3));
+  slot.log_ms = static_cast<float>(log_ms);
   if (plan && plan->known)
     slot = {static_cast<float>(std::log1p(plan->total_cost)), static_cast<float>(std::log1p(plan->rows)), slot.log_ms,
             static_cast<std::uint32_t>(plan->shape)};
@@ -38,7 +39,6 @@ void History::add(double milliseconds, double rows, double bytes, const PlanFact
   constexpr double memory = 0.1;
   ++count;
   const double weight = std::max(1.0 / static_cast<double>(count), memory);
-  const double log_ms = std::log(std::max(milliseconds, 1e-3));
   const double delta = log_ms - ewma_log_ms;
   if (count == 1) {
     ewma_log_ms = log_ms;

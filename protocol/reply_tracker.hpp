@@ -1,8 +1,9 @@
 #pragma once
 #include <cstdint>
-#include <deque>
 #include <utility>
 #include <vector>
+
+#include "protocol/ring.hpp"
 
 namespace pgsteer::protocol {
 
@@ -31,14 +32,14 @@ enum class Meaning : std::uint8_t {
 
 /// Matches server messages to requests, in order, as the manual's "Message Flow" describes: pipelines with several
 /// Syncs in flight, errors that skip to the next Sync, COPY in both protocols, portals. Sans-I/O; one per session.
-/// Context is what the session wants to find again with each request (by value, movable).
+/// Context is what the session wants to find again with each request (by value, movable; moved from, it holds nothing).
 template <class Context>
 class ReplyTracker {
  public:
   struct Expected {
-    Request kind;
-    bool hidden;  ///< the proxy's own request: its replies are not for the client
-    Context context;
+    Request kind = Request::query;
+    bool hidden = false;  ///< the proxy's own request: its replies are not for the client
+    Context context{};
   };
   struct Result {
     Meaning meaning;
@@ -50,7 +51,13 @@ class ReplyTracker {
 
   /// Registers a request about to be sent. False: the server ignores it (it is skipping to Sync after an error, or is
   /// in COPY-in mode), so no reply is due. `dropped`, when given, receives the context of an ignored request.
-  bool expect(Request kind, bool hidden, Context context) {
+  bool expect(Request kind, bool hidden, Context&& context) {
+    if (!expect(kind, hidden)) return false;
+    queue_.back().context = std::move(context);
+    return true;
+  }
+  /// The same with nothing to find again.
+  bool expect(Request kind, bool hidden) {
     if (copy_in_ && !copy_done_sent_ && kind == Request::sync) {
       ++syncs_in_copy_;
       return false;
@@ -59,7 +66,9 @@ class ReplyTracker {
       if (kind != Request::sync) return false;
       skipping_ = false;
     }
-    queue_.push_back({kind, hidden, std::move(context)});
+    Expected& last = queue_.push_back();
+    last.kind = kind;
+    last.hidden = hidden;
     return true;
   }
 
@@ -70,7 +79,9 @@ class ReplyTracker {
     if (copy_in_ && !copy_done_sent_) {
       copy_done_sent_ = true;
     } else if (!queue_.empty()) {
-      queue_.push_back({Request::copy_end, false, Context{}});
+      Expected& mark = queue_.push_back();
+      mark.kind = Request::copy_end;
+      mark.hidden = false;
     }
   }
 
@@ -79,7 +90,7 @@ class ReplyTracker {
   bool skipping() const { return skipping_; }
   bool in_copy() const { return copy_in_; }
   bool uncertain() const { return uncertain_syncs_ > 0; }  ///< a ReadyForQuery may come that nobody waits for
-  const std::deque<Expected>& queue() const { return queue_; }
+  const Ring<Expected>& queue() const { return queue_; }
   Expected* head() { return queue_.empty() ? nullptr : &queue_.front(); }
 
   Result on_server_message(char type) {
@@ -140,10 +151,11 @@ class ReplyTracker {
   }
 
   Result finish() {
-    Expected head = std::move(queue_.front());
-    queue_.pop_front();
+    Expected& head = queue_.front();
+    Result result{Meaning::finished, head.kind, head.hidden, std::move(head.context)};
+    queue_.drop_front();
     drop_marks();
-    return {Meaning::finished, head.kind, head.hidden, std::move(head.context)};
+    return result;
   }
 
   Result on_error() {
@@ -155,7 +167,7 @@ class ReplyTracker {
     if (ends_with_ready(head.kind)) return result;
     while (!queue_.empty() && queue_.front().kind != Request::sync) {
       if (queue_.front().kind != Request::copy_end) result.dropped.push_back(std::move(queue_.front()));
-      queue_.pop_front();
+      queue_.drop_front();
     }
     skipping_ = queue_.empty();
     return result;
@@ -170,13 +182,13 @@ class ReplyTracker {
       // Anything else than Sync ends the COPY: CopyDone, CopyFail, or a message the server takes for a fault.
       copy_done_sent_ = queue_[1].kind != Request::sync;
       if (queue_[1].kind != Request::copy_end) result.dropped.push_back(std::move(queue_[1]));
-      queue_.erase(queue_.begin() + 1);
+      queue_.drop_second();
     }
     return result;
   }
 
   void drop_marks() {
-    while (!queue_.empty() && queue_.front().kind == Request::copy_end) queue_.pop_front();
+    while (!queue_.empty() && queue_.front().kind == Request::copy_end) queue_.drop_front();
   }
 
   void end_copy() {
@@ -184,7 +196,7 @@ class ReplyTracker {
     syncs_in_copy_ = 0;
   }
 
-  std::deque<Expected> queue_;
+  Ring<Expected> queue_;
   bool skipping_ = false;
   bool copy_in_ = false, copy_done_sent_ = false;
   int syncs_in_copy_ = 0;    ///< sent after CopyInResponse and before CopyDone: ignored, unless the COPY had failed by then

@@ -5,11 +5,6 @@
 namespace pgsteer::protocol {
 namespace {
 
-std::uint32_t load32(const char* p) {
-  const auto* u = reinterpret_cast<const unsigned char*>(p);
-  return (std::uint32_t{u[0]} << 24) | (std::uint32_t{u[1]} << 16) | (std::uint32_t{u[2]} << 8) | u[3];
-}
-
 void store32(char* p, std::uint32_t value) {
   p[0] = static_cast<char>(value >> 24);
   p[1] = static_cast<char>(value >> 16);
@@ -19,46 +14,9 @@ void store32(char* p, std::uint32_t value) {
 
 }  // namespace
 
-std::string_view Reader::bytes(std::size_t n) {
-  if (failed_ || n > rest_.size()) {
-    failed_ = true;
-    return {};
-  }
-  const auto result = rest_.substr(0, n);
-  rest_.remove_prefix(n);
-  return result;
-}
-
 void append_int32(std::string& out, std::uint32_t value) {
   out.append(4, '\0');
   store32(out.data() + out.size() - 4, value);
-}
-
-std::uint8_t Reader::int8() {
-  const auto b = bytes(1);
-  return b.empty() ? 0 : static_cast<std::uint8_t>(b[0]);
-}
-
-std::uint16_t Reader::int16() {
-  const auto b = bytes(2);
-  if (b.empty()) return 0;
-  return static_cast<std::uint16_t>((static_cast<unsigned char>(b[0]) << 8) | static_cast<unsigned char>(b[1]));
-}
-
-std::uint32_t Reader::int32() {
-  const auto b = bytes(4);
-  return b.empty() ? 0 : load32(b.data());
-}
-
-std::string_view Reader::cstring() {
-  const auto end = rest_.find('\0');
-  if (failed_ || end == std::string_view::npos) {
-    failed_ = true;
-    return {};
-  }
-  const auto result = rest_.substr(0, end);
-  rest_.remove_prefix(end + 1);
-  return result;
 }
 
 Message::Message(std::string& out, char type) : out_(out) {
@@ -98,21 +56,7 @@ Message& Message::bytes(std::string_view value) {
   return *this;
 }
 
-std::optional<Header> peek_header(std::string_view bytes) {
-  if (bytes.size() < kHeaderBytes) return std::nullopt;
-  return Header{bytes[0], load32(bytes.data() + 1)};
-}
-
 bool known_client_type(char type) { return std::string_view("QFBPdpXCDEHScf").find(type) != std::string_view::npos; }
-
-bool violates_protocol(const Header& message) {
-  if (message.length < 4) return true;
-  switch (message.type) {
-    case 'Q': case 'F': case 'B': case 'P': case 'd': case 'p': return message.length >= 0x3fffffff;
-    case 'X': case 'C': case 'D': case 'E': case 'H': case 'S': case 'c': case 'f': return message.length > kMaxSmallLength;
-    default: return true;
-  }
-}
 
 namespace {
 void append_fields(std::string& out, char type, const ErrorFields& e) {

@@ -8,16 +8,50 @@
 
 namespace pgsteer::protocol {
 
+/// Big-endian, as all of the protocol's numbers.
+inline std::uint32_t load32(const char* p) {
+  const auto* u = reinterpret_cast<const unsigned char*>(p);
+  return (std::uint32_t{u[0]} << 24) | (std::uint32_t{u[1]} << 16) | (std::uint32_t{u[2]} << 8) | u[3];
+}
+
 /// Reads big-endian fields of one message body. The first field that does not fit sets fail(); later reads return
 /// zero values. Check ok() once at the end. Views point into the message and live as long as it does.
 class Reader {
  public:
   explicit Reader(std::string_view body) : rest_(body) {}
-  std::uint8_t int8();
-  std::uint16_t int16();
-  std::uint32_t int32();
-  std::string_view cstring();               ///< up to and without the NUL
-  std::string_view bytes(std::size_t n);
+  std::uint8_t int8() {
+    const auto b = bytes(1);
+    return b.empty() ? 0 : static_cast<std::uint8_t>(b[0]);
+  }
+  std::uint16_t int16() {
+    const auto b = bytes(2);
+    if (b.empty()) return 0;
+    return static_cast<std::uint16_t>((static_cast<unsigned char>(b[0]) << 8) | static_cast<unsigned char>(b[1]));
+  }
+  std::uint32_t int32() {
+    const auto b = bytes(4);
+    return b.empty() ? 0 : load32(b.data());
+  }
+  std::string_view cstring() {  ///< up to and without the NUL
+    if (!failed_ && !rest_.empty() && rest_.front() == '\0') return bytes(1).substr(1);  // unnamed, as most are
+    const auto end = rest_.find('\0');
+    if (failed_ || end == std::string_view::npos) {
+      failed_ = true;
+      return {};
+    }
+    const auto result = rest_.substr(0, end);
+    rest_.remove_prefix(end + 1);
+    return result;
+  }
+  std::string_view bytes(std::size_t n) {
+    if (failed_ || n > rest_.size()) {
+      failed_ = true;
+      return {};
+    }
+    const auto result = rest_.substr(0, n);
+    rest_.remove_prefix(n);
+    return result;
+  }
   std::string_view rest() const { return rest_; }
   bool ok() const { return !failed_; }
   bool at_end() const { return rest_.empty(); }
@@ -45,7 +79,6 @@ class Message {
   std::size_t length_at_;
 };
 
-/// Big-endian, as all of the protocol's numbers.
 void append_int32(std::string& out, std::uint32_t value);
 
 /// Header of a message after startup: type byte and a length that counts itself.
@@ -56,14 +89,24 @@ struct Header {
 };
 constexpr std::size_t kHeaderBytes = 5;
 /// nullopt: fewer than five bytes. A length below 4 is reported as such (the caller must refuse it).
-std::optional<Header> peek_header(std::string_view bytes);
+inline std::optional<Header> peek_header(std::string_view bytes) {
+  if (bytes.size() < kHeaderBytes) return std::nullopt;
+  return Header{bytes[0], load32(bytes.data() + 1)};
+}
 
 /// Largest length PostgreSQL itself accepts (1 GiB - 1, PQ_LARGE_MESSAGE_LIMIT), and its limit for messages that are
 /// always small (PQ_SMALL_MESSAGE_LIMIT).
 constexpr std::uint32_t kMaxLength = 0x3fffffff + 4;
 constexpr std::uint32_t kMaxSmallLength = 10000;
 /// Whether a server would end the connection over this header of a client's message: unknown type, impossible length.
-bool violates_protocol(const Header& client_message);
+inline bool violates_protocol(const Header& client_message) {
+  if (client_message.length < 4) return true;
+  switch (client_message.type) {
+    case 'Q': case 'F': case 'B': case 'P': case 'd': case 'p': return client_message.length >= 0x3fffffff;
+    case 'X': case 'C': case 'D': case 'E': case 'H': case 'S': case 'c': case 'f': return client_message.length > kMaxSmallLength;
+    default: return true;
+  }
+}
 bool known_client_type(char type);
 
 // --- messages the proxy itself writes (server side of the protocol) -------------------------------------------------

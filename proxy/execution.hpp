@@ -36,6 +36,7 @@ struct Plan {
   std::string primary_because;  ///< why a standby may not answer it; "" = it may (with several hosts only)
   bool changes_settings_unseen = false;  ///< by a function it calls
   bool redraw = false;       ///< chance has a say in the decision: it is taken anew for every execution
+  mutable std::uint32_t executions = 0;  ///< counted by the event loop that made it
   const rewriter::Candidate& chosen() const { return candidates[decision.candidate]; }
 };
 
@@ -49,26 +50,35 @@ std::string trace_id_of(const sql::Analysis& analysis);
 enum class Source : std::uint8_t { server, cache_memory, cache_redis, local, standby };
 std::string_view to_string(Source source);
 
-/// How it went. Times are nanoseconds since `arrival`.
-struct Execution {
+/// How it went, in numbers. Times are nanoseconds since `arrival`.
+struct Figures {
   Clock::time_point arrival;
   std::uint64_t sent_ns = 0, first_byte_ns = 0, last_byte_ns = 0, proxy_ns = 0;
   std::uint64_t queued_ns = 0;  ///< in a lane; not part of proxy_ns
-  Source source = Source::server;
-  std::string route;         ///< where it went and why, in words, where a policy has a say in it
   std::int64_t rows = 0, bytes = 0;
-  std::string sqlstate;      ///< "" on success
+  Source source = Source::server;
   bool cancelled = false;
-  std::string text;          ///< original text of this execution (simple protocol, or Parse), for the learner's probes;
-                             ///< empty when longer than max_analysed_bytes
+  Clock::time_point end() const { return arrival + std::chrono::nanoseconds(last_byte_ns); }
+};
+
+/// The same, with what is to be said of some executions only.
+struct Execution : Figures {
+  std::string route;         ///< where it went and why, in words, where a policy has a say in it
+  std::string sqlstate;      ///< "" on success
+  std::string text;          ///< original text of this execution (simple protocol, or Parse), for the learner's probes; of those that
+                             ///< wanted_as_example(), and empty when longer than max_analysed_bytes
   std::vector<std::uint32_t> parameter_types;
   std::string bind;          ///< raw Bind parameter section of an extended execution, for probes
 };
 
-/// What a session hands to the learner after every execution (moved through the thread's feedback ring).
+/// What the learner is told after every execution (OutcomeQueue).
 struct Outcome {
   std::shared_ptr<const Plan> plan;
   Execution execution;
 };
+
+/// Whether the text and the values of this execution of the plan are worth keeping: of a statement that is well known, one in sixteen. On the
+/// plan's own event loop.
+bool wanted_as_example(const Plan& plan);
 
 }  // namespace pgsteer::proxy

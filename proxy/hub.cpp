@@ -1,6 +1,5 @@
 #include "proxy/hub.hpp"
 
-#include <array>
 #include <set>
 #include <unordered_map>
 
@@ -14,7 +13,6 @@
 namespace pgsteer::proxy {
 namespace {
 constexpr int kMaxThreads = 256;
-constexpr std::size_t kMaxQueuedOutcomes = 100000;  ///< then the newest are dropped and counted
 
 }  // namespace
 
@@ -24,14 +22,30 @@ struct Hub::Impl {
   std::vector<Subscriber> subscribers;
 
   mutable std::mutex feedback_mutex;
-  std::vector<Outcome> outcomes;
-  Counter feedback_dropped;
   std::set<std::string> catalog_requests;
 
   mutable std::mutex counters_mutex;  // of the map; the counters themselves have one writer each
   std::map<std::string, std::map<int, Counters>> counters;  // by database
-  mutable std::mutex meters_mutex;
-  std::array<std::unique_ptr<Meters>, kMaxThreads> meters;
+  struct Loop {
+    Meters meters;
+    OutcomeQueue outcomes;
+  };
+  mutable std::mutex loops_mutex;
+  std::vector<std::unique_ptr<Loop>> loops;  ///< by thread
+  Loop& loop(int thread) {
+    const auto index = static_cast<std::size_t>(thread) % kMaxThreads;
+    const std::lock_guard lock(loops_mutex);
+    if (loops.size() <= index) loops.resize(index + 1);
+    auto& found = loops[index];
+    if (!found) found = std::make_unique<Loop>();
+    return *found;
+  }
+  template <class See>
+  void for_each_loop(See see) const {
+    const std::lock_guard lock(loops_mutex);
+    for (const auto& each : loops)
+      if (each) see(*each);
+  }
   mutable std::mutex reload_mutex;  // guards the next two
   std::string reload_error;
   std::string http_status = "off";
@@ -87,21 +101,12 @@ void Hub::subscribe(Subscriber subscriber) {
   impl_->subscribers.push_back(std::move(subscriber));
 }
 
-void Hub::report(Outcome&& outcome) {
-  const std::lock_guard lock(impl_->feedback_mutex);
-  if (impl_->outcomes.size() >= kMaxQueuedOutcomes) {
-    impl_->feedback_dropped.add();
-    return;
-  }
-  impl_->outcomes.push_back(std::move(outcome));
-}
+OutcomeQueue& Hub::outcomes(int thread) { return impl_->loop(thread).outcomes; }
 
-std::vector<Outcome> Hub::drain() {
-  std::vector<Outcome> taken;
-  const std::lock_guard lock(impl_->feedback_mutex);
-  taken.swap(impl_->outcomes);
-  impl_->outcomes.reserve(taken.size() + taken.size() / 4);  // the loops append under this lock: seldom grow there
-  return taken;
+std::vector<OutcomeQueue::Batch> Hub::drain() {
+  std::vector<OutcomeQueue::Batch> batches;
+  impl_->for_each_loop([&](Impl::Loop& loop) { batches.push_back(loop.outcomes.take()); });
+  return batches;
 }
 
 void Hub::catalog_changed(const std::string& database) {
@@ -134,18 +139,11 @@ Counters& Hub::counters(int thread, const std::string& database) {
   return impl_->counters[room ? database : "other"][thread];
 }
 
-Meters& Hub::thread_meters(int thread) {
-  const std::lock_guard lock(impl_->meters_mutex);
-  auto& meters = impl_->meters[static_cast<std::size_t>(thread) % kMaxThreads];
-  if (!meters) meters = std::make_unique<Meters>();
-  return *meters;
-}
+Meters& Hub::thread_meters(int thread) { return impl_->loop(thread).meters; }
 
 std::vector<const Meters*> Hub::meters() const {
-  const std::lock_guard lock(impl_->meters_mutex);
   std::vector<const Meters*> list;
-  for (const auto& meters : impl_->meters)
-    if (meters) list.push_back(meters.get());
+  impl_->for_each_loop([&](const Impl::Loop& loop) { list.push_back(&loop.meters); });
   return list;
 }
 
@@ -158,7 +156,7 @@ Totals& Totals::operator+=(const Counters& counters) {
 
 Totals Hub::totals() const {
   Totals sum;
-  sum.feedback_dropped = impl_->feedback_dropped.value();
+  impl_->for_each_loop([&](const Impl::Loop& loop) { sum.feedback_dropped += loop.outcomes.dropped(); });
   const std::lock_guard lock(impl_->counters_mutex);
   for (const auto& [database, by_thread] : impl_->counters)
     for (const auto& [thread, counters] : by_thread) sum += counters;

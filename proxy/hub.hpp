@@ -15,6 +15,7 @@
 #include "cache/ledger.hpp"
 #include "proxy/execution.hpp"
 #include "proxy/meters.hpp"
+#include "proxy/outcomes.hpp"
 #include "proxy/snapshot.hpp"
 #include "proxy/vacancies.hpp"
 
@@ -79,10 +80,9 @@ class Hub {
   void subscribe(Subscriber subscriber);  ///< called on update(), from the updating thread; must only post
 
   // --- feedback --------------------------------------------------------------------------------------------------
-  /// From an event loop, never blocks: drops (and counts) when the learner is behind.
-  void report(Outcome&& outcome);
-  /// Learner's side: everything reported since the last call.
-  std::vector<Outcome> drain();
+  OutcomeQueue& outcomes(int thread);  ///< made at the first call; lives as long as the hub
+  /// Learner's side: everything told since the last call.
+  std::vector<OutcomeQueue::Batch> drain();
   /// DDL or anything opaque was seen on the wire: the learner reloads this database's catalog at once. Until then
   /// rewriting and caching on it stand aside (the snapshot's catalog is removed).
   void catalog_changed(const std::string& database);

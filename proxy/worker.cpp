@@ -9,6 +9,7 @@ Worker::Worker(Hub& the_hub, int the_index)
     : hub(the_hub),
       index(the_index),
       meters(the_hub.thread_meters(the_index)),
+      outcomes(the_hub.outcomes(the_index)),
       pipeline(*the_hub.snapshot()->config),
       snapshot_(the_hub.snapshot()),
       random_(snapshot_->config->learning.seed * 1000003 + static_cast<std::uint64_t>(the_index)) {}

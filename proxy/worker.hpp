@@ -31,6 +31,7 @@ class Worker {
   const int index;
   boost::asio::io_context loop{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO};  ///< its sockets and timers: this thread only; posting: any
   Meters& meters;
+  OutcomeQueue& outcomes;
   Pipeline pipeline;
   ReuseBook repeating;
   std::shared_ptr<cache::RedisStore> redis;  ///< null without redis_url

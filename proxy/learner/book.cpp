@@ -67,7 +67,8 @@ double Book::record(const Outcome& outcome) {
   const std::lock_guard lock(mutex_);
   Statement* statement = statement_of(outcome.plan);
   if (!statement) return 0;
-  const double expected = expected_instead(*statement, plan, expected_default(statement->knowledge));
+  const bool as_it_is = execution.source == Source::server && plan.chosen().kind == rewriter::CandidateKind::as_is;
+  const double expected = as_it_is ? 0 : expected_instead(*statement, plan, expected_default(statement->knowledge));
   if (execution.source != Source::server) return expected;
   const double ms = server_ms(execution);
   observed_ms_ += ms;
@@ -100,12 +101,12 @@ void Book::learn_default(Statement& statement, const Plan& plan, const Execution
   release(statement, plan.policy.regret);
   doubt_arms(statement, ms);
   statement.total_ms += ms;
-  // What follows sorts windows and keeps instances: one in sixteen of a well-known statement's executions says as much.
+  remember(statement, execution);
+  // What follows sorts windows: one in sixteen of a well-known statement's executions says as much.
   if (knowledge.history.count > kWellKnown && knowledge.history.count % 16 != 0) return;
   auto& entry = evidence(statement, "as-is");
   policies::learn(entry, ms, 0, false, plan.policy.steer);
   statement.slowest_ms = std::max(statement.slowest_ms, ms);
-  remember(statement, execution);
   calibration_.add(knowledge.plan.known ? knowledge.plan.total_cost : -1, plan.analysis->kind, ms);
   calibration_dirty_ = true;
   touch({knowledge.shape, knowledge.database, knowledge.search_path}, statement, knowledge.history.count <= 2);

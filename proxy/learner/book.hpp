@@ -80,7 +80,7 @@ class Book {
   Book(Hub& hub, Audit& audit) : hub_(hub), audit_(audit), breakers_(hub, audit) {}
 
   /// Learns from one execution. Returns what the statement is expected to take as it is (before this execution), 0 when
-  /// unknown.
+  /// unknown, or when it was run as it is.
   double record(const Outcome& outcome);
   /// Publishes when something changed: at once what changes behaviour, every second what only refines history.
   void publish(bool everything = false);

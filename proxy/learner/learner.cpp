@@ -126,21 +126,22 @@ struct Learner::Impl {
   /// By the clerk, and by whoever asks whether anything waits: until then nothing can be said of what was reported.
   void take(bool keep) {
     const std::lock_guard lock(take_mutex);
-    const auto outcomes = hub.drain();
-    if (outcomes.empty()) return;
+    auto batches = hub.drain();
+    std::erase_if(batches, [](const auto& batch) { return batch.empty(); });
+    if (batches.empty()) return;
     last_outcome = Clock::now().time_since_epoch().count();
     std::vector<predictor::Feedback> rows;
     const auto now = unix_us();
-    for (const auto& outcome : outcomes) {
-      if (!outcome.plan || !outcome.plan->analysis || outcome.plan->candidates.empty()) continue;
+    in_order(std::move(batches), [&](const Outcome& outcome) {
+      if (!outcome.plan || !outcome.plan->analysis || outcome.plan->candidates.empty()) return;
       const double expected = book.record(outcome);
       statistics.record(outcome, now, expected);
       verifier.offer(outcome);
       // A standby has other caches and another load: its times say nothing of the primary's.
-      if (!keep || outcome.execution.source == Source::local || outcome.execution.source == Source::standby) continue;
+      if (!keep || outcome.execution.source == Source::local || outcome.execution.source == Source::standby) return;
       if (sampler.take(outcome.plan->analysis->fingerprint, outcome.plan->decision.candidate, now))
         rows.push_back(Pipeline::learn(*outcome.plan, outcome.execution, now));
-    }
+    });
     models.observe(rows);
     if (!rows.empty()) store.add(std::move(rows));
     last_outcome = Clock::now().time_since_epoch().count();

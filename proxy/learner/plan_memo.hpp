@@ -15,14 +15,20 @@ class PlanMemo {
   static constexpr std::size_t kMaxPlans = 2048;  ///< then all start afresh
 
   T* find(const std::shared_ptr<const Plan>& plan) {
+    if (last_ && last_->plan == plan) return &last_->value;  // its place holds until clear()
     const auto found = items_.find(plan.get());
-    return found == items_.end() ? nullptr : &found->second.value;
+    if (found == items_.end()) return nullptr;
+    last_ = &found->second;
+    return &last_->value;
   }
   T& put(const std::shared_ptr<const Plan>& plan, T value) {
-    if (items_.size() >= kMaxPlans) items_.clear();
+    if (items_.size() >= kMaxPlans) clear();
     return items_.insert_or_assign(plan.get(), Item{plan, std::move(value)}).first->second.value;
   }
-  void clear() { items_.clear(); }
+  void clear() {
+    last_ = nullptr;
+    items_.clear();
+  }
 
  private:
   struct Item {
@@ -30,6 +36,7 @@ class PlanMemo {
     T value;
   };
   std::unordered_map<const Plan*, Item> items_;
+  Item* last_ = nullptr;
 };
 
 }  // namespace pgsteer::proxy::learning

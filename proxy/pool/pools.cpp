@@ -196,8 +196,8 @@ void Pools::withdraw(const std::shared_ptr<Waiter>& waiter) {
   waiter->slot = {};
 }
 
-void Pools::give_back(std::unique_ptr<ServerConnection> server) {
-  server->idle_since = Clock::now();
+void Pools::give_back(std::unique_ptr<ServerConnection> server, Clock::time_point now) {
+  server->idle_since = now;
   // In a busy pool nothing is ever idle: what is too old goes here, and its slot to whoever waits.
   const auto lifetime = server->worker->snapshot().config->pool.server_lifetime;
   if (outdated(*server) || hub_.vacancies.asked(server->pool->database, server->idle_since) || expired(*server, server->idle_since, lifetime, server->connected)) {

@@ -87,7 +87,7 @@ class Pools {
   /// The waiter's session is gone: what it was given goes to the next.
   void withdraw(const std::shared_ptr<Waiter>& waiter);
   /// A connection between two transactions: to whoever has waited longest, else idle.
-  void give_back(std::unique_ptr<ServerConnection> server);
+  void give_back(std::unique_ptr<ServerConnection> server, std::chrono::steady_clock::time_point now = std::chrono::steady_clock::now());
   void slot_free(const std::shared_ptr<Pool>& pool);  ///< by Slot alone
 
   void serve_on(std::vector<Worker*> workers) { workers_ = std::move(workers); }  ///< once, before the first tick

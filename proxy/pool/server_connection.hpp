@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -20,33 +21,44 @@ class Pools;
 class Worker;
 struct Prepared;
 
-/// What ParameterStatus said, in the server's order and spelling, with a hash that makes comparing two of them cheap.
+/// What ParameterStatus said, in the server's order and spelling, with a hash that makes comparing two of them cheap. Copies share one list until
+/// one of them changes: a thousand clients that were told the same cost it once.
 class Parameters {
  public:
+  using Values = std::vector<std::pair<std::string, std::string>>;
+
   void set(std::string_view name, std::string_view value) {
-    for (auto& [known, old] : values_) {
-      if (known != name) continue;
-      hash_ ^= hash(name, old) ^ hash(name, value);
-      old = value;
-      return;
+    const std::string* known = find(name);
+    if (known && *known == value) return;
+    auto values = std::make_shared<Values>(*values_);
+    const auto place = std::find_if(values->begin(), values->end(), [&](const auto& one) { return one.first == name; });
+    if (place == values->end()) {
+      values->emplace_back(name, value);
+    } else {
+      hash_ ^= hash(name, place->second);
+      place->second = value;
     }
-    values_.emplace_back(name, value);
     hash_ ^= hash(name, value);
+    values_ = std::move(values);
   }
   const std::string* find(std::string_view name) const {
-    for (const auto& [known, value] : values_) {
+    for (const auto& [known, value] : *values_) {
       if (known == name) return &value;
     }
     return nullptr;
   }
-  const std::vector<std::pair<std::string, std::string>>& values() const { return values_; }
-  bool operator==(const Parameters& other) const { return hash_ == other.hash_ && values_.size() == other.values_.size(); }
+  const Values& values() const { return *values_; }
+  bool operator==(const Parameters& other) const { return values_ == other.values_ || (hash_ == other.hash_ && values_->size() == other.values_->size()); }
 
  private:
   static std::size_t hash(std::string_view name, std::string_view value) {
     return std::hash<std::string>()(std::string(name).append(1, '=').append(value));
   }
-  std::vector<std::pair<std::string, std::string>> values_;
+  static const std::shared_ptr<const Values>& none() {
+    static const auto empty = std::make_shared<const Values>();
+    return empty;
+  }
+  std::shared_ptr<const Values> values_ = none();
   std::size_t hash_ = 0;
 };
 

@@ -272,19 +272,18 @@ void Session::refuse_query() {
   counters_->transactions.add();
   worker_.meters.error(refusal->error.sqlstate);
   worker_.meters.count(refusal->plan->analysis->kind, Meters::Action::refused, Meters::Ending::error);
-  Outcome outcome;
-  outcome.plan = refusal->plan;
-  outcome.execution.arrival = Clock::now();
-  outcome.execution.source = Source::local;
-  outcome.execution.sqlstate = refusal->error.sqlstate;
-  outcome.execution.queued_ns = std::exchange(queued_ns_, 0);
-  worker_.hub.report(std::move(outcome));
+  Execution execution;
+  execution.arrival = Clock::now();
+  execution.source = Source::local;
+  execution.sqlstate = refusal->error.sqlstate;
+  execution.queued_ns = std::exchange(queued_ns_, 0);
+  worker_.outcomes.add(refusal->plan, std::move(execution));
 }
 
 /// In the place of an Execute that was refused: a statement of ours fails there.
 void Session::refuse_execute() {
   const auto refusal = std::move(refusal_);
-  if (!unit_) unit_ = std::make_shared<Unit>();
+  if (!unit_) unit_ = make_ref<Unit>();
   auto exec = make_exec(refusal->plan, {});
   exec->execution.source = Source::local;
   expect(Request::close, {}, true);

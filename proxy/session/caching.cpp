@@ -333,7 +333,7 @@ void Session::store(Exec& exec) {
   const auto& action = exec.plan->policy.cache;
   entry->row_count = exec.execution.rows;
   // The answer is as old as its execution's start.
-  entry->asked_unix_us = steady_unix_us() - static_cast<std::int64_t>(exec.execution.last_byte_ns / 1000);
+  entry->asked_unix_us = steady_unix_us() - static_cast<std::int64_t>(since(exec.execution.arrival) / 1000);
   entry->cost_ms = static_cast<double>(exec.execution.last_byte_ns - exec.execution.sent_ns) / 1e6;
   std::chrono::milliseconds lifetime = kStrictLifetime;
   if (!cache::exact(action.mode)) lifetime = action.staleness;
@@ -349,7 +349,7 @@ void Session::store(Exec& exec) {
   }
 }
 
-void Session::report_hit(std::shared_ptr<const Plan> plan, std::string_view text, const Lookup& found, Clock::time_point arrival) {
+void Session::report_hit(const std::shared_ptr<const Plan>& plan, const Lookup& found, Clock::time_point arrival) {
   const cache::Entry& entry = *found.entry;
   worker_.hub.ledger.hit(plan->analysis->fingerprint_hex, entry.cost_ms, found.old);
   if (found.old) counters_->cache_old_hits.add();
@@ -357,17 +357,15 @@ void Session::report_hit(std::shared_ptr<const Plan> plan, std::string_view text
   counters_->cache_hits.add();
   counters_->queries.add();
   counters_->transactions.add();
-  Outcome outcome;
-  outcome.plan = std::move(plan);
-  outcome.execution.arrival = arrival;
-  outcome.execution.source = found.source;
-  outcome.execution.rows = entry.row_count;
-  outcome.execution.bytes = static_cast<std::int64_t>(entry.rows.size());
-  outcome.execution.text = text;
-  outcome.execution.last_byte_ns = outcome.execution.proxy_ns = since(arrival);
-  worker_.meters.count(outcome.plan->analysis->kind, Meters::Action::cache_hit, Meters::Ending::ok);
-  worker_.meters.from_cache.record(outcome.execution.last_byte_ns);
-  worker_.hub.report(std::move(outcome));
+  Execution execution;
+  execution.arrival = arrival;
+  execution.source = found.source;
+  execution.rows = entry.row_count;
+  execution.bytes = static_cast<std::int64_t>(entry.rows.size());
+  execution.last_byte_ns = execution.proxy_ns = since(arrival);
+  worker_.meters.count(plan->analysis->kind, Meters::Action::cache_hit, Meters::Ending::ok);
+  worker_.meters.from_cache.record(execution.last_byte_ns);
+  worker_.outcomes.add(plan, std::move(execution));
 }
 
 }  // namespace pgsteer::proxy

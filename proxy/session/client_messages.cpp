@@ -28,9 +28,20 @@ bool Session::pass_on() {
 /// What the client has said, as far as it can be dealt with at once. False: go_on_with_client_bytes() does the rest.
 bool Session::on_client_bytes() {
   server_missing_ = false;
+  const Lent lent(to_server_);
+  lending_bytes_ = true;
+  const bool done = take_client_bytes();
+  lending_bytes_ = false;
+  if (done && !closing_) push_to_server();
+  to_server_.keep();
+  if (done && !closing_) client_bytes_done();
+  return done;
+}
+
+bool Session::take_client_bytes() {
   while (client_at_ < client_size_) {
     if (closing_) return true;
-    if (pass_on()) continue;
+    if ((client_passing_ > 0 || !tracking_) && pass_on()) continue;
     const std::string_view rest(client_buffer_.get() + client_at_, client_size_ - client_at_);
     const auto header = protocol::peek_header(rest);
     if (!header) break;
@@ -38,15 +49,13 @@ bool Session::on_client_bytes() {
     if (rest.size() < header->total()) break;
     const std::string_view message = rest.substr(0, header->total());
     const bool again = std::exchange(unfinished_, false);  // it has waited for a server
+    if (again) parse_at_hand_ = nullptr;
     unfinished_ = !(again ? on_message(header->type, message) : on_client_message(header->type, message));
     if (unfinished_) return false;
     client_at_ += header->total();
   }
   if (closing_) return true;
-  if (!server_ && !to_server_.empty()) return false;  // it takes a server
-  client_bytes_done();
-  push_to_server();
-  return true;
+  return server_ || to_server_.empty();  // else it takes a server
 }
 
 void Session::client_bytes_done() {
@@ -117,10 +126,6 @@ Awaitable<void> Session::go_on_with_client_bytes() {
   if (!write_to_server()) co_await drain_to_server();
 }
 
-bool Session::expect(Request kind, Context context, bool hidden) {
-  return tracker_.expect(kind, hidden, std::move(context));
-}
-
 namespace {
 
 /// The beginning of a Bind for another statement: the length in its header moves with the name.
@@ -141,6 +146,7 @@ bool needs_server(char type) { return type != 'S' && type != 'H' && type != 'X' 
 /// False when the message takes waiting: finish_client_message() then goes on with it. Most do not, and a coroutine for
 /// each was a tenth of our time.
 bool Session::on_client_message(char type, std::string_view message) {
+  parse_at_hand_ = nullptr;
   if (skip_to_sync_ && type != 'X') {
     if (type == 'S') {
       skip_to_sync_ = false;
@@ -148,10 +154,11 @@ bool Session::on_client_message(char type, std::string_view message) {
     }
     return true;
   }
-  if (!unit_) unit_ = std::make_shared<Unit>();
+  if (!unit_) unit_ = make_ref<Unit>();
   if (bytes_only()) unmarked_work();
   publish("active");
-  if (try_hold(type, message)) return true;
+  const bool may_hold = held_.active() || type == 'P' || type == 'B';
+  if (may_hold && try_hold(type, message)) return true;
   return on_message(type, message);
 }
 
@@ -177,7 +184,7 @@ bool Session::on_message(char type, std::string_view message) {
       return false;
     }
   }
-  release_held();
+  if (held_.active()) release_held();
   switch (type) {
     case 'Q':
       return query_at_once(message);
@@ -218,6 +225,7 @@ bool Session::on_message(char type, std::string_view message) {
 }
 
 Awaitable<void> Session::finish_client_message(char type, std::string_view message) {
+  parse_at_hand_ = nullptr;
   attaching_for_ = type;
   if (held_.active()) return type == 'S' ? resolve_held(message) : break_up_held(type, message);
   if (type == 'Q') return on_query(message);
@@ -237,7 +245,7 @@ Awaitable<void> Session::break_up_held(char type, std::string_view message) {
 }
 
 std::string Session::on_large_client_message(char type, std::string_view beginning) {
-  if (!unit_) unit_ = std::make_shared<Unit>();
+  if (!unit_) unit_ = make_ref<Unit>();
   release_held();
   const auto body = beginning.substr(protocol::kHeaderBytes);
   switch (type) {
@@ -255,7 +263,7 @@ std::string Session::on_large_client_message(char type, std::string_view beginni
       auto prepared = std::make_shared<Prepared>();
       prepared->name = r.cstring();
       prepared->plan = opaque_plan();
-      prepared->unkept = true;
+      prepared->unkept = unkept_ = true;
       if (prepared->name.empty() && server_) server_->unnamed = prepared;
       counters_->not_analysed.add();
       if (expect(Request::parse, {nullptr, nullptr, prepared})) parsing_[prepared->name] = prepared;

@@ -59,7 +59,7 @@ void Session::send_explain(const Called& called) {
   Context context;
   context.purpose = Purpose::plan;
   if (!called.extended) {  // the client's own simple query is about to destroy the unnamed statement anyway
-    context.unit = std::make_shared<Unit>();
+    context.unit = make_ref<Unit>();
     expect(Request::query, std::move(context), true);
     return protocol::append_query(to_server_, text);
   }
@@ -70,7 +70,7 @@ void Session::send_explain(const Called& called) {
   protocol::append_execute(to_server_, kSavepoint);
   expect(Request::close, {}, true);
   protocol::append_close_portal(to_server_, kSavepoint);
-  expect(Request::sync, {nullptr, std::make_shared<Unit>(), nullptr}, true);
+  expect(Request::sync, {nullptr, make_ref<Unit>(), nullptr}, true);
   protocol::append_empty(to_server_, 'S');
 }
 

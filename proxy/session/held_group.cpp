@@ -43,21 +43,14 @@ bool Session::try_hold(char type, std::string_view message) {
   switch (type) {
     case 'P': {
       if (held_.active()) return false;
-      const auto parse = protocol::read_parse(body_of(message));
-      if (!parse || (!parse->name.empty() && find_prepared(parse->name))) return false;
-      const PlanStamp now = stamp();
-      auto plan = extended_plan(parse->text, parse->parameter_types, now);
-      if (plan->analysis->flags.explain_pgsteer) return false;
-      auto repeating = parse->name.empty() ? repeated(*plan, parse->text, parse->parameter_types) : nullptr;
-      if (!repeating && !worth_holding(*plan)) return false;
-      auto prepared = std::make_shared<Prepared>();
-      prepared->name = parse->name;
-      prepared->text = parse->text;
-      prepared->parameter_types = parse->parameter_types;
-      prepared->plan = std::move(plan);
-      prepared->stamp = now;
-      prepared->parsed_epoch = worker_.hub.catalog_epoch.load();
-      held_.parse = held_.statement = std::move(prepared);
+      parse_at_hand_ = read_statement(message);
+      if (!parse_at_hand_ || (!parse_at_hand_->name.empty() && find_prepared(parse_at_hand_->name))) return false;
+      const Prepared& parse = *parse_at_hand_;
+      if (parse.plan->analysis->flags.explain_pgsteer) return false;
+      auto repeating = parse.name.empty() ? repeated(*parse.plan, parse.text, parse.parameter_types) : nullptr;
+      if (!repeating && !worth_holding(*parse.plan)) return false;
+      parse_at_hand_->parsed_epoch = worker_.hub.catalog_epoch.load();
+      held_.parse = held_.statement = std::exchange(parse_at_hand_, nullptr);
       held_.repeated = std::move(repeating);
       held_.requests.push_back(Request::parse);
       break;
@@ -104,18 +97,17 @@ bool Session::try_hold(char type, std::string_view message) {
 void Session::release_held() {
   if (!held_.active()) return;
   Held held = std::exchange(held_, {});
-  if (!unit_) unit_ = std::make_shared<Unit>();
+  if (!unit_) unit_ = make_ref<Unit>();
   if (held.statement && !held.parse) send_unsent(held.statement);
   if (held.parse && held.parse->name.empty()) unnamed_stale_ = false;
-  std::shared_ptr<Exec> exec;
+  Ref<Exec> exec;
   if (held.execute) {
     const auto bind = protocol::read_bind(body_of(held.bind));
     track_writes(held.statement->plan.get(), held.statement->stamp == stamp(), {held.statement->text, held.statement->parameter_types, bind->parameters, true});
     exec = make_exec(as_it_came(held.statement->plan), held.statement->text);
     exec->prepared = held.statement;
     exec->repeated = held.repeated;
-    exec->execution.parameter_types = held.statement->parameter_types;
-    exec->execution.bind = bind->parameters;
+    exec->called_with(held.statement->parameter_types, bind->parameters);
   }
   if (held.statement) on_statement_names(*held.statement->plan, held.statement->text, false);
   if (held.parse) forward_parse(held.parse, std::string_view(held.raw).substr(0, protocol::peek_header(held.raw)->total()));
@@ -173,7 +165,7 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
     if (found.entry && same_names && held_.statement->catalog_version == version) {
       answer_held_from(*found.entry);
       if (held_.parse && !held_.parse->name.empty() && !pooled()) prepare_behind(held_.parse);
-      report_hit(plan, held_.statement->text, found, arrival);
+      report_hit(plan, found, arrival);
       held_ = {};
       unit_ = nullptr;
       publish("idle");
@@ -222,8 +214,7 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
   }
   auto exec = make_exec(plan, held_.statement->text);
   exec->execution.arrival = arrival;
-  exec->execution.parameter_types = held_.statement->parameter_types;
-  exec->execution.bind = protocol::read_bind(body_of(held_.bind))->parameters;
+  exec->called_with(held_.statement->parameter_types, protocol::read_bind(body_of(held_.bind))->parameters);
   exec->fill = std::move(fill);
   exec->prepared = held_.statement;
   send_held_changed(exec, sync);
@@ -257,19 +248,19 @@ void Session::answer_held_from(const cache::Entry& entry) {
 /// today's tables as it would have done: its client may rely on the columns it was told.
 void Session::prepare_behind(const std::shared_ptr<Prepared>& prepared) {
   send_unsent(prepared);
-  expect(Request::sync, {nullptr, std::make_shared<Unit>(), nullptr}, true);
+  expect(Request::sync, {nullptr, make_ref<Unit>(), nullptr}, true);
   protocol::append_empty(to_server_, 'S');
   group_open_ = false;
 }
 
 std::string Session::variant(const std::string& text, const std::vector<std::uint32_t>& types,
-                             std::shared_ptr<Exec> exec) {
+                             Ref<Exec> exec) {
   const auto encoding = facts_.settings.find("client_encoding");
   return prepared_here(intern_statement(text, types, encoding == facts_.settings.end() ? std::string() : encoding->second), exec);
 }
 
 /// DDL since it was prepared may have put another relation of the same name in front, which the server does not notice.
-std::string Session::prepared_here(const StatementPtr& statement, const std::shared_ptr<Exec>& exec) {
+std::string Session::prepared_here(const StatementPtr& statement, const Ref<Exec>& exec) {
   if (!server_->statements.has(*statement, worker_.hub.catalog_epoch.load())) {
     expect(Request::close, {exec, nullptr, nullptr}, true);  // whatever SQL has left of it
     protocol::append_close_statement(to_server_, statement->server_name());
@@ -281,7 +272,7 @@ std::string Session::prepared_here(const StatementPtr& statement, const std::sha
 }
 
 /// SAVEPOINT and its kin as a statement of ours, by a portal of ours: the client's unnamed one stays as it is.
-void Session::send_hidden(const std::shared_ptr<Exec>& exec, std::string_view what) {
+void Session::send_hidden(const Ref<Exec>& exec, std::string_view what) {
   const std::string name = variant(std::string(what) + " " + std::string(kSavepoint), {}, exec);
   expect(Request::bind, {exec, nullptr, nullptr}, true);
   protocol::append_bind_text(to_server_, name, {}, kSavepoint);
@@ -291,9 +282,9 @@ void Session::send_hidden(const std::shared_ptr<Exec>& exec, std::string_view wh
   protocol::append_close_portal(to_server_, kSavepoint);
 }
 
-void Session::send_held_changed(std::shared_ptr<Exec> exec, std::string_view sync) {
+void Session::send_held_changed(Ref<Exec> exec, std::string_view sync) {
   Held held = std::exchange(held_, {});
-  if (!unit_) unit_ = std::make_shared<Unit>();
+  if (!unit_) unit_ = make_ref<Unit>();
   track_writes(exec->plan.get(), false);
   exec->execution.sent_ns = since(exec->execution.arrival);
   exec->execution.proxy_ns = exec->execution.sent_ns - std::min(exec->execution.sent_ns, exec->execution.queued_ns);

@@ -110,12 +110,27 @@ bool Session::catalog_moving() const {
   return hub.pending_ddl.load() != 0 || hub.catalog_epoch.load() != worker_.snapshot().catalog_epoch;
 }
 
+void Session::look_at_catalog() {
+  const Snapshot& snapshot = worker_.snapshot();
+  if (looked_up_.snapshot != snapshot.version) looked_up_ = {snapshot.version, snapshot.catalog(facts_.database), snapshot.picture(facts_.database)};
+}
+
+const sql::Catalog* Session::catalog() {
+  look_at_catalog();
+  return looked_up_.catalog;
+}
+
+std::uint64_t Session::picture() {
+  look_at_catalog();
+  return looked_up_.picture;
+}
+
 PlanStamp Session::stamp() const {
   return {worker_.snapshot().version, facts_.version, status_, facts_.settings_uncertain, facts_.has_temporary_objects,
           facts_.catalog_uncertain || catalog_moving(), facts_.objects_uncertain, session_mode_};
 }
 
-std::shared_ptr<const Plan> Session::refreshed_plan(Prepared& prepared) {
+const std::shared_ptr<const Plan>& Session::refreshed_plan(Prepared& prepared) {
   if (prepared.plan && prepared.text.empty()) return prepared.plan;  // too long to be looked at
   const PlanStamp now = stamp();
   if (prepared.plan && prepared.stamp == now && !prepared.plan->redraw) return prepared.plan;
@@ -136,10 +151,11 @@ std::shared_ptr<const Plan> Session::extended_plan(std::string_view text, std::s
   return looked_plan_;
 }
 
-std::shared_ptr<Exec> Session::make_exec(std::shared_ptr<const Plan> plan, std::string_view text) {
-  auto exec = std::make_shared<Exec>();
-  exec->execution.arrival = Clock::now();
-  if (plan && plan->analysis->kind == sql::StatementKind::select) exec->execution.text = text;
+Ref<Exec> Session::make_exec(std::shared_ptr<const Plan> plan, std::string_view text) {
+  auto exec = make_ref<Exec>();
+  exec->execution.arrival = now();
+  const bool example = plan && plan->analysis->kind == sql::StatementKind::select && (plan->decision.candidate != 0 || wanted_as_example(*plan));
+  if (example) exec->execution.text = text;
   exec->plan = std::move(plan);
   publish("active");
   exec->in_flight = InFlight(worker_.in_flight);
@@ -165,9 +181,9 @@ void Session::track_writes(const Plan* plan, bool fresh, const cache::Call& call
   for (const auto& database : plan->analysis->databases_alone) worker_.hub.vacate(database);
   if (may_change_catalog(*plan->analysis)) writes_.before_ddl(*unit_);
   const bool in_block = status_ == 'T' && tracker_.empty() && !group_open_;
-  writes_.set_picture(worker_.snapshot().picture(facts_.database));
+  writes_.set_picture(picture());
   const bool as_planned = fresh && !catalog_moving() && plan->snapshot_version == worker_.snapshot().version;
-  if (as_planned && plan->analysis->key_conditions.empty()) {
+  if (as_planned && (!plan->writes.writes || plan->analysis->key_conditions.empty())) {
     writes_.before_forward(*unit_, *plan->analysis, plan->writes, in_block);
   } else {
     auto writes = as_planned ? plan->writes : writes_of(*plan);

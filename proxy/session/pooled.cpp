@@ -103,7 +103,7 @@ std::vector<std::pair<std::string, std::string>> Session::own_startup() const {
 }
 
 bool Session::take(std::unique_ptr<ServerConnection> server) {
-  if (Clock::now() - server->idle_since > kTrusted && !server->alive()) {
+  if (now() - server->idle_since > kTrusted && !server->alive()) {
     if (!server->pool->for_reading()) worker_.hub.words.flush();  // its end may be a crash
     return false;
   }
@@ -272,7 +272,7 @@ Awaitable<bool> Session::adopt() {
     }
     for (auto& text : difference(before, *state_)) texts.push_back(std::move(text));
     for (const auto& text : texts) {
-      Context context{nullptr, std::make_shared<Unit>(), nullptr};
+      Context context{nullptr, make_ref<Unit>(), nullptr};
       context.purpose = Purpose::replay;
       expect(Request::query, std::move(context), true);
       protocol::append_query(to_server_, text);
@@ -341,7 +341,7 @@ void Session::settle() {
   if (residue_unknown_) return ask_residue();
   constexpr const char* kUnkept = "a prepared statement above 64 kB";
   bool unkept = false;
-  prepared_.for_each([&](std::string_view, const auto& prepared) { unkept = unkept || prepared->unkept; });
+  if (unkept_) prepared_.for_each([&](std::string_view, const auto& prepared) { unkept = unkept || prepared->unkept; });
   if (pin_.empty() && unkept) pin(kUnkept);
   else if (pin_ == kUnkept && !unkept) pin("");
   if (!pin_.empty()) return;
@@ -356,7 +356,7 @@ void Session::hand_back() {
     if (!server_->pool->for_reading()) worker_.hub.words.flush();  // its end may be a crash
     return server_.reset();
   }
-  worker_.hub.pools->give_back(std::move(server_));
+  worker_.hub.pools->give_back(std::move(server_), now());
 }
 
 void Session::pin(const std::string& reason) {
@@ -371,7 +371,7 @@ void Session::pin(const std::string& reason) {
 void Session::ask_residue() {
   residue_unknown_ = false;
   residue_ = {};
-  Context context{nullptr, std::make_shared<Unit>(), nullptr};
+  Context context{nullptr, make_ref<Unit>(), nullptr};
   context.purpose = Purpose::residue;
   if (!expect(Request::query, std::move(context), true)) return;
   protocol::append_query(to_server_, residue_query(lending_.pool->user));
@@ -450,7 +450,7 @@ void Session::judge_residue(const Plan* plan) {
       break;
   }
   if (analysis.flags.creates_temporary || analysis.flags.into || analysis.flags.explain_analyze) return;
-  const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database);
+  const sql::Catalog* catalog = this->catalog();
   for (const auto& use : analysis.functions) {
     if (touches_session(use.name)) return;
     const auto* group = catalog ? catalog->function(use.schema, use.name) : nullptr;

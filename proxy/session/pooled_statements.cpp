@@ -106,7 +106,7 @@ void Session::forward_parse(const std::shared_ptr<Prepared>& prepared, std::stri
     // The name is taken: the server says so itself, once it has such a name.
     prepare_own_name(prepared->name, false);
     auto taken = std::make_shared<Prepared>(*prepared);
-    taken->unkept = true;  // should it be taken after all, it is there under its own name
+    taken->unkept = unkept_ = true;  // should it be taken after all, it is there under its own name
     expect(Request::parse, {nullptr, nullptr, std::move(taken)});
     return forward(message);
   }
@@ -160,6 +160,7 @@ void Session::on_statement_names(const Plan& plan, std::string_view text, bool s
   if (!pooled() || !server_) return;
   using sql::StatementKind;
   const auto kind = plan.analysis->kind;
+  if (kind == StatementKind::select && plan.analysis->functions.empty()) return;
   const bool opaque = kind == StatementKind::multiple || kind == StatementKind::unparsed || kind == StatementKind::do_block;
   const bool sets = std::any_of(plan.analysis->functions.begin(), plan.analysis->functions.end(),
                                 [](const auto& use) { return use.name == "set_config"; });
@@ -204,7 +205,7 @@ void Session::prepare_own_name(std::string_view name, bool simple) {
   expect(Request::parse, {}, true);
   server_->own_names.insert(std::string(name));
   protocol::append_parse(to_server_, name, prepared->text, prepared->parameter_types);
-  if (simple && expect(Request::sync, {nullptr, std::make_shared<Unit>(), nullptr}, true)) protocol::append_empty(to_server_, 'S');
+  if (simple && expect(Request::sync, {nullptr, make_ref<Unit>(), nullptr}, true)) protocol::append_empty(to_server_, 'S');
 }
 
 }  // namespace pgsteer::proxy

@@ -14,14 +14,21 @@ constexpr std::size_t kMaxKeptParameters = 8192;
 
 }  // namespace
 
+/// The statement of a Parse, with its plan; null when it is malformed.
+std::shared_ptr<Prepared> Session::read_statement(std::string_view message) {
+  auto parse = protocol::read_parse(message.substr(protocol::kHeaderBytes));
+  if (!parse) return nullptr;
+  auto prepared = std::allocate_shared<Prepared>(Recycling<Prepared>());
+  prepared->name = parse->name;
+  prepared->text = parse->text;
+  prepared->parameter_types = std::move(parse->parameter_types);
+  refreshed_plan(*prepared);
+  return prepared;
+}
+
 void Session::on_parse(std::string_view message) {
-  const auto parse = protocol::read_parse(message.substr(protocol::kHeaderBytes));
-  auto prepared = std::make_shared<Prepared>();
-  if (parse) {
-    prepared->name = parse->name;
-    prepared->text = parse->text;
-    prepared->parameter_types = parse->parameter_types;
-    refreshed_plan(*prepared);
+  auto prepared = parse_at_hand_ ? std::exchange(parse_at_hand_, nullptr) : read_statement(message);
+  if (prepared) {
     prepared->parsed_epoch = worker_.hub.catalog_epoch.load();
     // The Parse ties its columns to the catalog as it is: like a first run of it.
     if (prepared->plan->knowledge) prepared->catalog_version = prepared->plan->knowledge->cache.catalog_version;
@@ -35,6 +42,7 @@ void Session::on_parse(std::string_view message) {
       return;
     }
   } else {
+    prepared = std::make_shared<Prepared>();
     prepared->plan = opaque_plan();
   }
   // Where a statement of this name exists unsent, it must exist on the server too before this one is judged there.
@@ -57,14 +65,17 @@ bool Session::on_bind(std::string_view message) {
   } else if (bind) {
     drop_stale_unnamed(bind->statement);
   }
+  expect(Request::bind);
+  forward_bind(statement, message);
   if (bind) {
     auto& portal = portals_[bind->portal];
     const auto* analysis = statement && statement->plan ? statement->plan->analysis.get() : nullptr;
     const bool wanted = analysis && (analysis->kind == sql::StatementKind::select || !analysis->key_conditions.empty());
-    portal = {statement, wanted && bind->parameters.size() <= kMaxKeptParameters ? std::string(bind->parameters) : std::string(), unit_};
+    portal.parameters.clear();
+    if (wanted && bind->parameters.size() <= kMaxKeptParameters) portal.parameters = bind->parameters;
+    portal.statement = std::move(statement);
+    portal.bound_in = unit_ ? unit_->serial : 0;
   }
-  expect(Request::bind, {});
-  forward_bind(statement, message);
   group_open_ = true;
   return true;
 }
@@ -85,7 +96,7 @@ bool Session::on_describe(std::string_view message) {
     if (statement) send_unsent(statement);
     else drop_stale_unnamed(target->name);
   }
-  expect(of_statement ? Request::describe_statement : Request::describe_portal, {});
+  expect(of_statement ? Request::describe_statement : Request::describe_portal);
   forward_target(of_statement ? statement : nullptr, 'D', message);
   group_open_ = true;
   return true;
@@ -104,14 +115,11 @@ void Session::execute_now(std::string_view message, Portal* portal) {
   const Prepared* statement = portal ? portal->statement.get() : nullptr;
   auto plan = statement ? statement->plan : nullptr;
   if (plan) hide_own_statements(*plan, statement->text, false);
-  const bool certain = statement && unit_ && portal->bound_in.lock() == unit_;
+  const bool certain = statement && unit_ && portal->bound_in == unit_->serial;
   track_writes(plan.get(), statement && statement->stamp == stamp(),
                certain ? cache::Call{statement->text, statement->parameter_types, portal->parameters, true} : cache::Call{});
-  auto exec = make_exec(plan ? as_it_came(plan) : opaque_plan(), statement ? statement->text : std::string_view());
-  if (statement && !portal->parameters.empty()) {
-    exec->execution.parameter_types = statement->parameter_types;
-    exec->execution.bind = portal->parameters;
-  }
+  auto exec = make_exec(plan ? as_it_came(std::move(plan)) : opaque_plan(), statement ? statement->text : std::string_view());
+  if (statement && !portal->parameters.empty()) exec->called_with(statement->parameter_types, portal->parameters);
   expect(Request::execute, {std::move(exec), unit_, nullptr});
   forward(message);
   group_open_ = true;
@@ -233,7 +241,7 @@ void Session::hide_own_statements(const Plan& plan, std::string_view text, bool 
     if (!expect(Request::close, {}, true)) return;
     protocol::append_close_statement(to_server_, own->server_name());
   }
-  if (simple && expect(Request::sync, {nullptr, std::make_shared<Unit>(), nullptr}, true)) protocol::append_empty(to_server_, 'S');
+  if (simple && expect(Request::sync, {nullptr, make_ref<Unit>(), nullptr}, true)) protocol::append_empty(to_server_, 'S');
 }
 
 /// DEALLOCATE and its like inside of something larger: what the session knows of its statements is void.

@@ -28,8 +28,8 @@ void Session::report(Exec& exec) {
   exec.reported = true;
   exec.in_flight.end();
   exec.place.give_back();
-  if (exec.execution.last_byte_ns == 0) exec.execution.last_byte_ns = since(exec.execution.arrival);
-  const auto server_ns = exec.execution.last_byte_ns - exec.execution.sent_ns;
+  if (exec.execution.last_byte_ns == 0) exec.execution.last_byte_ns = between(exec.execution.arrival, now());
+  const auto server_ns = exec.execution.last_byte_ns - std::min(exec.execution.sent_ns, exec.execution.last_byte_ns);
   counters_->server_ns.add(server_ns);
   if (block_start_ == Clock::time_point()) counters_->transaction_ns.add(server_ns);  // it is the transaction; a block is timed as a whole
   counters_->proxy_ns.add(exec.execution.proxy_ns);
@@ -38,12 +38,9 @@ void Session::report(Exec& exec) {
   meter(exec, server_ns);
   log_slow(exec, server_ns);
   if (!exec.plan || exec.plan->decision.mode == policies::Mode::off) return;
-  Outcome outcome;
-  outcome.plan = exec.plan;
   // The text outlives this only where the original may still have to be sent.
-  if (exec.fallback_due) outcome.execution = exec.execution;
-  else outcome.execution = std::move(exec.execution);
-  worker_.hub.report(std::move(outcome));
+  if (exec.fallback_due) worker_.outcomes.add(exec.plan, Execution(exec.execution));
+  else worker_.outcomes.add(exec.plan, std::move(exec.execution));
 }
 
 /// log.min_duration: the times say where it was spent; never the text.

@@ -46,10 +46,10 @@ bool Session::reuse_turn(const std::shared_ptr<Repeated>& repeated, const Plan& 
   return attached() || attach_at_once();
 }
 
-std::shared_ptr<Exec> Session::reused_exec(const std::shared_ptr<Repeated>& repeated, std::shared_ptr<const Plan> plan, const cache::Call& call) {
+Ref<Exec> Session::reused_exec(const std::shared_ptr<Repeated>& repeated, std::shared_ptr<const Plan> plan, const cache::Call& call) {
   const std::string_view text = call.text;
   if (!repeated->statement) repeated->statement = intern_statement(text, repeated->types, {}, session_key());
-  if (!unit_) unit_ = std::make_shared<Unit>();
+  if (!unit_) unit_ = make_ref<Unit>();
   track_writes(plan.get(), true, call);
   auto exec = make_exec(std::move(plan), text);
   exec->repeated = repeated;
@@ -72,8 +72,7 @@ bool Session::run_held_reused(std::string_view sync) {
   const auto bind = protocol::read_bind(body_of(held.bind));
   auto exec = reused_exec(held.repeated, statement->plan, {statement->text, statement->parameter_types, bind->parameters, true});
   exec->prepared = statement;
-  exec->execution.parameter_types = statement->parameter_types;
-  exec->execution.bind = bind->parameters;
+  exec->called_with(statement->parameter_types, bind->parameters);
   exec->original = held.raw;
   exec->original.append(sync);
   exec->original_requests = held.requests;
@@ -85,7 +84,7 @@ bool Session::run_held_reused(std::string_view sync) {
   prepared_.erase("");
   parsing_[""] = statement;
   unnamed_stale_ = true;
-  portals_[""] = {statement, exec->execution.bind};
+  portals_[""] = {statement, std::string(bind->parameters)};
   const std::string name = prepared_here(held.repeated->statement, exec);
   expect(Request::bind, {exec, nullptr, nullptr});
   protocol::Message(to_server_, 'B').cstring("").cstring(name).bytes(bind->parameters).bytes(bind->result_formats);

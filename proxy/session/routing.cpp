@@ -101,7 +101,7 @@ bool Session::lost_standby() {
   return true;
 }
 
-void Session::begin_reading(const std::shared_ptr<Exec>& exec) {
+void Session::begin_reading(const Ref<Exec>& exec) {
   exec->on_standby = exec->fallback_armed = true;
   exec->execution.source = Source::standby;
   exec->execution.route = reading_.why;
@@ -109,7 +109,7 @@ void Session::begin_reading(const std::shared_ptr<Exec>& exec) {
 }
 
 /// True: answered (or the client is gone). False: nothing of it was; the primary is to be asked.
-Awaitable<bool> Session::read_to_the_end(std::shared_ptr<Exec> exec) {
+Awaitable<bool> Session::read_to_the_end(Ref<Exec> exec) {
   co_await quiet();
   if (!tracking_) finish();  // it has said what no server says
   if (closing_) co_return true;
@@ -123,7 +123,7 @@ Awaitable<bool> Session::read_to_the_end(std::shared_ptr<Exec> exec) {
     place_ = std::move(exec->place);
     reading_.why = fmt::format("primary: {} failed with {}", worker_.hub.hosts->endpoint(reading_.host).address(), exec->execution.sqlstate);
     fallback_ = nullptr;
-    if (!unit_) unit_ = std::make_shared<Unit>();
+    if (!unit_) unit_ = make_ref<Unit>();
   } else {
     counters_->reads_on_standbys.add();
   }

@@ -50,11 +50,12 @@ Exec* Session::plain_rows() {
   return exec && !exec->fill && !exec->fallback_armed && !exec->distrusted && exec->execution.first_byte_ns != 0 ? exec : nullptr;
 }
 
-/// Reads whole messages and parts of large ones; what is relayed in a row is copied at once. Bounded by the read buffer.
+/// Reads whole messages and parts of large ones; what is relayed in a row is written at once. Bounded by the read buffer.
 void Session::on_server_bytes() {
   std::size_t at = 0, from = 0;  // what lies between is for the client
+  const Lent lent(to_client_);
   const auto pass_on = [&] {
-    to_client_.append(server_buffer_.get() + from, at - from);
+    to_client_.lend({server_buffer_.get() + from, at - from});
     from = at;
   };
   while (at < server_size_ && !closing_) {
@@ -103,8 +104,10 @@ void Session::on_server_bytes() {
   }
   pass_on();
   if (tracker_.empty()) notify();  // by a Flush too
-  std::memmove(server_buffer_.get(), server_buffer_.get() + at, server_size_ - at);
-  server_size_ -= at;
+  server_size_ -= at;  // before anything is written: a client that is gone gives its server back only if nothing is left unread
+  push_to_client();
+  to_client_.keep();
+  if (server_size_ > 0) std::memmove(server_buffer_.get(), server_buffer_.get() + at, server_size_);
 }
 
 Session::Fate Session::on_login_message(char type, std::string_view message) {
@@ -209,13 +212,13 @@ Session::Fate Session::on_server_message(char type, std::string_view message, bo
 
 /// COPY-in has swallowed Syncs that were sent ahead of it: the transaction goes on to the next one that is answered.
 void Session::join_swallowed(Tracker::Result& result) {
-  std::shared_ptr<Unit> heir;
+  Ref<Unit> heir;
   for (const auto& expected : tracker_.queue()) {
     if (expected.kind != Request::sync && expected.kind != Request::query && expected.kind != Request::function_call) continue;
     heir = expected.context.unit;
     break;
   }
-  if (!heir) heir = unit_ ? unit_ : (unit_ = std::make_shared<Unit>());
+  if (!heir) heir = unit_ ? unit_ : (unit_ = make_ref<Unit>());
   for (auto& swallowed : result.dropped) {
     if (auto& unit = swallowed.context.unit; unit && unit != heir) WriteTracker::join(*heir, std::move(unit));
   }
@@ -236,8 +239,10 @@ void Session::on_hidden(char type, std::string_view message, const Context& cont
 Session::Fate Session::on_reply(char type, std::string_view message, bool whole, const Tracker::Result& result) {
   if (result.kind == Request::parse && result.context.prepared) {
     const auto& prepared = result.context.prepared;
-    if (!prepared->dropped) prepared_[prepared->name] = prepared;
-    if (const auto* parsing = parsing_.find(prepared->name); parsing && *parsing == prepared) parsing_.erase(prepared->name);
+    auto* parsing = parsing_.find(prepared->name);
+    const bool latest = parsing && *parsing == prepared;
+    if (!prepared->dropped) prepared_[prepared->name] = latest ? std::move(*parsing) : prepared;
+    if (latest) parsing_.erase(prepared->name);
   }
   const auto& exec = result.context.exec;
   if (!exec && reader_ && reader_->fallback_armed && whole) {  // of a group that may have to be sent to the primary instead
@@ -247,7 +252,7 @@ Session::Fate Session::on_reply(char type, std::string_view message, bool whole,
   if (!exec) return Fate::relay;
   Execution& execution = exec->execution;
   const bool row_carrier = result.kind == Request::execute || result.kind == Request::query;
-  if (row_carrier && execution.first_byte_ns == 0) execution.first_byte_ns = since(execution.arrival);
+  if (row_carrier && execution.first_byte_ns == 0) execution.first_byte_ns = std::max<std::uint64_t>(1, between(execution.arrival, now()));
   if (type == 'D') {
     ++execution.rows;
     execution.bytes += static_cast<std::int64_t>(message.size());
@@ -377,7 +382,7 @@ Session::Fate Session::on_error(std::string_view message, bool whole, const Trac
 /// The server ended it by the limit that we have set, not at the client's request.
 bool Session::out_of_patience(const Exec& exec, std::string_view sqlstate) const {
   if (exec.patience_ns == 0 || sqlstate != "57014") return false;
-  const auto taken = since(exec.execution.arrival) - exec.execution.sent_ns;
+  const auto taken = between(exec.execution.arrival + std::chrono::nanoseconds(exec.execution.sent_ns), now());
   return taken >= exec.patience_ns * 95 / 100 && cancelled_at_ < exec.execution.arrival;
 }
 
@@ -422,8 +427,7 @@ Session::Fate Session::on_ready(char status, const Tracker::Result& result) {
   time_block(status);
   if (result.context.purpose == Purpose::residue) on_residue();
   if (tracker_.empty()) {
-    publish(status == 'I' ? "idle" : "idle in transaction");
-    notify();
+    publish(status == 'I' ? "idle" : "idle in transaction");  // on_server_bytes() wakes who waits for this
   }
   return result.hidden || again_elsewhere ? Fate::swallow : Fate::relay;
 }
@@ -457,7 +461,7 @@ void Session::send_original(Exec& failed) {
   again->execution.arrival = failed.execution.arrival;
   again->execution.sent_ns = since(failed.execution.arrival);
   if (failed.savepoint && !failed.execution.sqlstate.empty()) roll_back_to_savepoint(failed);
-  auto unit = std::make_shared<Unit>();
+  auto unit = make_ref<Unit>();
   writes_.set_picture(worker_.snapshot().picture(facts_.database));
   writes_.before_forward(*unit, *failed.plan->analysis, writes_of(*failed.plan), false);
   for (const auto request : failed.original_requests) {
@@ -476,18 +480,18 @@ void Session::send_original(Exec& failed) {
 /// As if the failed attempt had not been: the transaction goes on where it was.
 void Session::roll_back_to_savepoint(const Exec& failed) {
   if (failed.original_requests.front() == Request::query) {
-    expect(Request::query, {nullptr, std::make_shared<Unit>(), nullptr}, true);
+    expect(Request::query, {nullptr, make_ref<Unit>(), nullptr}, true);
     const std::string name(kSavepoint);
     return protocol::append_query(to_server_, "ROLLBACK TO SAVEPOINT " + name + "; RELEASE SAVEPOINT " + name);
   }
   send_hidden(nullptr, "ROLLBACK TO SAVEPOINT");
   send_hidden(nullptr, "RELEASE SAVEPOINT");
-  expect(Request::sync, {nullptr, std::make_shared<Unit>(), nullptr}, true);
+  expect(Request::sync, {nullptr, make_ref<Unit>(), nullptr}, true);
   protocol::append_empty(to_server_, 'S');
 }
 
 void Session::on_finished(Exec& exec) {
-  exec.execution.last_byte_ns = since(exec.execution.arrival);
+  exec.execution.last_byte_ns = between(exec.execution.arrival, now());
   if (exec.fallback_due) return;
   if (exec.execution.sqlstate.empty()) {
     if (exec.prepared && exec.plan->knowledge) exec.prepared->catalog_version = exec.plan->knowledge->cache.catalog_version;

@@ -30,10 +30,6 @@ constexpr std::size_t kIdleCapacity = 4096;
 constexpr std::size_t kShortKey = 4, kLongKey = 32;
 /// Above every process id there is: what a client asks pg_terminate_backend() to end must not be somebody else's backend.
 constexpr std::uint32_t kOurProcess = 1u << 30;
-
-void give_back(std::string& buffer, bool idle) {
-  if (buffer.capacity() > (idle ? kIdleCapacity : kMaxPending)) buffer = std::string();
-}
 }  // namespace
 
 Session::Session(Worker& worker, Stream client, std::unique_ptr<ServerConnection> server, Lending lending,
@@ -90,10 +86,6 @@ Session::Session(Worker& worker, Stream client, std::unique_ptr<ServerConnection
 Session::~Session() {
   worker_.give_buffer(std::move(client_buffer_));
   worker_.give_buffer(std::move(server_buffer_));
-}
-
-void Session::publish(const char* state) {
-  info_.live_state->store(state, std::memory_order_relaxed);
 }
 
 void Session::start() {
@@ -240,10 +232,6 @@ void Session::marked_again() {
   unmarked_mark_.done(false);
 }
 
-std::uint64_t Session::since(Clock::time_point start) const {
-  return static_cast<std::uint64_t>(std::chrono::nanoseconds(Clock::now() - start).count());
-}
-
 Awaitable<bool> Session::our_turn() {
   co_await quiet();
   co_return !closing_ && tracking_ && !tracker_.skipping();
@@ -263,23 +251,22 @@ Awaitable<void> Session::quiet() {
   }
 }
 
+/// What an empty output buffer may keep.
+std::size_t Session::spare_capacity() const { return tracker_.empty() ? kIdleCapacity : kMaxPending; }
+
 /// Writes as much as the client takes now. False when something is left.
 bool Session::write_to_client() {
   if (client_gone_) to_client_.clear();
   if (closing_) return true;
-  std::size_t sent = 0;
   boost::system::error_code ec;
-  while (sent < to_client_.size() && !ec) {
-    sent += client_.write_some(asio::buffer(to_client_.data() + sent, to_client_.size() - sent), ec);
-  }
-  counters_->bytes_out.add(sent);
-  to_client_.erase(0, sent);
+  const auto write_some = [this](std::string_view bytes, boost::system::error_code& error) { return client_.write_some(asio::buffer(bytes), error); };
+  counters_->bytes_out.add(to_client_.write(write_some, ec));
   if (ec && ec != asio::error::would_block && ec != asio::error::try_again) {
     to_client_.clear();
     client_lost();
   }
   if (!to_client_.empty()) return false;
-  give_back(to_client_, tracker_.empty());
+  to_client_.shrink(spare_capacity());
   let_speak();
   return true;
 }
@@ -301,17 +288,13 @@ Awaitable<void> Session::drain_to_client() {
 bool Session::write_to_server() {
   if (closing_) return true;
   if (!server_ || !writes_.may_send()) return to_server_.empty();
-  std::size_t sent = 0;
   boost::system::error_code ec;
-  while (sent < to_server_.size() && !ec) {
-    sent += server_->stream.write_some(asio::buffer(to_server_.data() + sent, to_server_.size() - sent), ec);
-  }
-  counters_->bytes_in.add(sent);
-  to_server_.erase(0, sent);
+  const auto write_some = [this](std::string_view bytes, boost::system::error_code& error) { return server_->stream.write_some(asio::buffer(bytes), error); };
+  counters_->bytes_in.add(to_server_.write(write_some, ec));
   // The server is gone. What it still had to say (a FATAL error) is read first; its end is ours.
   if (ec && ec != asio::error::would_block && ec != asio::error::try_again) to_server_.clear();
   if (!to_server_.empty()) return false;
-  give_back(to_server_, tracker_.empty());
+  to_server_.shrink(spare_capacity());
   let_speak();
   return true;
 }
@@ -334,7 +317,7 @@ void Session::mark_granted() {
 
 Awaitable<void> Session::drain_to_server() {
   if (to_server_.empty()) {
-    give_back(to_server_, tracker_.empty());
+    to_server_.shrink(spare_capacity());
     co_return;
   }
   if (!server_) {
@@ -350,13 +333,15 @@ Awaitable<void> Session::drain_to_server() {
 
 void Session::on_ready(Stream& stream, bool writable) {
   const auto self = shared_from_this();
+  if (over()) return;
+  told_at_ = Clock::now();
   try {
-    if (over()) return;
     if (&stream == &client_) writable ? client_writable() : client_readable();
     else writable ? server_writable() : server_readable();
   } catch (const std::exception& failure) {
     failed(failure.what());
   }
+  told_at_ = {};
 }
 
 /// Nothing more is read of the client for now: what it said before is not yet with the server, or it does not take its answers.
@@ -406,7 +391,7 @@ void Session::server_writable() {
 
 void Session::client_readable() {
   do {
-    if (!client_slow_) push_to_server();
+    if (!client_slow_ && !to_server_.empty()) push_to_server();
     if (client_waits()) {
       client_.want_reading(false);
       break;
@@ -429,7 +414,7 @@ void Session::client_readable() {
 void Session::after_client_bytes() {
   push_to_client();
   if (over() || !lending_.pool) return;
-  last_activity_ = Clock::now();
+  last_activity_ = now();
   settle();
   client_silent_ = client_silent_ || leaving_;  // what it asked for is still awaited
 }
@@ -452,7 +437,7 @@ void Session::client_ended(bool orderly) {
 
 void Session::server_readable() {
   do {
-    push_to_client();
+    if (!to_client_.empty()) push_to_client();
     if (over()) return;
     if (!to_client_.empty()) {
       server_->stream.want_reading(false);
@@ -468,8 +453,7 @@ void Session::server_readable() {
     server_size_ += n;
     on_server_bytes();
     if (over()) return;
-    push_to_client();
-    push_to_server();
+    if (!to_server_.empty()) push_to_server();
     if (lending_.pool) settle();
     if (outdated_) host_changed();
   } while (!over() && server_ && server_->stream.pending());

@@ -18,6 +18,7 @@
 #include "proxy/lanes.hpp"
 #include "proxy/pool/pools.hpp"
 #include "proxy/session/by_name.hpp"
+#include "proxy/session/outbox.hpp"
 #include "proxy/session/write_tracker.hpp"
 #include "proxy/stream.hpp"
 #include "proxy/worker.hpp"
@@ -71,7 +72,7 @@ struct PlanStamp {
 };
 
 /// One execution under way.
-struct Exec {
+struct Exec : Counted {
   std::shared_ptr<Prepared> prepared;  ///< what a held group bound
   InFlight in_flight;
   LanePlace place;                   ///< given back when the statement has ended
@@ -94,6 +95,13 @@ struct Exec {
   std::string held_back;         ///< replies kept from the client until it is clear that no fallback is needed
   std::string original;          ///< bytes to send then
   std::vector<protocol::Request> original_requests;
+
+  /// The values of its Bind, raw, where its text is kept.
+  void called_with(const std::vector<std::uint32_t>& types, std::string_view values) {
+    if (execution.text.empty()) return;
+    execution.parameter_types = types;
+    execution.bind = values;
+  }
 };
 
 long patience_of(const Plan& plan);
@@ -117,7 +125,7 @@ struct Prepared {
 struct Portal {
   std::shared_ptr<Prepared> statement;
   std::string parameters = {};  ///< raw, of a SELECT, which the background may run again, or of a write of one key
-  std::weak_ptr<Unit> bound_in = {};  ///< an Execute in front of the same Sync is of these parameters: had the Bind failed it would be skipped
+  std::uint64_t bound_in = 0;  ///< serial of its Unit: an Execute in front of the same Sync is of these parameters: had the Bind failed it would be skipped
 };
 
 /// How a client came here, and which servers it may use.
@@ -159,12 +167,28 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
  private:
   /// What a request of ours is for.
   enum class Purpose : unsigned char { none, settings, replay, residue, plan };
+  /// Is none where it was moved from.
+  class Purposed {
+   public:
+    Purposed(Purpose purpose = Purpose::none) : purpose_(purpose) {}
+    Purposed(const Purposed&) = default;
+    Purposed& operator=(const Purposed&) = default;
+    Purposed(Purposed&& other) noexcept : purpose_(std::exchange(other.purpose_, Purpose::none)) {}
+    Purposed& operator=(Purposed&& other) noexcept {
+      purpose_ = std::exchange(other.purpose_, Purpose::none);
+      return *this;
+    }
+    operator Purpose() const { return purpose_; }
+
+   private:
+    Purpose purpose_;
+  };
   struct Context {
-    std::shared_ptr<Exec> exec;
-    std::shared_ptr<Unit> unit;          ///< on query and sync: what ends with its ReadyForQuery
+    Ref<Exec> exec;
+    Ref<Unit> unit;          ///< on query and sync: what ends with its ReadyForQuery
     std::shared_ptr<Prepared> prepared;  ///< on parse: known from ParseComplete on
     StatementPtr statement = nullptr;    ///< on parse: under the name that pooled servers know it by
-    Purpose purpose = Purpose::none;
+    Purposed purpose{};
   };
   using Tracker = protocol::ReplyTracker<Context>;
   /// One call as it can be explained: its text, and with the extended protocol its types and the values of its Bind, raw.
@@ -204,6 +228,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   void serve_slowly(Awaitable<void> step);
   Awaitable<void> served(std::shared_ptr<Session> self, Awaitable<void> step);
   Awaitable<void> finish_client_bytes();
+  std::size_t spare_capacity() const;
   bool write_to_client();
   bool write_to_server();
   void push_to_client();
@@ -222,7 +247,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   void marked_again();                   ///< what was forwarded unknown to `words` is over
   void unmarked_work();                  ///< something was forwarded that `words` does not know of
   void fatal(const char* sqlstate, const std::string& message);
-  void publish(const char* state);
+  void publish(const char* state) { info_.live_state->store(state, std::memory_order_relaxed); }
   void finish();
 
   // --- failure.cpp ---
@@ -270,8 +295,8 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   Awaitable<bool> held_on_standby(std::shared_ptr<const Plan> plan, std::string_view sync, Clock::time_point arrival);
   Awaitable<Obtained> attach_standby();
   const std::shared_ptr<Pool>& pool_for_reading(int host);
-  void begin_reading(const std::shared_ptr<Exec>& exec);
-  Awaitable<bool> read_to_the_end(std::shared_ptr<Exec> exec);
+  void begin_reading(const Ref<Exec>& exec);
+  Awaitable<bool> read_to_the_end(Ref<Exec> exec);
   void leave_standby();
   bool lost_standby();                   ///< its end is no news to the client: nothing of its answer was passed on
   void hand_back();
@@ -300,8 +325,14 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   Awaitable<void> break_up_held(char type, std::string_view message);
   /// What to forward in the place of its beginning; "": as it came.
   std::string on_large_client_message(char type, std::string_view beginning);
-  void forward(std::string_view message) { to_server_.append(message); }
-  bool expect(protocol::Request kind, Context context, bool hidden = false);
+  void forward(std::string_view message) {
+    const bool here = lending_bytes_ && message.data() >= client_buffer_.get() && message.data() < client_buffer_.get() + kBufferBytes;
+    if (here) to_server_.lend(message);
+    else to_server_ += message;
+  }
+  bool take_client_bytes();
+  bool expect(protocol::Request kind, Context context, bool hidden = false) { return tracker_.expect(kind, hidden, std::move(context)); }
+  bool expect(protocol::Request kind) { return tracker_.expect(kind, false); }
 
   // --- planning.cpp ---
   std::shared_ptr<const Plan> make_plan(std::string_view text, std::span<const std::uint32_t> types, bool extended);
@@ -309,12 +340,15 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   /// The plan of a statement that was not looked at: as it came, may write anything.
   std::shared_ptr<const Plan> opaque_plan(sql::WhyNot why_not = sql::WhyNot::too_long) const;
   static std::shared_ptr<const Plan> as_it_came(std::shared_ptr<const Plan> plan);
-  std::shared_ptr<const Plan> refreshed_plan(Prepared& prepared);
-  std::shared_ptr<Exec> make_exec(std::shared_ptr<const Plan> plan, std::string_view text);
+  const std::shared_ptr<const Plan>& refreshed_plan(Prepared& prepared);
+  Ref<Exec> make_exec(std::shared_ptr<const Plan> plan, std::string_view text);
   cache::WriteSet writes_of(const Plan& plan) const;
   void track_writes(const Plan* plan, bool fresh, const cache::Call& call = {});
   PlanStamp stamp() const;
   bool catalog_moving() const;
+  const sql::Catalog* catalog();    ///< of the session's database
+  std::uint64_t picture();          ///< that it was read under
+  void look_at_catalog();
   std::shared_ptr<const Plan> extended_plan(std::string_view text, std::span<const std::uint32_t> types,
                                             const PlanStamp& now);
   bool standard_strings();
@@ -336,13 +370,14 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   // --- simple_query.cpp ---
   bool query_at_once(std::string_view message);
   Awaitable<void> on_query(std::string_view message);
-  std::shared_ptr<Exec> run_query(std::shared_ptr<const Plan> plan, std::string_view message, Clock::time_point arrival,
+  Ref<Exec> run_query(std::shared_ptr<const Plan> plan, std::string_view message, Clock::time_point arrival,
                  std::unique_ptr<Fill> fill);
-  void send_query(std::shared_ptr<Exec> exec, std::string_view message);
+  void send_query(Ref<Exec> exec, std::string_view message);
   Awaitable<void> answer_locally(std::string_view text, bool simple);
   Awaitable<void> refresh_settings();
 
   // --- prepared.cpp ---
+  std::shared_ptr<Prepared> read_statement(std::string_view message);
   void on_parse(std::string_view message);
   // False: it concerns a statement that is answered here, by answer_here().
   bool on_bind(std::string_view message);
@@ -369,13 +404,13 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   bool held_gone(std::string_view sync);
   Awaitable<void> resolve_held(std::string_view sync);
   void forward_sync(std::string_view sync);
-  void send_hidden(const std::shared_ptr<Exec>& exec, std::string_view what);
-  void send_held_changed(std::shared_ptr<Exec> exec, std::string_view sync);
+  void send_hidden(const Ref<Exec>& exec, std::string_view what);
+  void send_held_changed(Ref<Exec> exec, std::string_view sync);
   void answer_held_from(const cache::Entry& entry);
   void prepare_behind(const std::shared_ptr<Prepared>& prepared);
   /// Server-side name of a statement of ours, prepared in front of its first use.
-  std::string variant(const std::string& text, const std::vector<std::uint32_t>& types, std::shared_ptr<Exec> exec);
-  std::string prepared_here(const StatementPtr& statement, const std::shared_ptr<Exec>& exec);
+  std::string variant(const std::string& text, const std::vector<std::uint32_t>& types, Ref<Exec> exec);
+  std::string prepared_here(const StatementPtr& statement, const Ref<Exec>& exec);
 
   // --- reuse.cpp ---
   std::shared_ptr<Repeated> repeated(const Plan& plan, std::string_view text, std::span<const std::uint32_t> types);
@@ -383,7 +418,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   bool may_be_reused() const;
   bool run_held_reused(std::string_view sync);
   bool run_query_reused(const std::shared_ptr<Repeated>& repeated, std::shared_ptr<const Plan> plan, std::string_view text, Clock::time_point arrival);
-  std::shared_ptr<Exec> reused_exec(const std::shared_ptr<Repeated>& repeated, std::shared_ptr<const Plan> plan, const cache::Call& call);
+  Ref<Exec> reused_exec(const std::shared_ptr<Repeated>& repeated, std::shared_ptr<const Plan> plan, const cache::Call& call);
   void on_bound(Exec& exec);
   void take_back_reuse(Exec& exec, std::string_view sqlstate);
 
@@ -414,7 +449,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   std::unique_ptr<Fill> leave_to_fill(const Plan& plan, cache::Key key, cache::Words::Tag tag) const;
   const std::string& session_key();
   void store(Exec& exec);
-  void report_hit(std::shared_ptr<const Plan> plan, std::string_view text, const Lookup& found, Clock::time_point arrival);
+  void report_hit(const std::shared_ptr<const Plan>& plan, const Lookup& found, Clock::time_point arrival);
 
   // --- reporting.cpp ---
   void report(Exec& exec);
@@ -470,7 +505,10 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   bool out_of_patience(const Exec& exec, std::string_view sqlstate) const;
   void send_original(Exec& exec);
   void roll_back_to_savepoint(const Exec& failed);
-  std::uint64_t since(Clock::time_point start) const;
+  static std::uint64_t since(Clock::time_point start) { return between(start, Clock::now()); }
+  static std::uint64_t between(Clock::time_point start, Clock::time_point end) { return end > start ? static_cast<std::uint64_t>(std::chrono::nanoseconds(end - start).count()) : 0; }
+  /// When the loop told what is being dealt with: the clock is read once for each event.
+  Clock::time_point now() const { return told_at_ == Clock::time_point() ? Clock::now() : told_at_; }
 
   Worker& worker_;
   Stream client_;
@@ -507,10 +545,11 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   bool unnamed_stale_ = false;   ///< the server still has an unnamed statement that the client's messages have destroyed
   bool touched_ = false;         ///< the transaction has run something: it may hold locks
 
-  std::shared_ptr<Unit> unit_;   ///< being filled by what the client sends now
+  Ref<Unit> unit_;   ///< being filled by what the client sends now
   ByName<std::shared_ptr<Prepared>> prepared_;  ///< acknowledged by the server, or unsent
   ByName<std::shared_ptr<Prepared>> parsing_;   ///< Parse under way
   ByName<Portal> portals_;
+  std::shared_ptr<Prepared> parse_at_hand_;      ///< read by try_hold(), for on_parse()
   Held held_;
   LanePlace place_;                              ///< of the statement about to be sent
   std::uint64_t queued_ns_ = 0;                  ///< and how long it stood in line
@@ -522,8 +561,8 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
     std::shared_ptr<const Plan> plan;
     Clock::time_point arrival;
   } begun_query_;                                ///< by query_at_once(), for on_query()
-  std::shared_ptr<Exec> fallback_;               ///< failed, its original is to be sent at ReadyForQuery
-  std::shared_ptr<Exec> reusing_;                ///< until the server has taken its Bind: whatever follows waits for that
+  Ref<Exec> fallback_;               ///< failed, its original is to be sent at ReadyForQuery
+  Ref<Exec> reusing_;                ///< until the server has taken its Bind: whatever follows waits for that
   std::string session_key_;               ///< cache::session_key() …
   std::uint64_t session_key_version_ = ~std::uint64_t{0};  ///< … of facts_ of this version
   std::int64_t seen_unix_us_ = 0;         ///< how things stood then this session knows, or later: an older answer would go back in time
@@ -551,15 +590,17 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   const bool several_hosts_;
   Hosts::Reading reading_;               ///< where the statement at hand is to be read
   std::vector<std::shared_ptr<Pool>> standby_pools_;  ///< by host, once used
-  std::shared_ptr<Exec> reader_;         ///< under way on a standby
+  Ref<Exec> reader_;         ///< under way on a standby
   bool on_standby_ = false;              ///< the server attached, or being attached, is one that is only read from
   bool block_wrote_ = false;             ///< the transaction under way may have written
   std::optional<Clock::time_point> wrote_at_;  ///< when the last write was acknowledged; none: standbys have it
   bool awaiting_host_ = false;           ///< there is a place in the pool, but no host to connect to
   std::uint64_t statements_ = 0;         ///< that the client has prepared under a name
+  bool unkept_ = false;                  ///< one of them was too large to be kept
   bool names_probed_ = false;            ///< the residue tells which of the client's statements are still there
   int cancels_ = 0;                      ///< cancel requests under way: until they are over nobody else gets this server
   std::string cancel_key_;               ///< process id and key as the client was told them
+  Clock::time_point told_at_;            ///< while on_ready() is at it
   Clock::time_point last_activity_, transaction_start_, query_start_;
   Clock::time_point block_start_;        ///< of the transaction block under way, for the counters
   Counters* counters_;                   ///< of no database until the client has logged in
@@ -571,12 +612,18 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   std::uint64_t client_passing_ = 0, server_passing_ = 0;  ///< bytes of a large message still to be passed on
   std::uint64_t said_to_nobody_ = 0;                       ///< bytes from the server since its client is gone
   Fate passing_fate_ = Fate::relay;
-  std::shared_ptr<Exec> passing_exec_;
-  std::string to_client_, to_server_;
+  Ref<Exec> passing_exec_;
+  Outbox to_client_, to_server_;
+  bool lending_bytes_ = false;           ///< what is forwarded lies in client_buffer_, which stays as it is for now
   std::string looked_text_;                       ///< of the last plan for the extended protocol: drivers that send
   std::vector<std::uint32_t> looked_types_;       ///< Parse for every execution repeat themselves
   PlanStamp looked_stamp_;
   std::shared_ptr<const Plan> looked_plan_;
+  struct {
+    std::uint64_t snapshot = 0;                   ///< version of the one they were found in
+    const sql::Catalog* catalog = nullptr;
+    std::uint64_t picture = 0;
+  } looked_up_;
   std::uint64_t strings_version_ = ~std::uint64_t{0};  ///< facts_.version by which standard_strings_ was read
   bool standard_strings_ = true;
   boost::asio::steady_timer event_, login_deadline_;

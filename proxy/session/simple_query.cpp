@@ -81,7 +81,7 @@ Awaitable<void> Session::on_query(std::string_view message) {
       to_client_ += found.entry->rows;
       to_client_ += found.entry->complete;
       protocol::append_ready(to_client_, 'I');
-      report_hit(plan, copy, found, arrival);
+      report_hit(plan, found, arrival);
       publish("idle");
       co_await drain_to_client();
       co_return;
@@ -128,7 +128,7 @@ Awaitable<void> Session::on_query(std::string_view message) {
   }
 }
 
-std::shared_ptr<Exec> Session::run_query(std::shared_ptr<const Plan> plan, std::string_view message,
+Ref<Exec> Session::run_query(std::shared_ptr<const Plan> plan, std::string_view message,
                                          Clock::time_point arrival, std::unique_ptr<Fill> fill) {
   const std::string_view text = query_text(message);
   on_statement_names(*plan, text, true);
@@ -144,7 +144,7 @@ std::shared_ptr<Exec> Session::run_query(std::shared_ptr<const Plan> plan, std::
   return exec;
 }
 
-void Session::send_query(std::shared_ptr<Exec> exec, std::string_view message) {
+void Session::send_query(Ref<Exec> exec, std::string_view message) {
   const rewriter::Candidate& chosen = exec->plan->chosen();
   const bool change = chosen.kind != rewriter::CandidateKind::as_is && at_rest();
   exec->execution.sent_ns = since(exec->execution.arrival);
@@ -224,7 +224,7 @@ Awaitable<void> Session::refresh_settings() {
   protocol::append_execute(to_server_, kSavepoint);
   expect(Request::close, {}, true);
   protocol::append_close_portal(to_server_, kSavepoint);
-  expect(Request::sync, {nullptr, std::make_shared<Unit>(), nullptr}, true);
+  expect(Request::sync, {nullptr, make_ref<Unit>(), nullptr}, true);
   protocol::append_empty(to_server_, 'S');
   co_await drain_to_server();
   co_await quiet();

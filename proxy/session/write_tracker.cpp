@@ -105,7 +105,7 @@ cache::Words::Mark WriteTracker::mark_everything() {
   return marked(all, {cache::no_picture, true, wake_});
 }
 
-void WriteTracker::join(Unit& unit, std::shared_ptr<Unit> swallowed) {
+void WriteTracker::join(Unit& unit, Ref<Unit> swallowed) {
   unit.wrote |= swallowed->wrote;
   unit.opaque |= swallowed->opaque;
   unit.may_commit_partly |= swallowed->may_commit_partly;

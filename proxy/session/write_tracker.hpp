@@ -7,12 +7,19 @@
 
 #include "cache/cache.hpp"
 #include "proxy/hub.hpp"
+#include "proxy/session/counted.hpp"
 #include "rewriter/sql/analysis.hpp"
 
 namespace pgsteer::proxy {
 
+inline std::uint64_t next_serial() {
+  static thread_local std::uint64_t last = 0;
+  return ++last;
+}
+
 /// What was sent between two ReadyForQuery: the mark it carries and what is known of its fate.
-struct Unit {
+struct Unit : Counted {
+  std::uint64_t serial = next_serial();  ///< of its thread; never 0
   cache::Words::Mark mark;
   bool failed = false;
   bool may_commit_partly = false;  ///< several statements, COMMIT inside, opaque text: an error does not prove rollback
@@ -22,7 +29,7 @@ struct Unit {
   std::shared_ptr<void> ddl;       ///< keeps the catalog unknown to everybody until the outcome is certain
   std::string prepared_gid;        ///< PREPARE TRANSACTION of this name is in it
   std::string finished_gid;        ///< COMMIT/ROLLBACK PREPARED
-  std::vector<std::shared_ptr<Unit>> joined;  ///< of Syncs that a COPY swallowed: their transaction ends with this one's
+  std::vector<Ref<Unit>> joined;  ///< of Syncs that a COPY swallowed: their transaction ends with this one's
 };
 
 /// The writer's half of the cache protocol (CACHE.md 2.4): marks every relation of a write before anything that can
@@ -42,7 +49,7 @@ class WriteTracker {
   /// The server answered PREPARE TRANSACTION or a COMMIT with ROLLBACK.
   static void rolled_back(Unit& unit) { unit.prepared_gid.clear(); }
   /// The Sync of `swallowed` is not answered: what it wrote is committed by that of `unit`.
-  static void join(Unit& unit, std::shared_ptr<Unit> swallowed);
+  static void join(Unit& unit, Ref<Unit> swallowed);
   /// Call on ReadyForQuery. `quiet`: no other request is in flight.
   void on_ready(Unit& unit, char status, bool quiet);
   bool wrote_in_transaction() const { return transaction_writes_.writes; }

@@ -23,7 +23,12 @@ constexpr std::array<std::uint8_t, 256> make_classes() {
 constexpr auto classes = make_classes();
 
 std::uint8_t class_of(char c) { return classes[static_cast<unsigned char>(c)]; }
-bool is_word_char(char c) { return class_of(c) == word_start || class_of(c) == digit || c == '$'; }
+constexpr std::array<bool, 256> make_word_chars() {
+  std::array<bool, 256> table{};
+  for (std::size_t c = 0; c < table.size(); ++c) table[c] = classes[c] == word_start || classes[c] == digit || c == '$';
+  return table;
+}
+constexpr auto word_chars = make_word_chars();
 bool is_digit(char c) { return class_of(c) == digit; }
 
 /// Characters that let a multi-character operator end in + or - (scan.l, "operator").
@@ -209,9 +214,9 @@ Token Lexer::word() {
     if (at(begin + 2) == '\'') return quoted(begin, '\'', false, TokenKind::string);
     if (at(begin + 2) == '"') return quoted(begin, '"', false, TokenKind::quoted_word);
   }
-  std::size_t end = begin + 1;
-  while (end < text_.size() && is_word_char(text_[end])) ++end;
-  return finish(TokenKind::word, begin, end);
+  const char *end = text_.data() + begin + 1, *const last = text_.data() + text_.size();
+  while (end < last && word_chars[static_cast<unsigned char>(*end)]) ++end;
+  return finish(TokenKind::word, begin, static_cast<std::size_t>(end - text_.data()));
 }
 
 }  // namespace pgsteer::sql

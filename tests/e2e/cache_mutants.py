@@ -48,7 +48,7 @@ MUTANTS = {
                      ("if (digits.empty() || digits.size() > 18) return std::nullopt;", "if (digits.empty()) return std::nullopt;"),
                      ("if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;", "if (error != std::errc() || end != digits.data() + digits.size()) return static_cast<std::int64_t>(std::hash<std::string_view>{}(digits));"))),
     "key_other_rows": ("a statement's other tables and subqueries are not looked at", "rewriter/sql/key_conditions.cpp", (("table == nullptr || where == nullptr || !alone(s)", "table == nullptr || where == nullptr"),)),
-    "key_portal": ("a portal's values are those of the last Bind, whatever became of it", "proxy/session/prepared.cpp", (("unit_ && portal->bound_in.lock() == unit_", "true"),)),
+    "key_portal": ("a portal's values are those of the last Bind, whatever became of it", "proxy/session/prepared.cpp", (("unit_ && portal->bound_in == unit_->serial", "true"),)),
     "key_family": ("partitions and inheritance are not looked at", KEYS, (("relation.kind != 'r' || relation.has_children || relation.parent != 0 || ", ""),)),
     "key_operator": ("an operator = of the user's own is not looked for", KEYS, ((" || !catalog.usual_integers", ""),)),
     # Judged by cache_group_faults.sh.

@@ -97,7 +97,19 @@ print([k for k, b in first.query("select 1")])
 PY
 }
 same 'cancel requests' cancel
+without_keepalive() { # connections of clients that the kernel would never ask whether they are still there: of an idle one its timer tells
+  python3 - "$E2E" "$PROXY_PORT" <<'PY'
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from wire import Wire
+wire, port = Wire(int(sys.argv[2])).login(), f":{int(sys.argv[2]):04X}"
+time.sleep(0.5)
+lines = [line.split() for line in open("/proc/net/tcp")]
+print([line[5] for line in lines if line[1].endswith(port) and line[3] == "01" and not line[5].startswith("02:")])
+PY
+}
 if [ -z "$DIRECT" ]; then
+  equal 'who is gone without a word is noticed one day' '[]' "$(without_keepalive)"
   check 'it is the same process still' kill -0 "$PGSTEER_PID"
   check 'no crash in the log' bash -c "! grep -Eiq 'segfault|assert|terminate called|AddressSanitizer' $WORK/pgsteer.log"
 fi

@@ -85,6 +85,7 @@ equal 'the server is free again' 4 "$(proxied psql -XAt -c 'select 4' 2>&1)"
 contains 'query_timeout' 'query timeout' "$(proxied psql -XAt -c 'select pg_sleep(20)' 2>&1)"
 equal 'and stops at the server, too' 0 "$(sleep 0.5; direct psql -XAt -c "select count(*) from pg_stat_activity where query ~ 'pg_sleep\(20' and pid <> pg_backend_pid() and state = 'active'")"
 equal 'query_timeout concerns queries alone' 5 "$(proxied psql -XAt -c '\! sleep 3.5' -c 'select 5' 2>&1)"
+equal 'nor one that is idle on a server of its own' 6 "$(proxied psql -XAtq -c 'listen news' -c '\! sleep 3.5' -c 'select 6' 2>&1)"
 
 # Pooling by session: the process id is that of the backend the client has to its end.
 stop_pgsteer

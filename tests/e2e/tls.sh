@@ -64,6 +64,45 @@ cancelled() { # a job in the background would ignore SIGINT
     grep -o 'canceling statement due to user request'
 }
 equal 'Ctrl-C in an encrypted psql' 'canceling statement due to user request' "$(cancelled)"
+largest_record() { # kB of the largest TLS record that a result of 1 MB comes in: a client that reads by readiness may be left waiting within a large one
+  python3 - "$PROXY_PORT" <<'PY'
+import socket, ssl, struct, sys
+context = ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=10)
+connection.sendall(struct.pack("!II", 8, 80877103))
+assert connection.recv(1) == b"S"
+tls, seen = context.wrap_bio(incoming, outgoing), b""
+
+
+def step(act):
+    global seen
+    while True:
+        try:
+            return act()
+        except ssl.SSLWantReadError:
+            connection.sendall(outgoing.read())
+            data = connection.recv(65536)
+            seen += data
+            incoming.write(data)
+
+
+step(tls.do_handshake)
+body = struct.pack("!I", 196608) + b"user\0postgres\0database\0postgres\0\0"
+text = b"select repeat('x', 1000000)\0"
+tls.write(struct.pack("!I", len(body) + 4) + body + b"Q" + struct.pack("!I", len(text) + 4) + text)
+got = b""
+while got.count(b"Z\0\0\0\5I") < 2:
+    got += step(lambda: tls.read(65536))
+largest = at = 0
+while at + 5 <= len(seen):
+    length = struct.unpack("!H", seen[at + 3:at + 5])[0]
+    largest, at = max(largest, length), at + 5 + length
+print(largest // 1024)
+PY
+}
+equal 'TLS records of 8 kB' 8 "$(largest_record)"
 raw() { # what each trick comes to
   python3 - "$E2E" "$PROXY_PORT" "$WORK/ours.crt" <<'PY'
 import socket, ssl, struct, sys

@@ -61,7 +61,7 @@ std::string play(Tracker& tracker, const std::string& steps) {
         out += step;
         continue;
       }
-      const bool due = tracker.expect(kind_of(what), false, ++number);
+      const bool due = tracker.expect(kind_of(what), false, int(++number));
       out += std::string(">") + (due ? "" : "!") + what;
       continue;
     }
@@ -198,7 +198,7 @@ TEST_CASE("any bytes: the tracker answers every server message and keeps its que
     for (int i = 0; i < 60; ++i) {
       const auto what = next(22);
       if (what < 9) {
-        tracker.expect(static_cast<Request>(what), false, i);
+        tracker.expect(static_cast<Request>(what), false, int(i));
         ++asked;
       } else if (what == 9) {
         tracker.copy_done();
