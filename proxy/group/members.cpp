@@ -79,8 +79,9 @@ void Members::loop() {
     const std::uint64_t adopted = state_.adopted;
     const bool fence = state_.fence_wanted && adopted == 0;
     bool good = true;
-    if (fence) good = hold(kFenced);
-    else if (adopted != 0 && lower_fence(adopted)) good = hold(lock_of(adopted, state_.redis));
+    const std::uint64_t redis = state_.redis;
+    if (fence) good = hold(kFenced, redis);
+    else if (adopted != 0 && lower_fence(adopted)) good = hold(lock_of(adopted, redis), redis);
     if (!good || connection_->broken()) {
       leave();
       continue;
@@ -129,6 +130,7 @@ bool Members::connect() {
 
 void Members::leave() {
   state_.present = false;
+  state_.told_ns = 0;
   state_.fenced_ns = 0;
   state_.armed = 0;
   held_.reset();
@@ -147,12 +149,18 @@ bool Members::lower_fence(std::uint64_t adopted) {
 }
 
 /// The new lock before the old one goes: who looks in between sees both, and stands aside.
-bool Members::hold(int lock) {
+bool Members::hold(int lock, std::uint64_t redis) {
   if (held_ == lock && lock == kFenced && state_.fenced_ns == 0) state_.fenced_ns = steady_ns();
   if (held_ == lock) return true;
   const auto got = connection_->run(fmt::format("SELECT pg_catalog.pg_try_advisory_lock_shared({}, {})", kLockClass, lock));
   if (!got.ok() || got.rows() != 1 || got.text(0, 0) != "t") return false;
-  if (lock == kFenced) state_.fenced_ns = steady_ns();
+  if (lock == kFenced) {
+    state_.fenced_ns = steady_ns();
+  } else if (state_.told_ns == 0 || state_.told_redis != redis) {
+    state_.told_ns = 0;
+    state_.told_redis = redis;
+    state_.told_ns = steady_ns();
+  }
   state_.present = was_there_ = true;
   if (held_ && !connection_->run(fmt::format("SELECT pg_catalog.pg_advisory_unlock_shared({}, {})", kLockClass, *held_)).ok()) return false;
   held_ = lock;
@@ -176,13 +184,14 @@ void Members::look() {
       "SELECT pid, objid, classid FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND classid IN ({}, {}) AND objsubid = 2 AND granted", kLockClass,
       kWatchClass));
   if (!rows.ok()) return leave();
-  const std::uint64_t adopted = state_.adopted;
+  const std::uint64_t adopted = state_.adopted, redis = state_.redis;
+  const int ours = lock_of(adopted, redis);
   std::map<int, Member> now;
   bool watched = false;
   for (int i = 0; i < rows.rows(); ++i) {
     const int pid = number(rows.text(i, 0)), lock = number(rows.text(i, 1));
     if (number(rows.text(i, 2)) == kLockClass) now[pid].locks.insert(lock);
-    else watched = watched || lock == lock_of(adopted, state_.redis);
+    else watched = watched || lock == ours;
   }
   state_.members = static_cast<int>(now.size());
   std::vector<int> vanished;
@@ -203,9 +212,9 @@ void Members::look() {
   }
   int elsewhere = 0;
   for (const auto& [pid, member] : known_)
-    if (member.locks != std::set<int>{lock_of(adopted, state_.redis)}) ++elsewhere;
+    if (member.locks != std::set<int>{ours}) ++elsewhere;
   state_.lease_until_ns = std::chrono::duration_cast<std::chrono::nanoseconds>((begun + kLease).time_since_epoch()).count();
-  const bool together = adopted != 0 && held_ == lock_of(adopted, state_.redis) && elsewhere == 0 && !state_.renewing;
+  const bool together = adopted != 0 && held_ == ours && elsewhere == 0 && !state_.renewing;
   if (!together) {
     state_.armed = 0;
     if (adopted == 0) return say(state_.fenced_ns != 0 ? "Redis is away: writes go on, nobody answers from the cache" : "Redis is away");
@@ -215,8 +224,8 @@ void Members::look() {
     state_.armed = 0;
     return say("waiting for the transactions that were under way when a member was lost");
   }
-  if (!watch(lock_of(adopted, state_.redis))) return leave();
-  state_.armed = adopted;
+  if (!watch(ours)) return leave();
+  state_.armed = place_of(adopted, redis);
   say("in use");
 }
 

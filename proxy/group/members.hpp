@@ -24,8 +24,8 @@ class Members {
 
   /// The generation whose answers count now; 0: nothing is answered or kept.
   std::uint64_t generation() const {
-    const auto armed = state_.armed.load();
-    return armed != 0 && armed == state_.adopted.load() && steady_ns() < state_.lease_until_ns.load() ? armed : 0;
+    const auto armed = state_.armed.load(), adopted = state_.adopted.load();
+    return armed != 0 && armed == place_of(adopted, state_.redis.load()) && steady_ns() < state_.lease_until_ns.load() ? adopted : 0;
   }
   /// Which Redis has its words.
   std::uint64_t redis() const { return state_.redis.load(); }
@@ -37,7 +37,7 @@ class Members {
   };
   void loop();
   bool connect();
-  bool hold(int lock);
+  bool hold(int lock, std::uint64_t redis);
   bool watch(int lock);
   bool lower_fence(std::uint64_t adopted);
   void look();

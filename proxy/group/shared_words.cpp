@@ -26,6 +26,7 @@ constexpr auto kEpoch = static_cast<std::int64_t>(cache::epoch_one);
 constexpr auto kDeadline = milliseconds(100);       ///< of a batch; then Redis counts as gone
 constexpr auto kGreeting = milliseconds(25);        ///< to connect again; writes wait meanwhile
 constexpr auto kLongestDelay = milliseconds(1000);  ///< between two attempts to connect
+constexpr std::chrono::nanoseconds kEverybodyHasLooked = kLease + milliseconds(50);
 constexpr auto kNobodyListens = milliseconds(2000); ///< what waits for PostgreSQL to tell the others goes on then
 
 std::uint64_t random_generation(bool quiet) {
@@ -360,7 +361,15 @@ void SharedWords::carry_out(std::deque<Task>& tasks) {
   }
 }
 
-/// Marks that stand, once the others can see us; without Redis those that the others were given time to learn of.
+/// Nobody answers by another Redis than ours. Whoever has marks in the same one is asked about by every reader; from whoever has
+/// not, the lock keeps all that have looked since, and the lease those that have not.
+bool SharedWords::everybody_knows() const {
+  if (state_.told_redis != state_.redis) return false;
+  const auto told = state_.told_ns.load();  // behind the other: hold() takes the old time away first
+  return told != 0 && steady_ns() - told > kEverybodyHasLooked.count();
+}
+
+/// Marks that stand, once the others know where; without Redis those that the others were given time to learn of.
 void SharedWords::grant() {
   const auto now = GroupClock::now();
   if (state_.present) alone_since_.reset();
@@ -368,11 +377,12 @@ void SharedWords::grant() {
   const bool late = alone_since_ && now - *alone_since_ > kNobodyListens;
   const std::lock_guard fence(state_.fence);
   const auto fenced = state_.fenced_ns.load();
-  const bool out_of_reach = fenced != 0 && steady_ns() - fenced > std::chrono::nanoseconds(kLease + milliseconds(50)).count();
+  const bool out_of_reach = fenced != 0 && steady_ns() - fenced > kEverybodyHasLooked.count();
+  const bool known = everybody_knows();
   bool unmarked = false;
   for (auto& [raw, mark] : live_) {
     if (mark->granted()) continue;
-    if (mark->stands ? state_.present || late : out_of_reach || late) {
+    if (mark->stands ? known || late : out_of_reach || late) {
       const std::lock_guard lock(mutex_);
       if (!mark->stands) ++(out_of_reach ? counts_.fenced : counts_.unprotected), lossy_ = true;
       mark->grant();

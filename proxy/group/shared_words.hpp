@@ -29,9 +29,11 @@ struct GroupState {
   std::atomic<bool> fence_wanted{false};        ///< writes wait that cannot be marked
   std::atomic<std::int64_t> fenced_ns{0};       ///< since when PostgreSQL tells the others so; 0: it does not
   std::atomic<bool> present{false};             ///< the others see us in PostgreSQL
+  std::atomic<std::uint64_t> told_redis{0};     ///< the Redis that our lock there names ...
+  std::atomic<std::int64_t> told_ns{0};         ///< ... and since when; 0: we are not there
   std::atomic<int> server_pid{0};               ///< of the connection by which they do
   std::atomic<bool> renewing{false};            ///< a new generation was asked for and is not there yet
-  std::atomic<std::uint64_t> armed{0};          ///< generation that every member has adopted, seen at the last poll
+  std::atomic<std::uint64_t> armed{0};          ///< place_of() what every member has adopted, seen at the last poll
   std::atomic<std::int64_t> lease_until_ns{0};  ///< of that poll
   std::atomic<int> members{0};
   std::mutex fence;                             ///< the fence is not lowered while a write is let go behind it
@@ -44,6 +46,8 @@ inline int lock_of(std::uint64_t generation, std::uint64_t redis) {
   const auto id = static_cast<int>(((generation >> 1) ^ (redis >> 8)) & 0x7FFFFFFF);
   return generation == 0 ? 0 : id == 0 ? 1 : id;
 }
+/// A generation of one Redis: a copy of that Redis has its name too.
+inline std::uint64_t place_of(std::uint64_t generation, std::uint64_t redis) { return generation == 0 ? 0 : (generation ^ redis * 0x9E3779B97F4A7C15ull) | 1; }
 inline std::int64_t steady_ns() { return std::chrono::duration_cast<std::chrono::nanoseconds>(GroupClock::now().time_since_epoch()).count(); }
 
 /// The words in Redis: one thread that marks, bumps and, after any failure, begins a new generation. Owned by the Group
@@ -92,6 +96,7 @@ class SharedWords final : public cache::Group {
   void lost();
   void carry_out(std::deque<Task>& tasks);
   bool judge(Mark& mark, std::uint64_t picture);
+  bool everybody_knows() const;
   void grant();
   void put(Task task);
 

@@ -1,5 +1,5 @@
-"""What cache_group_faults.sh checks. The server connections of member 0 pass through a gate, and all to Redis
-through another; both members and Redis are started here."""
+"""What cache_group_faults.sh checks. Through gates of their own pass the clients' server connections of member 0, those of its
+background, and each member's to Redis; both members and Redis are started here."""
 import os
 import signal
 import socket
@@ -11,8 +11,9 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from gate import Control
 from wire import Closed, Wire, rows
 
-program, work, direct, gate_port, gate, redis_port = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), Control(int(sys.argv[5])), int(sys.argv[6])
-redis_gate_port, redis_gate = int(sys.argv[7]), Control(int(sys.argv[8]))
+program, work, direct, redis_port = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+gate_port, probe_port, *redis_gate_ports = [int(port) for port in sys.argv[5::2]]
+gate, probe_gate, *redis_gates = [Control(int(port)) for port in sys.argv[6::2]]
 READ = "select sum(v) from t"
 server, failures = Wire(direct).login(), 0
 
@@ -62,14 +63,14 @@ class Redis:
 
 
 class Member:
-    def __init__(self, number, upstream):
-        self.number, self.upstream, self.redis, self.port = number, upstream, redis_gate_port, free_port()
+    def __init__(self, number, upstream, probe):
+        self.number, self.upstream, self.probe, self.redis, self.port = number, upstream, probe, redis_gate_ports[number], free_port()
         self.start()
 
     def start(self):
         self.process = start(f"member{self.number}", [
             program, "run", "--upstream", f"postgresql://127.0.0.1:{self.upstream}", "--listen", f"127.0.0.1:{self.port}", "--state-dir", f"{work}/state{self.number}",
-            "--mode", "auto", "--set", "http.port=0", "--policies", f"{work}/policies", "--set", f"upstream.probe_url=postgresql://postgres@127.0.0.1:{direct}/postgres",
+            "--mode", "auto", "--set", "http.port=0", "--policies", f"{work}/policies", "--set", f"upstream.probe_url=postgresql://postgres@127.0.0.1:{self.probe}/postgres",
             "--set", "learning.explore=false", "--set", f"cache.redis_url=redis://127.0.0.1:{self.redis}", "--set", "cache.redis_min_cost=0s",
             "--set", "cache.redis_deadline=200ms", "--set", "cache.group=e2e"])
         until(lambda: Wire(self.port).login(), 20, "a member")
@@ -117,8 +118,8 @@ def judge(name, act):
     for seconds in act():
         end = time.monotonic() + seconds
         while True:
-            now = value()  # nobody writes while we ask
-            wrong += m1.read() != now
+            now, got = value(), m1.read()
+            wrong += got != now and got != value()  # one write at most comes between
             asked += 1
             if time.monotonic() > end:
                 break
@@ -222,18 +223,38 @@ def copied():
     replica("replicaof", "no", "one")
 
 
+def target(port, *moved):
+    for redis_gate in moved:
+        redis_gate(f"target {port}")
+        redis_gate("reset")
+
+
 def promoted():
     for _ in range(6):
         until(lambda: m0.hit() and m1.hit(), 60, "both answer from the cache")
         copied()
         write = Write(m0, False)
         write.acknowledged()
-        redis_gate(f"target {replica_port}")
-        redis_gate("reset")
+        target(replica_port, *redis_gates)
         yield 0.5
-        redis_gate(f"target {redis_port}")
-        redis_gate("reset")
+        target(redis_port, *redis_gates)
         yield 0.2
+
+
+def promoted_for(who):
+    """Only for one of them; the writer writes at once."""
+    def act():
+        for _ in range(4):
+            until(lambda: m0.hit() and m1.hit(), 60, "both answer from the cache")
+            copied()
+            target(replica_port, redis_gates[who])
+            for _ in range(3):
+                write = Write(m0, False)
+                yield 0.3
+                write.acknowledged()
+            target(redis_port, redis_gates[who])
+            yield 0.2
+    return act
 
 
 def came_back_elsewhere():
@@ -241,24 +262,30 @@ def came_back_elsewhere():
     m0.process.terminate()
     m0.process.wait()
     m0.redis = replica_port
+    probe_gate("down stall")
     m0.start()
+    write = Write(m0, False)  # before the other can know that there is somebody elsewhere
+    probe_gate("clear")
+    yield 1.5
+    write.acknowledged()
     for _ in range(3):
         write = Write(m0, False)
         write.acknowledged()
         yield 0.5
     m0.process.terminate()
     m0.process.wait()
-    m0.redis = redis_gate_port
+    m0.redis = redis_gate_ports[0]
     m0.start()
     yield 0.2
 
 
 redis, replica_port = Redis("redis", redis_port), free_port()
 replica = Redis("replica", replica_port)
-m0, m1 = Member(0, gate_port), Member(1, direct)
+m0, m1 = Member(0, gate_port, probe_port), Member(1, direct, direct)
 for name, act in (("the writing member is killed between COMMIT and its answer", killed), ("the answer to COMMIT is lost", lost_answer), ("Redis stands still at the mark", stopped_at_the_mark),
                   ("Redis stands still at the end of the write", stopped_at_the_end), ("Redis is restarted between COMMIT and its answer", restarted),
                   ("Redis is emptied between COMMIT and its answer", flushed), ("the words are deleted", words_gone), ("Redis evicts whatever it likes", evicted),
-                  ("a replica that lags is promoted", promoted), ("a member comes back to another Redis than the other's", came_back_elsewhere)):
+                  ("a replica that lags is promoted", promoted), ("... for the writer alone", promoted_for(0)),
+                  ("... for the reader alone", promoted_for(1)), ("a member comes back to another Redis than the other's", came_back_elsewhere)):
     judge(name, act)
 sys.exit(1 if failures else 0)

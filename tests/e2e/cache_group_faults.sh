@@ -9,10 +9,15 @@ REDIS_PORT=$(free_port)
 direct psql -X -q -c 'create table t(v int)' -c 'insert into t values (1)' || exit 1
 strict_cache_policy
 start_gate "$DIRECT_PORT"
-server_gate=$GATE_PORT server_control=$GATE_CONTROL
+gates="$GATE_PORT $GATE_CONTROL"
+start_gate "$DIRECT_PORT"
+gates+=" $GATE_PORT $GATE_CONTROL"
 start_gate "$REDIS_PORT"
+gates+=" $GATE_PORT $GATE_CONTROL"
+start_gate "$REDIS_PORT"
+gates+=" $GATE_PORT $GATE_CONTROL"
 trap 'kill -9 $(cat "$WORK"/*.pid 2>/dev/null) 2>/dev/null; cleanup' EXIT
-timeout 300 "$PYTHON" "$E2E/cache_group_faults.py" "$PGSTEER" "$WORK" "$DIRECT_PORT" "$server_gate" "$server_control" "$REDIS_PORT" "$GATE_PORT" "$GATE_CONTROL"
+timeout 300 "$PYTHON" "$E2E/cache_group_faults.py" "$PGSTEER" "$WORK" "$DIRECT_PORT" "$REDIS_PORT" $gates
 equal 'whoever reads has what the server has' 0 $?
 check 'no crash in the log' bash -c "! grep -Eiq 'segfault|assert|terminate called|AddressSanitizer' $WORK/pgsteer.log"
 finish 2
