@@ -230,7 +230,7 @@ def target(port, *moved):
 
 
 def promoted():
-    for _ in range(6):
+    for _ in range(3):
         until(lambda: m0.hit() and m1.hit(), 60, "both answer from the cache")
         copied()
         write = Write(m0, False)
@@ -244,7 +244,7 @@ def promoted():
 def promoted_for(who):
     """Only for one of them; the writer writes at once."""
     def act():
-        for _ in range(4):
+        for _ in range(2):
             until(lambda: m0.hit() and m1.hit(), 60, "both answer from the cache")
             copied()
             target(replica_port, redis_gates[who])

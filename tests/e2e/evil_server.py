@@ -13,6 +13,7 @@ import struct
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from cases import equal, finish  # noqa: E402
@@ -265,19 +266,26 @@ def query_case(port, name, extended):
 
 
 def check(port, mode):
-    bystander = Wire(port, timeout=10).login()
     cases = [("login", name, lambda n: login_case(port, n, mode == "pooled")) for name in LOGIN]
     cases += [("query", name, lambda n: query_case(port, n, False)) for name in QUERY]
     cases += [("extended", name, lambda n: query_case(port, n, True)) for name in QUERY]
-    for where, name, act in cases:
-        start = time.time()
-        act(name)
-        equal(f"{where}.{name}: the bystander", [["42"]], rows(bystander.query("select 41 + 1")))
-        newcomer = Wire(port, timeout=10).login()
-        equal(f"{where}.{name}: a newcomer", [["43"]], rows(newcomer.query("select 42 + 1")))
-        newcomer.close()
-        if time.time() - start > 8:
-            print(f"note: {where}.{name} took {time.time() - start:.0f} s")
+    waiting = iter(cases)
+
+    def work():
+        bystander = Wire(port, timeout=10).login()
+        for where, name, act in waiting:
+            start = time.time()
+            act(name)
+            equal(f"{where}.{name}: the bystander", [["42"]], rows(bystander.query("select 41 + 1")))
+            newcomer = Wire(port, timeout=10).login()
+            equal(f"{where}.{name}: a newcomer", [["43"]], rows(newcomer.query("select 42 + 1")))
+            newcomer.close()
+            if time.time() - start > 8:
+                print(f"note: {where}.{name} took {time.time() - start:.0f} s")
+
+    with ThreadPoolExecutor(3) as pool:  # most of the time is time-outs
+        for worker in [pool.submit(work) for _ in range(3)]:
+            worker.result()
     print(f"{len(cases)} cases")
     finish()
 

@@ -177,6 +177,8 @@ def run(world, row):
     back = load.back_since(over, row.back)
     if back is None:
         world.fault(f"not everybody was served within {row.back} s: {[c.number for c in load.clients if c.last_success <= over]}")
+    done = lambda: [now - then for now, then in zip(books.acknowledged(), before)]  # noqa: E731
+    world.expect(world.until(lambda: sum(done()) > 20), f"hardly anything was done: {done()}")
     troubles = books.troubles[seen:]
     told = sorted({kind for _, _, kind, _ in troubles})
     for when, client, kind, text in troubles:
@@ -196,8 +198,7 @@ def run(world, row):
     world.expect(world.until(lambda: world.sql("select count(*) from pg_stat_activity where application_name = 'victim'") == [["0"]]), "sessions of clients that are gone are left at the server")
     for _, client, kind, text in [trouble for trouble in books.troubles[settled:] if trouble[2] != "40P01"]:
         world.fault(f"client {client} saw {kind} {text} when all was over")
-    done = [now - then for now, then in zip(books.acknowledged(), before)]
-    world.expect(sum(done) > 20, f"hardly anything was done: {done}")
+    done = done()
     print("ok     " if not world.faults else "FAILED ", f"{world.name}: {row.name}: {done[0]} transfers, {done[1]} appends, {done[2]} reads;",
           f"{len(troubles)} errors {told};" if troubles else "no errors;", f"back after {back or -1:.2f} s; slowest {books.slowest:.2f} s;",
           f"{world.pgsteer.megabytes() if world.pgsteer.alive() else 0} MB", "".join("; " + note for note in world.notes), flush=True)
