@@ -13,7 +13,7 @@ fetch_sources() { # a private package list: the system's stay as they are
   mkdir -p "$WORK/apt/lists/partial" "$WORK/apt/cache/archives/partial" "$WORK/source" || return 1
   printf "%s [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri bookworm main\n" deb deb-src >"$WORK/apt/sources.list"
   options=(-qq -o "Dir::Etc::sourcelist=$WORK/apt/sources.list" -o Dir::Etc::sourceparts=/nonexistent
-           -o "Dir::State::lists=$WORK/apt/lists" -o "Dir::Cache=$WORK/apt/cache")
+           -o "Dir::State::lists=$WORK/apt/lists" -o "Dir::Cache=$WORK/apt/cache" -o Dir::State::status=/dev/null) # as if nothing were installed: what is may be newer than what is to be had
   (cd "$WORK/source" && apt-get "${options[@]}" update && apt-get "${options[@]}" source --download-only postgresql-15 &&
     apt-get "${options[@]}" download postgresql-server-dev-15 && dpkg -x postgresql-server-dev-15_*.deb headers &&
     tar xf postgresql-15_*.orig.tar.bz2 --strip-components=1 --wildcards 'postgresql-15*/src/test/regress') >"$WORK/apt.log" 2>&1
