@@ -75,8 +75,11 @@ void Ledger::hit(const std::string& fingerprint, double saved_ms, bool old) {
     line.saved_ms += saved_ms;
   });
 }
-void Ledger::missed(const std::string& fingerprint, Miss why) {
-  impl_->at(fingerprint, [&](Line& line) { ++line.missed[static_cast<std::size_t>(why)]; });
+void Ledger::missed(const std::string& fingerprint, Miss why, bool first_sight) {
+  impl_->at(fingerprint, [&](Line& line) {
+    ++line.missed[static_cast<std::size_t>(why)];
+    line.unkept[static_cast<std::size_t>(Unkept::first_sight)] += first_sight ? 1 : 0;
+  });
 }
 void Ledger::waited(const std::string& fingerprint) {
   impl_->at(fingerprint, [](Line& line) { ++line.waits; });

@@ -45,7 +45,7 @@ class Ledger {
   Ledger();
   ~Ledger();
   void hit(const std::string& fingerprint, double saved_ms, bool old);
-  void missed(const std::string& fingerprint, Miss why);
+  void missed(const std::string& fingerprint, Miss why, bool first_sight = false);  ///< and so the answer is not kept
   void waited(const std::string& fingerprint);
   void stored(const std::string& fingerprint);
   void not_kept(const std::string& fingerprint, Unkept why);

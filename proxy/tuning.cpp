@@ -4,9 +4,10 @@
 #include <fmt/format.h>
 
 #include <ctime>
-#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+
+#include "proxy/state_file.hpp"
 
 namespace pgsteer::proxy {
 namespace {
@@ -16,26 +17,13 @@ std::string file_of(const std::string& state_dir) { return state_dir + "/tuning.
 }  // namespace
 
 bool write_tuning(const std::string& state_dir, const std::string& rule, const std::vector<policies::Evaluation>& evaluations, std::string* error) {
-  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  nlohmann::json rows = nlohmann::json::array();
   for (const auto& e : evaluations)
     rows.push_back({{"name", e.name}, {"ratio", e.ratio}, {"low", e.low}, {"high", e.high}, {"against", e.against}, {"against_low", e.against_low},
                     {"against_high", e.against_high}, {"explored_ms", e.explored_ms}, {"supported", e.supported}, {"steered", e.steered}, {"worse", e.worse},
                     {"better", e.better}});
-  const nlohmann::ordered_json document{{"when", fmt::format("{:%Y-%m-%d %H:%M:%S+00}", fmt::gmtime(std::time(nullptr)))}, {"rule", rule}, {"variants", rows}};
-  const std::string name = file_of(state_dir), fresh = name + ".new";
-  {
-    std::ofstream out(fresh);
-    out << document.dump(1) << "\n";
-    out.flush();
-    if (!out) {
-      *error = "cannot write " + fresh;
-      return false;
-    }
-  }
-  std::error_code failure;
-  std::filesystem::rename(fresh, name, failure);
-  if (failure) *error = name + ": " + failure.message();
-  return !failure;
+  const nlohmann::json document{{"when", fmt::format("{:%Y-%m-%d %H:%M:%S+00}", fmt::gmtime(std::time(nullptr)))}, {"rule", rule}, {"variants", rows}};
+  return write_state_file(file_of(state_dir), document, error);
 }
 
 Tuning read_tuning(const std::string& state_dir) {

@@ -4,9 +4,9 @@
 
 #include <bit>
 #include <charconv>
-#include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
+
+#include "proxy/state_file.hpp"
 
 namespace pgsteer::proxy::learning {
 
@@ -19,15 +19,7 @@ void mix(std::uint64_t& digest, double value) { mix(digest, std::bit_cast<std::u
 
 std::optional<std::vector<KeptArm>> KeptFile::read(std::string* error) const {
   std::vector<KeptArm> arms;
-  std::error_code ignored;
-  if (!std::filesystem::exists(file_, ignored)) return arms;
-  std::ifstream in(file_);
-  try {
-    const auto document = nlohmann::json::parse(in);
-    if (document.at("version").get<int>() != kVersion) {
-      *error = file_ + ": version " + document.at("version").dump() + ", expected " + std::to_string(kVersion);
-      return std::nullopt;
-    }
+  const bool good = read_state_file(file_, kVersion, [&](const nlohmann::json& document) {
     for (const auto& entry : document.at("arms")) {
       KeptArm arm;
       arm.fingerprint = entry.at("fingerprint").get<std::string>();
@@ -46,10 +38,8 @@ std::optional<std::vector<KeptArm>> KeptFile::read(std::string* error) const {
       arm.by_hand = entry.at("by_hand").get<bool>();
       arms.push_back(std::move(arm));
     }
-  } catch (const nlohmann::json::exception& fault) {
-    *error = file_ + ": " + fault.what();
-    return std::nullopt;
-  }
+  }, error);
+  if (!good) return std::nullopt;
   return arms;
 }
 
@@ -61,21 +51,7 @@ bool KeptFile::write(const std::vector<KeptArm>& arms, std::string* error) const
                                 {"plan", plan_words(arm.plan)}, {"explored", arm.explored}, {"explored_ms", arm.explored_ms},
                                 {"explored_default_ms", arm.explored_default_ms}, {"worst_ratio", arm.worst_ratio},
                                 {"worst_default_ms", arm.worst_default_ms}, {"cost_low", arm.cost_low}, {"cost_high", arm.cost_high}, {"statistics", plan_words(arm.statistics)}, {"by_hand", arm.by_hand}});
-  // Renamed into place: a crash leaves the old file or the new one.
-  const std::string temporary = file_ + ".new";
-  {
-    std::ofstream out(temporary, std::ios::trunc);
-    out << document.dump(2) << '\n';
-    out.flush();
-    if (!out) {
-      *error = "cannot write " + temporary;
-      return false;
-    }
-  }
-  std::error_code failure;
-  std::filesystem::rename(temporary, file_, failure);
-  if (failure) *error = file_ + ": " + failure.message();
-  return !failure;
+  return write_state_file(file_, document, error);
 }
 
 std::uint64_t statistics_digest(const sql::Analysis& analysis, const sql::Catalog& catalog, const std::string& search_path, const std::string& user) {

@@ -1,11 +1,10 @@
 #include "proxy/learner/pins.hpp"
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "policies/policy.hpp"
+#include "proxy/state_file.hpp"
 #include "rewriter/candidate.hpp"
 
 namespace pgsteer::proxy::learning {
@@ -22,24 +21,14 @@ std::string Pin::banned_text() const {
 
 std::optional<std::map<std::string, Pin>> PinFile::read(std::string* error) const {
   std::map<std::string, Pin> pins;
-  std::error_code ignored;
-  if (!std::filesystem::exists(file_, ignored)) return pins;
-  std::ifstream in(file_);
-  try {
-    const auto document = nlohmann::json::parse(in);
-    if (document.at("version").get<int>() != kVersion) {
-      *error = file_ + ": version " + document.at("version").dump() + ", expected " + std::to_string(kVersion);
-      return std::nullopt;
-    }
+  const bool good = read_state_file(file_, kVersion, [&](const nlohmann::json& document) {
     for (const auto& entry : document.at("pins")) {
       Pin& pin = pins[entry.at("fingerprint").get<std::string>()];
       pin.pinned = entry.at("pinned").get<std::string>();
       pin.banned = entry.at("banned").get<std::vector<std::string>>();
     }
-  } catch (const nlohmann::json::exception& fault) {
-    *error = file_ + ": " + fault.what();
-    return std::nullopt;
-  }
+  }, error);
+  if (!good) return std::nullopt;
   return pins;
 }
 
@@ -48,21 +37,7 @@ bool PinFile::write(const std::map<std::string, Pin>& pins, std::string* error) 
   nlohmann::json document{{"version", kVersion}, {"pins", nlohmann::json::array()}};
   for (const auto& [fingerprint, pin] : pins)
     document["pins"].push_back({{"fingerprint", fingerprint}, {"pinned", pin.pinned}, {"banned", pin.banned}});
-  // Renamed into place: a crash leaves the old file or the new one.
-  const std::string temporary = file_ + ".new";
-  {
-    std::ofstream out(temporary, std::ios::trunc);
-    out << document.dump(2) << '\n';
-    out.flush();
-    if (!out) {
-      *error = "cannot write " + temporary;
-      return false;
-    }
-  }
-  std::error_code failure;
-  std::filesystem::rename(temporary, file_, failure);
-  if (failure) *error = file_ + ": " + failure.message();
-  return !failure;
+  return write_state_file(file_, document, error);
 }
 
 std::optional<std::string> candidate_label(const std::string& text, std::string* error) {

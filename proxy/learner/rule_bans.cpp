@@ -3,14 +3,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
-#include <sys/stat.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "policies/policy.hpp"
+#include "proxy/state_file.hpp"
 #include "rewriter/candidate.hpp"
 
 namespace pgsteer::proxy::learning {
@@ -56,20 +54,14 @@ std::string on_one_line(const std::string& sql) { return json(sql).dump(-1, ' ',
 
 void RuleBans::load() {
   const std::lock_guard lock(mutex_);
-  std::error_code ignored;
-  if (!std::filesystem::exists(file_, ignored)) return;
-  std::ifstream in(file_);
-  try {
-    const auto document = json::parse(in);
-    if (document.at("version").get<int>() != kVersion)
-      throw std::runtime_error("version " + document.at("version").dump() + ", expected " + std::to_string(kVersion));
+  const bool good = read_state_file(file_, kVersion, [&](const json& document) {
     auto banned = document.at("banned").get<std::map<std::string, std::string>>();
     std::deque<MismatchRecord> mismatches;
     for (const auto& entry : document.at("mismatches")) mismatches.push_back(from_json(entry));
     banned_ = std::move(banned);
     mismatches_ = std::move(mismatches);
-  } catch (const std::exception& fault) {
-    error_ = file_ + ": " + fault.what();
+  }, &error_);
+  if (!good) {
     writable_ = false;
     // What was banned is not known: no rule is safe to assume unbanned.
     for (const auto& rule : rewriter::all_rules()) banned_[rule.name] = "the list of banned rules cannot be read";
@@ -151,21 +143,8 @@ void RuleBans::save() {
   if (!writable_) return;
   json document{{"version", kVersion}, {"banned", banned_}, {"mismatches", json::array()}};
   for (const auto& m : mismatches_) document["mismatches"].push_back(to_json(m));
-  const std::string temporary = file_ + ".new";
-  {
-    std::ofstream out(temporary, std::ios::trunc);
-    ::chmod(temporary.c_str(), 0600);  // texts of statements are in it
-    out << document.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
-    out.flush();
-    if (!out) {
-      error_ = "cannot write " + temporary;
-      spdlog::error("event=rule_bans_not_saved error=\"{}\"", error_);
-      return;
-    }
-  }
-  std::error_code failure;
-  std::filesystem::rename(temporary, file_, failure);
-  error_ = failure ? file_ + ": " + failure.message() : std::string();
+  error_.clear();
+  if (!write_state_file(file_, document, &error_)) spdlog::error("event=rule_bans_not_saved error=\"{}\"", error_);
 }
 
 }  // namespace pgsteer::proxy::learning

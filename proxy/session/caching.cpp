@@ -50,6 +50,9 @@ struct Waiting {
   bool told = false;
 };
 
+/// No other place would say anything else.
+bool conclusive(cache::Miss miss) { return miss == cache::Miss::being_written || miss == cache::Miss::catalog || miss == cache::Miss::refreshing; }
+
 constexpr double kDear = 5;           ///< milliseconds: kept at first sight
 constexpr double kWorthWaiting = 1;   ///< milliseconds: what costs less is run rather than waited for
 constexpr auto kLeastPatience = std::chrono::milliseconds(100);
@@ -65,32 +68,60 @@ constexpr std::chrono::milliseconds kStrictLifetime = std::chrono::hours(1);
 
 }  // namespace
 
-Awaitable<Session::Lookup> Session::look_up(std::shared_ptr<const Plan> plan, std::string_view text,
-                                            std::span<const std::uint32_t> types, std::string_view parameters,
-                                            std::string_view formats, bool need_description) {
-  Lookup result;
+/// nullopt: nothing is looked up for it.
+std::optional<Session::Sought> Session::sought(const Plan& plan, std::string_view text, std::span<const std::uint32_t> types, std::string_view parameters,
+                                               std::string_view formats) {
   Hub& hub = worker_.hub;
-  if (hub.unmarked_sessions.load() != 0) co_return result;
+  if (hub.unmarked_sessions.load() != 0) return std::nullopt;
   const sql::Catalog* catalog = worker_.snapshot().catalog(facts_.database);
-  if (!catalog || !plan->knowledge || writes_.wrote_in_transaction()) co_return result;
-  if (cache::mentions_current_time(parameters)) co_return result;  // 'now' as a parameter is a moving answer
+  if (!catalog || !plan.knowledge || writes_.wrote_in_transaction()) return std::nullopt;
+  if (cache::mentions_current_time(parameters)) return std::nullopt;  // 'now' as a parameter is a moving answer
 
-  const std::uint64_t generation = hub.group ? hub.group->generation() : hub.words.generation();
-  if (generation == 0) co_return result;  // a group that is not together
+  Sought result;
+  result.generation = hub.group ? hub.group->generation() : hub.words.generation();
+  if (result.generation == 0) return std::nullopt;  // a group that is not together
   cache::KeyInput input;
   input.session = session_key();
-  input.generation = generation;
+  input.generation = result.generation;
   input.database_oid = catalog->database_oid;
   input.text = text;
   input.parameter_types = types;
   input.bind_parameters = parameters;
   input.result_formats = formats;
-  cache::Key key = cache::make_key(input);
-  const auto& relations = plan->knowledge->cache.relations;
+  result.key = cache::make_key(input);
+  const auto& relations = plan.knowledge->cache.relations;
   std::optional<cache::KeyWord> one;
-  if (relations.size() == 1) one = cache::key_of(*plan->analysis, *catalog, relations.front(), {text, types, parameters, !parameters.empty()});
-  const auto read = cache::words_read(relations, one);
+  if (relations.size() == 1) one = cache::key_of(*plan.analysis, *catalog, relations.front(), {text, types, parameters, !parameters.empty()});
+  result.read = cache::words_read(relations, one);
+  if (!std::exchange(sighted_, true)) hub.memory.sight(result.key);
+  return result;
+}
 
+/// Without waiting, and without a coroutine, which costs more than the look-up itself. nullopt: only look_up() can tell. A miss is not counted yet: whoever
+/// finds no server comes back.
+std::optional<Session::Lookup> Session::look_up_at_once(const Plan& plan, std::string_view text, std::span<const std::uint32_t> types, std::string_view parameters,
+                                                        std::string_view formats, bool need_description) {
+  if (worker_.hub.group || plan.policy.cache.mode == cache::Consistency::strict_wal) return std::nullopt;
+  const auto what = sought(plan, text, types, parameters, formats);
+  if (!what) {
+    Lookup none;
+    none.counted = true;
+    return none;
+  }
+  Lookup result = look_in_memory(plan, what->key, what->read, need_description);
+  if (result.entry || conclusive(result.miss)) return result;
+  if (worth_redis(plan) || (result.fill && expected_ms(plan) >= kWorthWaiting)) return std::nullopt;
+  return result;
+}
+
+Awaitable<Session::Lookup> Session::look_up(std::shared_ptr<const Plan> plan, std::string_view text,
+                                            std::span<const std::uint32_t> types, std::string_view parameters,
+                                            std::string_view formats, bool need_description) {
+  Lookup result;
+  Hub& hub = worker_.hub;
+  const auto what = sought(*plan, text, types, parameters, formats);
+  if (!what) co_return result;
+  const auto& [key, read, generation] = *what;
   if (plan->policy.cache.mode == cache::Consistency::strict_wal) {
     const bool told = co_await feed_has_come();
     if (!told || !still_judged(*plan)) {  // what came meanwhile may have changed the catalog
@@ -99,7 +130,6 @@ Awaitable<Session::Lookup> Session::look_up(std::shared_ptr<const Plan> plan, st
       co_return result;
     }
   }
-  hub.memory.sight(key);
   const double estimate_ms = expected_ms(*plan);
   const Clock::duration usual = std::chrono::microseconds(static_cast<std::int64_t>(estimate_ms * 8000));
   const auto patience = std::min<Clock::duration>(worker_.snapshot().config->cache.fill_wait, std::max<Clock::duration>(usual, kLeastPatience));
@@ -108,8 +138,7 @@ Awaitable<Session::Lookup> Session::look_up(std::shared_ptr<const Plan> plan, st
   for (int failures = 0;; ++failures) {
     if (hub.group) result = co_await look_up_shared(plan, key, read, generation, need_description);
     else result = look_in_memory(*plan, key, read, need_description);
-    const bool hopeless = result.miss == cache::Miss::being_written || result.miss == cache::Miss::catalog || result.miss == cache::Miss::refreshing;
-    if (!hub.group && !result.entry && !hopeless && worth_redis(*plan)) {
+    if (!hub.group && !result.entry && !conclusive(result.miss) && worth_redis(*plan)) {
       result.entry = co_await look_in_redis(key, need_description);
       if (result.entry) result.source = Source::cache_redis;
     }
@@ -132,8 +161,10 @@ Awaitable<Session::Lookup> Session::look_up(std::shared_ptr<const Plan> plan, st
 }
 
 void Session::missed(const Plan& plan, const Lookup& result) {
+  if (result.counted) return;
   counters_->cache_misses.add();
-  worker_.hub.ledger.missed(plan.analysis->fingerprint_hex, result.miss);
+  const bool unseen = !result.fill && (result.miss == cache::Miss::absent || result.miss == cache::Miss::expired || result.miss == cache::Miss::written);
+  worker_.hub.ledger.missed(plan.analysis->fingerprint_hex, result.miss, unseen);
 }
 
 /// The words are read before the value, and before execution: they are the permit to fill.
@@ -187,9 +218,7 @@ Awaitable<std::shared_ptr<const cache::Entry>> Session::look_in_redis(cache::Key
 
 /// Doorkeeper: cheap statements are kept from their second sight on, dear ones at once.
 bool Session::worth_keeping(const Plan& plan, const cache::Key& key) const {
-  if (expected_ms(plan) >= kDear || worker_.hub.memory.sights(key) >= 2) return true;
-  worker_.hub.ledger.not_kept(plan.analysis->fingerprint_hex, cache::Unkept::first_sight);
-  return false;
+  return expected_ms(plan) >= kDear || worker_.hub.memory.sights(key) >= 2;
 }
 
 /// The catalog by which the plan was found cacheable is the one in force, as far as anybody here knows.

@@ -147,6 +147,7 @@ bool needs_server(char type) { return type != 'S' && type != 'H' && type != 'X' 
 /// each was a tenth of our time.
 bool Session::on_client_message(char type, std::string_view message) {
   parse_at_hand_ = nullptr;
+  sighted_ = false;
   if (skip_to_sync_ && type != 'X') {
     if (type == 'S') {
       skip_to_sync_ = false;
@@ -171,6 +172,7 @@ bool Session::on_message(char type, std::string_view message) {
     }
     if (run_held_reused(message)) return true;
   }
+  if (held_.active() && type == 'S' && resolve_held_at_once(message)) return true;
   if (held_.active() && (type == 'S' || (held_.execute && restrained(*held_.statement->plan)))) return false;
   if (!server_) {
     if (!needs_server(type) && !held_.active()) {

@@ -136,6 +136,28 @@ bool Session::held_gone(std::string_view sync) {
   return closing_ || !held_.active();
 }
 
+/// An execution that only the cache in memory may answer, or fill. False: it takes resolve_held(), which begins anew.
+bool Session::resolve_held_at_once(std::string_view sync) {
+  const auto arrival = Clock::now();
+  if (!held_.execute || facts_.settings_uncertain || !undisturbed()) return false;
+  const auto plan = held_.statement->stamp == stamp() ? held_.statement->plan : refreshed_plan(*held_.statement);
+  if (plan->decision.cache != policies::CacheDirective::look_up || plan->decision.candidate != 0 || plan->decision.wants_plan) return false;
+  if (restrained(*plan) || may_read_elsewhere(*plan)) return false;
+  const auto bind = protocol::read_bind(body_of(held_.bind));
+  auto found = look_up_at_once(*plan, held_.statement->text, held_.statement->parameter_types, bind->parameters, bind->result_formats, held_.describe);
+  if (!found) return false;
+  if (answer_held(plan, *found, arrival)) return true;
+  if (!attached() && (server_ || !attach_at_once())) return false;
+  missed(*plan, *found);
+  if (found->fill) {
+    send_held(plan, std::move(found->fill), arrival, sync);
+  } else {
+    release_held();
+    forward_sync(sync);
+  }
+  return true;
+}
+
 Awaitable<void> Session::resolve_held(std::string_view sync) {
   const auto arrival = Clock::now();
   if (held_.execute && facts_.settings_uncertain && could_act(*held_.statement->plan) && at_rest()) {
@@ -156,19 +178,7 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
       co_await refuse_held(sync);
       co_return;
     }
-    // The server refuses a statement whose columns are no longer those it was prepared with (0A000), and the client may
-    // still read by the old ones: after DDL the server has the first word.
-    const auto version = plan->knowledge ? plan->knowledge->cache.catalog_version : 0;
-    if (held_.parse || !held_.statement->unsent.empty()) held_.statement->catalog_version = version;
-    const bool same_names = held_.parse || bound_as_today(*held_.statement);
-    if (!same_names) found.fill = nullptr;
-    if (found.entry && same_names && held_.statement->catalog_version == version) {
-      answer_held_from(*found.entry);
-      if (held_.parse && !held_.parse->name.empty() && !pooled()) prepare_behind(held_.parse);
-      report_hit(plan, found, arrival);
-      held_ = {};
-      unit_ = nullptr;
-      publish("idle");
+    if (answer_held(plan, found, arrival)) {
       co_await drain_to_client();
       co_return;
     }
@@ -212,16 +222,39 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
     forward_sync(sync);
     co_return;
   }
-  auto exec = make_exec(plan, held_.statement->text);
+  const auto exec = send_held(plan, std::move(fill), arrival, sync);
+  if (exec->fallback_armed) {
+    co_await drain_to_server();
+    co_await quiet();
+  }
+}
+
+Ref<Exec> Session::send_held(std::shared_ptr<const Plan> plan, std::unique_ptr<Fill> fill, Clock::time_point arrival, std::string_view sync) {
+  auto exec = make_exec(std::move(plan), held_.statement->text);
   exec->execution.arrival = arrival;
   exec->called_with(held_.statement->parameter_types, protocol::read_bind(body_of(held_.bind))->parameters);
   exec->fill = std::move(fill);
   exec->prepared = held_.statement;
   send_held_changed(exec, sync);
-  if (exec->fallback_armed) {
-    co_await drain_to_server();
-    co_await quiet();
-  }
+  return exec;
+}
+
+/// False: the server is to answer, and what `found` still has to fill is filled by it.
+bool Session::answer_held(const std::shared_ptr<const Plan>& plan, Lookup& found, Clock::time_point arrival) {
+  // The server refuses a statement whose columns are no longer those it was prepared with (0A000), and the client may
+  // still read by the old ones: after DDL the server has the first word.
+  const auto version = plan->knowledge ? plan->knowledge->cache.catalog_version : 0;
+  if (held_.parse || !held_.statement->unsent.empty()) held_.statement->catalog_version = version;
+  const bool same_names = held_.parse || bound_as_today(*held_.statement);
+  if (!same_names) found.fill = nullptr;
+  if (!found.entry || !same_names || held_.statement->catalog_version != version) return false;
+  answer_held_from(*found.entry);
+  if (held_.parse && !held_.parse->name.empty() && !pooled()) prepare_behind(held_.parse);
+  report_hit(plan, found, arrival);
+  held_ = {};
+  unit_ = nullptr;
+  publish("idle");
+  return true;
 }
 
 void Session::answer_held_from(const cache::Entry& entry) {

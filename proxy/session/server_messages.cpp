@@ -141,7 +141,7 @@ Session::Fate Session::on_login_message(char type, std::string_view message) {
 /// process id. True: it is on its way under that one.
 bool Session::own_notification(std::string_view message) {
   const auto body = body_of(message);
-  if (protocol::Reader(body).int32() != server_->pid) return false;
+  if (body.size() < 4 || protocol::Reader(body).int32() != server_->pid) return false;
   protocol::Message(to_client_, 'A').bytes(std::string_view(cancel_key_).substr(0, 4)).bytes(body.substr(4));
   return true;
 }

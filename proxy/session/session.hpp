@@ -369,7 +369,9 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
 
   // --- simple_query.cpp ---
   bool query_at_once(std::string_view message);
+  struct Lookup;
   Awaitable<void> on_query(std::string_view message);
+  void answer_query_from(const std::shared_ptr<const Plan>& plan, const Lookup& found, Clock::time_point arrival);
   Ref<Exec> run_query(std::shared_ptr<const Plan> plan, std::string_view message, Clock::time_point arrival,
                  std::unique_ptr<Fill> fill);
   void send_query(Ref<Exec> exec, std::string_view message);
@@ -402,7 +404,10 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   bool try_hold(char type, std::string_view message);  ///< true: the message was taken into the group
   void release_held();                                  ///< forward the group as it came
   bool held_gone(std::string_view sync);
+  bool resolve_held_at_once(std::string_view sync);
   Awaitable<void> resolve_held(std::string_view sync);
+  bool answer_held(const std::shared_ptr<const Plan>& plan, Lookup& found, Clock::time_point arrival);
+  Ref<Exec> send_held(std::shared_ptr<const Plan> plan, std::unique_ptr<Fill> fill, Clock::time_point arrival, std::string_view sync);
   void forward_sync(std::string_view sync);
   void send_hidden(const Ref<Exec>& exec, std::string_view what);
   void send_held_changed(Ref<Exec> exec, std::string_view sync);
@@ -430,8 +435,18 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
     cache::Miss miss = cache::Miss::absent;     ///< why neither is there, or only a leave
     bool old = false;                           ///< a hit that a write has overtaken
     bool cancelled = false;                     ///< while it waited: refusal_ says what the client gets
+    bool counted = false;                       ///< no miss: nothing was looked up
   };
   Awaitable<bool> feed_has_come();
+  /// What is looked for: by which key, and which words its answer must have been read under.
+  struct Sought {
+    cache::Key key;
+    std::vector<sql::Oid> read;
+    std::uint64_t generation = 0;
+  };
+  std::optional<Sought> sought(const Plan& plan, std::string_view text, std::span<const std::uint32_t> types, std::string_view parameters, std::string_view formats);
+  std::optional<Lookup> look_up_at_once(const Plan& plan, std::string_view text, std::span<const std::uint32_t> types, std::string_view parameters,
+                                        std::string_view formats, bool need_description);
   Awaitable<Lookup> look_up(std::shared_ptr<const Plan> plan, std::string_view text,
                             std::span<const std::uint32_t> types, std::string_view parameters,
                             std::string_view formats, bool need_description);
@@ -614,6 +629,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   Fate passing_fate_ = Fate::relay;
   Ref<Exec> passing_exec_;
   Outbox to_client_, to_server_;
+  bool sighted_ = false;                 ///< the cache has seen the statement in hand
   bool lending_bytes_ = false;           ///< what is forwarded lies in client_buffer_, which stays as it is for now
   std::string looked_text_;                       ///< of the last plan for the extended protocol: drivers that send
   std::vector<std::uint32_t> looked_types_;       ///< Parse for every execution repeat themselves

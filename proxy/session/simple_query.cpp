@@ -33,9 +33,21 @@ bool Session::query_at_once(std::string_view message) {
   if (!tracker_.skipping()) forget_unnamed();
   const bool settings_wanted = facts_.settings_uncertain && could_act(*plan);
   if (plan->analysis->flags.explain_pgsteer || settings_wanted || plan->decision.candidate != 0 || plan->decision.wants_plan || may_read_elsewhere(*plan) ||
-      plan->decision.cache == policies::CacheDirective::look_up || restrained(*plan)) {
+      restrained(*plan)) {
     begun_query_ = {std::move(plan), arrival};
     return false;
+  }
+  std::optional<Lookup> found;
+  if (plan->decision.cache == policies::CacheDirective::look_up && undisturbed()) {
+    found = look_up_at_once(*plan, query_text(message), {}, {}, {}, true);
+    if (found && found->entry) {
+      answer_query_from(plan, *found, arrival);
+      return true;
+    }
+    if (!found) {
+      begun_query_ = {std::move(plan), arrival};
+      return false;
+    }
   }
   const auto kind = plan->analysis->kind;
   const bool opaque = kind == StatementKind::multiple || kind == StatementKind::unparsed || kind == StatementKind::do_block;
@@ -44,10 +56,28 @@ bool Session::query_at_once(std::string_view message) {
     begun_query_ = {std::move(plan), arrival};
     return false;
   }
+  if (found) {
+    missed(*plan, *found);
+    if (found->fill) {
+      run_query(std::move(plan), message, arrival, std::move(found->fill));
+      return true;
+    }
+  }
   const auto repeating = repeated(*plan, query_text(message), {});
   if (repeating && run_query_reused(repeating, plan, query_text(message), arrival)) return true;
   run_query(std::move(plan), message, arrival, nullptr)->repeated = repeating;
   return true;
+}
+
+void Session::answer_query_from(const std::shared_ptr<const Plan>& plan, const Lookup& found, Clock::time_point arrival) {
+  unnamed_stale_ = true;  // the server does not get to see this query
+  to_client_ += found.entry->row_description;
+  to_client_ += found.entry->rows;
+  to_client_ += found.entry->complete;
+  protocol::append_ready(to_client_, 'I');
+  report_hit(plan, found, arrival);
+  unit_ = nullptr;
+  publish("idle");
 }
 
 Awaitable<void> Session::on_query(std::string_view message) {
@@ -76,13 +106,7 @@ Awaitable<void> Session::on_query(std::string_view message) {
       co_return;
     }
     if (found.entry) {
-      unnamed_stale_ = true;  // the server does not get to see this query
-      to_client_ += found.entry->row_description;
-      to_client_ += found.entry->rows;
-      to_client_ += found.entry->complete;
-      protocol::append_ready(to_client_, 'I');
-      report_hit(plan, found, arrival);
-      publish("idle");
+      answer_query_from(plan, found, arrival);
       co_await drain_to_client();
       co_return;
     }

@@ -4,7 +4,7 @@
 # of every kind with little DDL in them. All of them: long/cache_adversarial.sh.
 . "$(dirname "$0")/lib.sh"
 python3 -c 'import psycopg2' 2>/dev/null || skip 'psycopg2 is not installed'
-cases=${1-'^(1|3|4|5|7|8|11|14|15|15y|18|21|24|36|37|38|40|53|55|58|66|83|88|89|90|91|93|94|95|96|100|103|105|106|128|parameters|every)[ -]'}
+cases=${1-${CASES:-'^(1|3|4|5|7|8|11|14|15|15y|18|21|24|36|37|38|40|53|55|58|66|83|88|89|90|91|93|94|95|96|100|103|105|106|128|parameters|every)[ -]'}}
 start_postgres $'max_prepared_transactions = 10\nlock_timeout = 3s\nstatement_timeout = 20s'
 for database in suite_direct suite_cached; do
   direct psql -X -q -c "create database $database" || exit 1

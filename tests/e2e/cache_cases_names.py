@@ -161,6 +161,7 @@ def printing(name, setup, read, *settings, reads_fail=False):
 
 printing("59 DateStyle", "create table t59(v timestamptz); insert into t59 values ('2020-02-03 04:05:06+00');", "select v, v::text from t59", "set datestyle = iso", "set datestyle = 'german, dmy'", "set datestyle = sql", "reset datestyle")
 printing("60 TimeZone", "create table t60(v timestamptz); insert into t60 values ('2020-02-03 04:05:06+00');", "select v, extract(hour from v), v::text from t60", "set timezone = 'UTC'", "set time zone 'Asia/Tokyo'", "set time zone -3", "reset timezone")
+printing("60 TimeZone of what is only printed", "create table t60p(v timestamptz); insert into t60p values ('2020-02-03 04:05:06+00');", "select v from t60p", "set timezone = 'UTC'", "set time zone 'Asia/Tokyo'", "set time zone -3", "reset timezone")
 printing("61 float, bytea, interval", "create table t61(f float8, b bytea, i interval); insert into t61 values (1::float8/3, 'ab', '1 day 2 hours');", "select f, b, i from t61", "set extra_float_digits = 0", "set extra_float_digits = -5",
          "set bytea_output = 'escape'", "set bytea_output = 'hex'", "set intervalstyle = 'sql_standard'", "set intervalstyle = 'iso_8601'")
 

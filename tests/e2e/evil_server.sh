@@ -4,7 +4,7 @@
 [ -z "$DIRECT" ] || skip 'nothing to check without pgsteer'
 start_postgres 'max_connections = 60'
 mkfifo "$WORK/evil"
-python3 "$E2E/evil_server.py" serve "$DIRECT_PORT" >"$WORK/evil" 2>"$WORK/evil.log" &
+"$PYTHON" "$E2E/evil_server.py" serve "$DIRECT_PORT" >"$WORK/evil" 2>"$WORK/evil.log" &
 PIDS+=($!)
 read -r evil <"$WORK/evil"
 printf '"postgres" "any"\n' >"$WORK/users"

@@ -266,6 +266,22 @@ def dropped():
     equal("rows of somebody else, or none", [], wrong[:3])
 
 
+def half_a_message_to_nobody():
+    """What no answer is due for is a message all the same: its server is nobody else's before its end."""
+    others = [Wire(proxy, timeout=5).login() for _ in range(8)]
+    for size in (20000, 100000, 300000):
+        wire = Wire(proxy).login()
+        stray = b"d" + struct.pack("!I", size + 4) + b"Q" * size  # late COPY data, which a server ignores
+        question = b"select 1\0"
+        wire.raw(b"Q" + struct.pack("!I", len(question) + 4) + question + stray[:size // 2])
+        equal(f"{size}: the question in front", [["1"]], rows(wire.until_ready()))
+        for turn in range(3):
+            for number, other in enumerate(others):
+                equal(f"{size}: another client, turn {turn}", [[str(number)]], rows(other.query(f"select {number}")))
+        wire.raw(stray[size // 2:])
+        equal(f"{size}: and behind it", [["2"]], rows(wire.query("select 2")))
+
+
 def nothing_new_is_told():
     """Two clients on one server: what the server goes through in between is no news to either."""
     clients = {name: Wire(proxy).login(application_name=name) for name in ("one", "two")}
@@ -289,4 +305,4 @@ def own_notifications():
     equal("another's", (b"A", False), (kind, body[:4] == struct.pack("!I", wire.pid)))
 
 
-run_cases((own_notifications, settings_never_leak, nothing_new_is_told, custom_settings, startup_settings, what_pins, statements, statements_after_ddl, cancels, dropped), sys.argv[3:])
+run_cases((own_notifications, settings_never_leak, nothing_new_is_told, half_a_message_to_nobody, custom_settings, startup_settings, what_pins, statements, statements_after_ddl, cancels, dropped), sys.argv[3:])

@@ -12,6 +12,7 @@
 #include "proxy/hub.hpp"
 #include "proxy/pool/pools.hpp"
 #include "proxy/session/session.hpp"
+#include "proxy/survive.hpp"
 #include "proxy/worker.hpp"
 
 namespace pgsteer::test {
@@ -227,6 +228,7 @@ std::string run_session_input(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return {};
   Script script(data, size);
   const std::uint8_t kind = script.byte();
+  const auto thrown = survived_exceptions().load();
   const bool is_pooled = kind & 1;
   World& world = *worlds[kind >> 1 & 1];
   Worker& worker = world.worker;
@@ -270,6 +272,7 @@ std::string run_session_input(const std::uint8_t* data, std::size_t size) {
   world.pools.close_idle();
   world.run();
   world.hub.drain();
+  if (survived_exceptions().load() != thrown) return "something was thrown";
   if (!watched.expired()) return "the session outlives both its ends";
   if (world.hub.unmarked_sessions.load() != 0) return "unmarked work is left behind";
   if (world.hub.pending_ddl.load() != 0) return "DDL is left under way";
