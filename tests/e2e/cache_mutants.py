@@ -76,7 +76,7 @@ MUTANTS = {
                       (("  mark->change.delta = 1;\n", "  mark->change.delta = 0;\n"), ("task.rolled_back ? -1 : kEpoch - 1", "task.rolled_back ? 0 : kEpoch"))),
     "group_no_bump": ("the end of a write leaves the epoch in Redis", "proxy/group/shared_words.cpp", (("task.rolled_back ? -1 : kEpoch - 1", "-1"),)),
     "group_no_fence": ("with Redis away a write goes on though others still answer from the cache", "proxy/group/shared_words.cpp",
-                       (("state_.present || late : out_of_reach || late)", "true : true)"),)),
+                       (("known || late : out_of_reach || late)", "known || late : true)"),)),
     "group_words_once": ("the words are not asked for: an answer counts while the generation does", "proxy/session/caching.cpp",
                          (("  if (entry && entry->tag == now) {", "  if (entry) {"),)),
     "group_picture": ("DDL through another member is not noticed", "proxy/group/shared_words.cpp",
