@@ -24,6 +24,11 @@ bool fits(const cache::Entry& entry, const cache::Key& key, bool need_descriptio
   return !need_description || !entry.row_description.empty();
 }
 
+/// What another process has kept is as old as its clock says. One that is ahead of ours would make it young again.
+bool of_our_time(const Plan& plan, const cache::Entry& entry) {
+  return cache::exact(plan.policy.cache.mode) || entry.asked_unix_us <= steady_unix_us();
+}
+
 bool usable(const cache::Entry& entry, const cache::Key& key, const std::string& database, const cache::Words& words,
             bool need_description) {
   return fits(entry, key, need_description) && words.unchanged(database, entry.tag);
@@ -325,9 +330,10 @@ Awaitable<Session::Lookup> Session::look_up_shared(std::shared_ptr<const Plan> p
   if (marked || hub.group->generation() != generation || hub.unmarked_sessions.load() != 0) co_return result;
   result.source = entry ? Source::cache_memory : Source::cache_redis;
   if (!entry && words->value) {
-    if (auto stored = cache::deserialize(*words->value); stored && fits(*stored, key, need_description)) {
+    if (auto stored = cache::deserialize(*words->value); stored && fits(*stored, key, need_description) && of_our_time(*plan, *stored)) {
       entry = std::make_shared<const cache::Entry>(std::move(*stored));
-      if (entry->tag == now) hub.memory.put(key, entry);
+      // Where its age matters, Redis is who lets it end.
+      if (entry->tag == now && cache::exact(plan->policy.cache.mode)) hub.memory.put(key, entry);
     }
   }
   if (entry && entry->tag == now) {
@@ -357,6 +363,8 @@ void Session::store(Exec& exec) {
   const auto not_kept = [&](cache::Unkept why) { worker_.hub.ledger.not_kept(entry->fingerprint, why); };
   if (fill.spoiled) return not_kept(fill.too_large ? cache::Unkept::too_large : cache::Unkept::failed);
   if (worker_.hub.unmarked_sessions.load() != 0) return not_kept(cache::Unkept::overtaken);
+  // A standby, or a primary of the past, may be behind what the words tell of.
+  if (server_ && !worker_.hub.hosts->is_primary(server_->host)) return not_kept(cache::Unkept::overtaken);
   // A write landed meanwhile: useless already. In a group only Redis knows, and whoever looks asks it.
   if (!worker_.hub.group && !worker_.hub.words.unchanged(facts_.database, entry->tag)) return not_kept(cache::Unkept::overtaken);
   const auto& action = exec.plan->policy.cache;
@@ -374,7 +382,8 @@ void Session::store(Exec& exec) {
   worker_.hub.ledger.stored(entry->fingerprint);
   const auto config = worker_.snapshot().config;
   if (worker_.redis && entry->cost_ms * 1000 >= static_cast<double>(config->cache.redis_min_cost.count())) {
-    worker_.redis->set(redis_key(fill.key), cache::serialize(*entry), lifetime);
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::microseconds(entry->expires_unix_us - steady_unix_us()));
+    if (left.count() > 0) worker_.redis->set(redis_key(fill.key), cache::serialize(*entry), left);
   }
 }
 

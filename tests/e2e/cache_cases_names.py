@@ -295,6 +295,19 @@ never("81 function that lies", table(81) + "create function f81() returns bigint
 never("82 operator with a function", table(82) + "create function f82(int, int) returns bigint immutable language sql as 'select sum(v) from t82'; create operator ### (leftarg = int, rightarg = int, function = f82);", ("select 1 ### 2", "user_function"),
       ("select k ### v from t82 order by 1", "user_function"))
 
+LIAR = "create table u{0}(v int); insert into u{0} values (5); create function f{0}(int) returns int immutable language sql as 'select max(v) + 0 * $1 from u{0}';"
+never("82b an aggregate's function", table("82b") + LIAR.format("82b") + "create function s82b(int, int) returns int immutable language sql as 'select f82b($2)'; create aggregate a82b(int) (sfunc = s82b, stype = int, initcond = '0');",
+      ("select a82b(v) from t82b", "user_function"))
+never("82c a cast", "create type p82c as (v int); create table t82c(v p82c); insert into t82c values (row(1)); create table u82c(v int); insert into u82c values (5); "
+      "create function f82c(p82c) returns int immutable language sql as 'select max(v) from u82c'; create cast (p82c as int) with function f82c(p82c);", ("select v::int from t82c", "user_function"))
+never("82d a domain's check", table("82d") + LIAR.format("82d") + "create domain d82d as int check (f82d(value) = 5);", ("select v::d82d from t82d order by 1", "user_function"), ("select cast(v as d82d) from t82d order by 1", "user_function"))
+never("82e comparing, by a type's own operators", "create type p82e as (v int); create table t82e(v p82e); insert into t82e values (row(1)), (row(2)); create table u82e(v int); insert into u82e values (0);"
+      "create function c82e(p82e, p82e) returns int immutable language plpgsql as 'begin return (select max(v) from u82e) * ($1).v; end';"
+      + "".join(f"create function {name}82e(p82e, p82e) returns bool immutable language sql as 'select c82e($1, $2) {sign} 0'; create operator {sign} (leftarg = p82e, rightarg = p82e, function = {name}82e);"
+                for name, sign in (("lt", "<"), ("le", "<="), ("eq", "="), ("ge", ">="), ("gt", ">")))
+      + "create operator class o82e default for type p82e using btree as operator 1 <, operator 2 <=, operator 3 =, operator 4 >=, operator 5 >, function 1 c82e(p82e, p82e);",
+      ("select count(distinct v) from t82e", "user_function"), ("select count(*) from (select v from t82e group by v) x", "user_function"), ("select count(*) from (select distinct v from t82e) x", "user_function"))
+
 
 def locks(t):
     read = "select v from t83 where k = 1 for update"

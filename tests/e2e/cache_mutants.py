@@ -14,7 +14,10 @@ KEYS = "cache/key_words.cpp"
 DONE = "const std::uint64_t change = certainly_rolled_back ? 0 - 1ull : epoch_one - 1;"
 SAME = "(dependency.second & in_flight_mask) == 0 && word->load() == dependency.second;"
 
-# name: (what is missing, file, ((text that must stand there once, what comes instead), ...))
+# All that use place_of().
+PLACES = ("proxy/group/members.cpp", "proxy/session/caching.cpp", "proxy/console/show_cache.cpp")
+
+# name: (what is missing, file, ((text that must stand there once, what comes instead), ...)[, for a header: the files that use what changes])
 MUTANTS = {
     "no_mark": ("writes are not marked before they are sent", "cache/words.cpp",
                 ((MARK, "for (const sql::Oid oid : oids) table.word(oid, impl_->entropy);"), (DONE, "const std::uint64_t change = certainly_rolled_back ? 0 : epoch_one;"))),
@@ -49,17 +52,31 @@ MUTANTS = {
                      ("if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;", "if (error != std::errc() || end != digits.data() + digits.size()) return static_cast<std::int64_t>(std::hash<std::string_view>{}(digits));"))),
     "key_other_rows": ("a statement's other tables and subqueries are not looked at", "rewriter/sql/key_conditions.cpp", (("table == nullptr || where == nullptr || !alone(s)", "table == nullptr || where == nullptr"),)),
     "key_portal": ("a portal's values are those of the last Bind, whatever became of it", "proxy/session/prepared.cpp", (("unit_ && portal->bound_in == unit_->serial", "true"),)),
-    "key_family": ("partitions and inheritance are not looked at", KEYS, (("relation.kind != 'r' || relation.has_children || relation.parent != 0 || ", ""),)),
+    "key_family": ("partitions and inheritance are not looked at", KEYS, (("relation.kind != 'r' || relation.has_children || relation.parent != 0 || ", ""), (" || writes.relations.size() != 1)", " || writes.relations.empty())"))),
     "key_operator": ("an operator = of the user's own is not looked for", KEYS, ((" || !catalog.usual_integers", ""),)),
     # Judged by cache_group_faults.sh.
+    "faults_untold": ("a write is sent before everybody knows in which Redis its mark stands", "proxy/group/shared_words.cpp", (("mark->stands ? known || late :", "mark->stands ? true || known :"),)),
+    "faults_no_pause": ("nobody is given the time to look", "proxy/group/shared_words.cpp", (("kEverybodyHasLooked = kLease + milliseconds(50);", "kEverybodyHasLooked = milliseconds(0);"),)),
+    "faults_told_of_another": ("it counts as known whatever Redis the lock names", "proxy/group/shared_words.cpp", (("  if (state_.told_redis != state_.redis) return false;\n", ""),)),
+    "faults_same_lock": ("the lock names the generation and not its Redis", "proxy/group/shared_words.hpp", (("((generation >> 1) ^ (redis >> 8))", "(generation >> 1)"),), ("proxy/group/members.cpp",)),
+    "faults_same_place": ("who was moved to a copy takes what was seen before for what is", "proxy/group/shared_words.hpp", (("(generation ^ redis * 0x9E3779B97F4A7C15ull) | 1", "generation | (redis & 0) | 1"),), PLACES),
     "faults_promoted": ("a look-up does not ask which Redis it is", "proxy/session/caching.cpp", (("  if (worker_.redis->server() != hub.group->redis()) co_return result;", "  //"),)),
+    # Judged by cache_failover.sh.
+    "failover_standby": ("what a standby says is kept", "proxy/session/caching.cpp", (("if (server_ && !worker_.hub.hosts->is_primary(server_->host))", "if (false)"),)),
+    "failover_kept": ("another primary leaves the epochs", "proxy/hub.cpp", (("(!impl_->server_start.empty() && impl_->server_start != when)) words.flush();", "(!impl_->server_start.empty() && impl_->server_start != when)) {}"),)),
+    # Judged by cache_clock.sh.
+    "clock_ahead": ("what another member has kept is as old as its clock says", "proxy/session/caching.cpp", (("|| entry.asked_unix_us <= steady_unix_us();", "|| true;"),)),
+    "clock_kept": ("what another member has kept is kept here too, by its clock", "proxy/session/caching.cpp", (("entry->tag == now && cache::exact(plan->policy.cache.mode)) hub", "entry->tag == now) hub"),)),
+    "clock_system": ("ages are by the system's clock", "proxy/session/caching.cpp", (('#include "proxy/session/session.hpp"\n', '#include "proxy/session/session.hpp"\n#define steady_unix_us unix_us\n'),)),
+    # Judged by redis_faults.sh.
+    "values_any_key": ("what stands under the hash of a key is taken for that key's", "proxy/session/caching.cpp", (("  if (entry.key_material != key.material) return false;\n", ""),)),
     # Of two processes; those that begin with group_ are judged by cache_group.sh.
     "group_unwaited": ("a write is sent before its mark stands in Redis", "proxy/session/session.cpp", (("if (!server_ || !writes_.may_send())", "if (!server_)"),)),
     "group_no_mark": ("writes are not marked in Redis", "proxy/group/shared_words.cpp",
                       (("  mark->change.delta = 1;\n", "  mark->change.delta = 0;\n"), ("task.rolled_back ? -1 : kEpoch - 1", "task.rolled_back ? 0 : kEpoch"))),
     "group_no_bump": ("the end of a write leaves the epoch in Redis", "proxy/group/shared_words.cpp", (("task.rolled_back ? -1 : kEpoch - 1", "-1"),)),
     "group_no_fence": ("with Redis away a write goes on though others still answer from the cache", "proxy/group/shared_words.cpp",
-                       (("state_.present || late : out_of_reach || late)", "true : true)"),)),
+                       (("known || late : out_of_reach || late)", "known || late : true)"),)),
     "group_words_once": ("the words are not asked for: an answer counts while the generation does", "proxy/session/caching.cpp",
                          (("  if (entry && entry->tag == now) {", "  if (entry) {"),)),
     "group_picture": ("DDL through another member is not noticed", "proxy/group/shared_words.cpp",
@@ -75,8 +92,8 @@ MUTANTS = {
 
 if __name__ == "__main__":
     if sys.argv[1] == "list":
-        for name, (what, _, _) in MUTANTS.items():
+        for name, (what, *_) in MUTANTS.items():
             print(f"{name}\t{what}")
     else:
-        _, file, changes = MUTANTS[sys.argv[3]]
-        mutant.make(sys.argv[2], sys.argv[3], file, changes, sys.argv[4])
+        _, file, changes, *compiled_by = MUTANTS[sys.argv[3]]
+        mutant.make(sys.argv[2], sys.argv[3], file, changes, sys.argv[4], *compiled_by)

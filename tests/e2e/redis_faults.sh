@@ -103,6 +103,15 @@ load 'values of another type' 2
 for key in $(r keys 'pgsteer:*'); do r set "$key" lie >/dev/null; done
 equal 'a short lie is not shown' "$(direct psql -X -A -t -c 'select sum(v), count(*) from t')" "$(proxied psql -X -A -t -c 'select sum(v), count(*) from t')"
 hits_again 'and its values are used again'
+# As if hashes of keys collided: every value under another one's key.
+several() { for limit in 10 20 30 40; do "$1" psql -X -A -t -c "select count(*) from t where k < $limit"; done; }
+for _ in 1 2 3 4; do several proxied >/dev/null; done
+before=$(hits)
+several proxied >/dev/null
+check 'four values are there' [ "$(hits)" -ge $((before + 4)) ]
+r eval "local k = redis.call('KEYS', 'pgsteer:*') local first = redis.call('GET', k[1])
+  for i = 1, #k do redis.call('SET', k[i], i < #k and redis.call('GET', k[i + 1]) or first) end" 0 >/dev/null
+equal "nobody is given another one's value" "$(several direct)" "$(several proxied)"
 check 'it is the same process still' kill -0 "$PGSTEER_PID"
 check 'no crash in the log' bash -c "! grep -Eiq 'segfault|assert|terminate called|AddressSanitizer' $WORK/pgsteer.log"
-finish 18
+finish 20
