@@ -511,8 +511,10 @@ bool Session::held_by_pause() const {
 
 Awaitable<void> Session::finish_client_bytes() {
   client_busy_ = false;  // PAUSE does not wait for who waits for RESUME
+  // Who was lent a server, or has a place in the line for one, when PAUSE came is under way: PAUSE waits for that server.
+  const bool under_way = pooled() && pin_.empty() && (server_ || waiter_);
   // No deadline: RESUME wakes us.
-  while (held_by_pause() && !over()) co_await event_.async_wait(as_result);
+  while (held_by_pause() && !under_way && !over()) co_await event_.async_wait(as_result);
   client_busy_ = true;
   if (!over()) co_await go_on_with_client_bytes();
 }

@@ -61,10 +61,10 @@ MUTANTS = {
     "faults_same_lock": ("the lock names the generation and not its Redis", "proxy/group/shared_words.hpp", (("((generation >> 1) ^ (redis >> 8))", "(generation >> 1)"),), ("proxy/group/members.cpp",)),
     "faults_same_place": ("who was moved to a copy takes what was seen before for what is", "proxy/group/shared_words.hpp", (("(generation ^ redis * 0x9E3779B97F4A7C15ull) | 1", "generation | (redis & 0) | 1"),), PLACES),
     "faults_promoted": ("a look-up does not ask which Redis it is", "proxy/session/caching.cpp", (("  if (worker_.redis->server() != hub.group->redis()) co_return result;", "  //"),)),
-    # Judged by cache_failover.sh.
+    # Judged by long/cache_failover.sh.
     "failover_standby": ("what a standby says is kept", "proxy/session/caching.cpp", (("if (server_ && !worker_.hub.hosts->is_primary(server_->host))", "if (false)"),)),
     "failover_kept": ("another primary leaves the epochs", "proxy/hub.cpp", (("(!impl_->server_start.empty() && impl_->server_start != when)) words.flush();", "(!impl_->server_start.empty() && impl_->server_start != when)) {}"),)),
-    # Judged by cache_clock.sh.
+    # Judged by long/cache_clock.sh.
     "clock_ahead": ("what another member has kept is as old as its clock says", "proxy/session/caching.cpp", (("|| entry.asked_unix_us <= steady_unix_us();", "|| true;"),)),
     "clock_kept": ("what another member has kept is kept here too, by its clock", "proxy/session/caching.cpp", (("entry->tag == now && cache::exact(plan->policy.cache.mode)) hub", "entry->tag == now) hub"),)),
     "clock_system": ("ages are by the system's clock", "proxy/session/caching.cpp", (('#include "proxy/session/session.hpp"\n', '#include "proxy/session/session.hpp"\n#define steady_unix_us unix_us\n'),)),

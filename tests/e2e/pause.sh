@@ -49,6 +49,7 @@ code=$?
 contains 'without one failed transaction' 'number of failed transactions: 0 (0.000%)' "$(cat "$WORK/pgbench")"
 equal 'no transaction is lost or done twice' "$(sed -n 's/^number of transactions actually processed: \([0-9]*\).*/\1/p' "$WORK/pgbench")" "$(direct psql -XAtq -c 'select count(*) from pgbench_history')"
 contains 'RESUME without PAUSE' 'not paused' "$(console resume)"
+check 'every PAUSE ends, whoever was lent a server just then' timeout 120 "$PYTHON" "$E2E/pause_often.py" "$PROXY_PORT" 300
 
 # Connections of one's own: they stay open, their transactions end, new ones wait.
 stop_pgsteer
@@ -76,4 +77,4 @@ equal 'RESUME ends a PAUSE that still waits' RESUME "$(console resume)"
 wait $pausing
 equal 'and it is answered' PAUSE "$(cat "$WORK/pause")"
 commit_transaction
-finish 18
+finish 19

@@ -16,8 +16,8 @@ while IFS=$'\t' read -r name what; do
     case $name in
       group_*) script=cache_group.sh signs='^FAILED +(stale|went|session|quiescence|read|what one|a trigger|a view|with Redis|and the next|with what|Redis is dead|and the answer)' ;;
       faults_*) script=cache_group_faults.sh signs='^FAILED +(the|Redis|a)' ;;
-      failover_*) script=cache_failover.sh signs='^FAILED +.*(whoever|sessions)' ;;
-      clock_*) script=cache_clock.sh signs='^FAILED +(the clock|a group|and with)' ;;
+      failover_*) script=long/cache_failover.sh signs='^FAILED +.*(whoever|sessions)' ;;
+      clock_*) script=long/cache_clock.sh signs='^FAILED +(the clock|a group|and with)' ;;
       values_*) script=redis_faults.sh signs='^FAILED +nobody' ;;
       load_*) script=cache_load.sh signs='^FAILED +(who|nobody|REVOKE|flush)' ;;
       key_*) script=cache_adversarial.sh arguments='^k[0-9]' signs='^FAILED +k' ;;

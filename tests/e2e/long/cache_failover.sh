@@ -1,7 +1,7 @@
 #!/bin/bash
 # The server fails over to a standby that lacks what was committed last: once the new primary serves, nothing of the old one's is answered from
 # the cache, to sessions that are new and to one that was there before. And a standby that serves sessions beside the primary fills nothing.
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 [ -z "$DIRECT" ] || { echo "cache_failover.sh: nothing to check without the proxy"; exit 0; }
 start_postgres 'wal_log_hints = on'
 direct psql -X -q -c 'create table t(v int)' -c 'insert into t values (1)' || exit 1

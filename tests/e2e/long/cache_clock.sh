@@ -1,7 +1,7 @@
 #!/bin/bash
 # Clocks that jump by an hour, and that differ by one between two members of a group: "bounded" and "ttl" keep their bounds, and what goes
 # through pgsteer is seen at once.
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 [ -n "$DIRECT" ] && { echo "cache_clock.sh: nothing to check without the proxy"; exit 0; }
 library=$(ls /usr/lib/*/faketime/libfaketimeMT.so.1 2>/dev/null | head -1)
 [ -n "$library" ] || skip 'no libfaketime'
