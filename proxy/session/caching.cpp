@@ -105,11 +105,11 @@ std::optional<Session::Lookup> Session::look_up_at_once(const Plan& plan, std::s
   const auto what = sought(plan, text, types, parameters, formats);
   if (!what) {
     Lookup none;
-    none.counted = true;
+    none.miss = std::nullopt;
     return none;
   }
   Lookup result = look_in_memory(plan, what->key, what->read, need_description);
-  if (result.entry || conclusive(result.miss)) return result;
+  if (result.entry || conclusive(*result.miss)) return result;
   if (worth_redis(plan) || (result.fill && expected_ms(plan) >= kWorthWaiting)) return std::nullopt;
   return result;
 }
@@ -138,7 +138,7 @@ Awaitable<Session::Lookup> Session::look_up(std::shared_ptr<const Plan> plan, st
   for (int failures = 0;; ++failures) {
     if (hub.group) result = co_await look_up_shared(plan, key, read, generation, need_description);
     else result = look_in_memory(*plan, key, read, need_description);
-    if (!hub.group && !result.entry && !conclusive(result.miss) && worth_redis(*plan)) {
+    if (!hub.group && !result.entry && !conclusive(*result.miss) && worth_redis(*plan)) {
       result.entry = co_await look_in_redis(key, need_description);
       if (result.entry) result.source = Source::cache_redis;
     }
@@ -161,10 +161,10 @@ Awaitable<Session::Lookup> Session::look_up(std::shared_ptr<const Plan> plan, st
 }
 
 void Session::missed(const Plan& plan, const Lookup& result) {
-  if (result.counted) return;
+  if (!result.miss) return;
   counters_->cache_misses.add();
   const bool unseen = !result.fill && (result.miss == cache::Miss::absent || result.miss == cache::Miss::expired || result.miss == cache::Miss::written);
-  worker_.hub.ledger.missed(plan.analysis->fingerprint_hex, result.miss, unseen);
+  worker_.hub.ledger.missed(plan.analysis->fingerprint_hex, *result.miss, unseen);
 }
 
 /// The words are read before the value, and before execution: they are the permit to fill.

@@ -136,13 +136,17 @@ bool Session::held_gone(std::string_view sync) {
   return closing_ || !held_.active();
 }
 
+/// With the draw that the group was held by, unless something has changed since.
+std::shared_ptr<const Plan> Session::held_plan() {
+  return held_.statement->stamp == stamp() ? held_.statement->plan : refreshed_plan(*held_.statement);
+}
+
 /// An execution that only the cache in memory may answer, or fill. False: it takes resolve_held(), which begins anew.
 bool Session::resolve_held_at_once(std::string_view sync) {
+  if (!held_.execute || !undisturbed()) return false;
   const auto arrival = Clock::now();
-  if (!held_.execute || facts_.settings_uncertain || !undisturbed()) return false;
-  const auto plan = held_.statement->stamp == stamp() ? held_.statement->plan : refreshed_plan(*held_.statement);
-  if (plan->decision.cache != policies::CacheDirective::look_up || plan->decision.candidate != 0 || plan->decision.wants_plan) return false;
-  if (restrained(*plan) || may_read_elsewhere(*plan)) return false;
+  const auto plan = held_plan();
+  if (plan->decision.cache != policies::CacheDirective::look_up || takes_waiting(*plan)) return false;
   const auto bind = protocol::read_bind(body_of(held_.bind));
   auto found = look_up_at_once(*plan, held_.statement->text, held_.statement->parameter_types, bind->parameters, bind->result_formats, held_.describe);
   if (!found) return false;
@@ -168,7 +172,7 @@ Awaitable<void> Session::resolve_held(std::string_view sync) {
     if (held_gone(sync)) co_return;
   }
   std::unique_ptr<Fill> fill;
-  auto plan = held_.statement->stamp == stamp() ? held_.statement->plan : refreshed_plan(*held_.statement);
+  auto plan = held_plan();
   if (held_.execute && undisturbed() && plan->decision.cache == policies::CacheDirective::look_up) {
     const auto bind = protocol::read_bind(body_of(held_.bind));
     auto found = co_await look_up(plan, held_.statement->text, held_.statement->parameter_types, bind->parameters,

@@ -206,4 +206,9 @@ bool Session::could_act(const Plan& plan) const {
          mode == policies::Mode::auto_ || mode == policies::Mode::suggest;
 }
 
+bool Session::takes_waiting(const Plan& plan) const {
+  return plan.decision.candidate != 0 || plan.decision.wants_plan || may_read_elsewhere(plan) || restrained(plan) ||
+         (facts_.settings_uncertain && could_act(plan));
+}
+
 }  // namespace pgsteer::proxy

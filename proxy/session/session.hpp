@@ -353,6 +353,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
                                             const PlanStamp& now);
   bool standard_strings();
   bool could_act(const Plan& plan) const;
+  bool takes_waiting(const Plan& plan) const;  ///< in front of the server, the cache aside
   bool bytes_only() const { return !tracking_ || worker_.snapshot().panic; }
   bool undisturbed() const { return at_rest() && status_ == 'I'; }
   /// Nothing is under way and the server would run what it is sent: idle, or inside a transaction block that has not failed.
@@ -402,6 +403,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   // --- held_group.cpp ---
   bool worth_holding(const Plan& plan) const;
   bool try_hold(char type, std::string_view message);  ///< true: the message was taken into the group
+  std::shared_ptr<const Plan> held_plan();
   void release_held();                                  ///< forward the group as it came
   bool held_gone(std::string_view sync);
   bool resolve_held_at_once(std::string_view sync);
@@ -432,10 +434,9 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
     std::shared_ptr<const cache::Entry> entry;  ///< a hit
     std::unique_ptr<Fill> fill;                 ///< or leave to fill
     Source source = Source::server;
-    cache::Miss miss = cache::Miss::absent;     ///< why neither is there, or only a leave
+    std::optional<cache::Miss> miss = cache::Miss::absent;  ///< why neither is there, or only a leave; none: nothing was looked up
     bool old = false;                           ///< a hit that a write has overtaken
     bool cancelled = false;                     ///< while it waited: refusal_ says what the client gets
-    bool counted = false;                       ///< no miss: nothing was looked up
   };
   Awaitable<bool> feed_has_come();
   /// What is looked for: by which key, and which words its answer must have been read under.

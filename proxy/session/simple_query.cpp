@@ -31,9 +31,7 @@ bool Session::query_at_once(std::string_view message) {
   begun_query_ = {};
   auto plan = with_known_plan(make_plan(query_text(message), {}, false), {query_text(message)});
   if (!tracker_.skipping()) forget_unnamed();
-  const bool settings_wanted = facts_.settings_uncertain && could_act(*plan);
-  if (plan->analysis->flags.explain_pgsteer || settings_wanted || plan->decision.candidate != 0 || plan->decision.wants_plan || may_read_elsewhere(*plan) ||
-      restrained(*plan)) {
+  if (plan->analysis->flags.explain_pgsteer || takes_waiting(*plan)) {
     begun_query_ = {std::move(plan), arrival};
     return false;
   }

@@ -11,14 +11,7 @@ for database in suite_direct suite_cached; do
   python3 "$E2E/cache_adversarial.py" setup "$cases" | PGOPTIONS='-c client_min_messages=warning' PGPORT=$DIRECT_PORT psql -X -q -v ON_ERROR_STOP=1 -d $database || exit 1
 done
 strict_cache_policy
-cat >>"$WORK/policies/cache.toml" <<'TOML'
-
-[[rule]]
-name = "writers that go round"
-match = { table = ["t45", "t45b"] }
-mode = "auto"
-cache = { mode = "bounded", staleness = "700ms", min_cost = "0us" }
-TOML
+cache_rule 'writers that go round' bounded 700ms '["t45", "t45b"]'
 E2E_MODE=auto start_pgsteer --policies "$WORK/policies" --set upstream.probe_url="postgresql://postgres@127.0.0.1:$DIRECT_PORT/postgres" --set learning.explore=false
 python3 "$E2E/cache_adversarial.py" run "$DIRECT_PORT" "$PROXY_PORT" "$cases"
 code=$?

@@ -161,6 +161,16 @@ mode = "auto"
 cache = { mode = "strict", min_cost = "0us" }
 TOML
 }
+cache_rule() { # name, mode, staleness, tables as TOML: one more rule of strict_cache_policy's
+  cat >>"$WORK/policies/cache.toml" <<TOML
+
+[[rule]]
+name = "$1"
+match = { table = $4 }
+mode = "auto"
+cache = { mode = "$2", staleness = "$3", min_cost = "0us" }
+TOML
+}
 history_tables() { # of history_check.py: registers, and a transaction that takes its time to commit
   direct psql -X -q -c 'create table r(k int primary key, v bigint not null)' -c 'insert into r select g, 0 from generate_series(0, 3) g' \
     -c 'create table slow(v int)' -c "create function pause() returns trigger language plpgsql as 'begin perform pg_sleep(0.02); return null; end'" \

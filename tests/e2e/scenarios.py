@@ -198,8 +198,8 @@ def run(world, row):
     world.expect(world.until(lambda: world.sql("select count(*) from pg_stat_activity where application_name = 'victim'") == [["0"]]), "sessions of clients that are gone are left at the server")
     for _, client, kind, text in [trouble for trouble in books.troubles[settled:] if trouble[2] != "40P01"]:
         world.fault(f"client {client} saw {kind} {text} when all was over")
-    done = done()
-    print("ok     " if not world.faults else "FAILED ", f"{world.name}: {row.name}: {done[0]} transfers, {done[1]} appends, {done[2]} reads;",
+    transfers, appends, reads = done()
+    print("ok     " if not world.faults else "FAILED ", f"{world.name}: {row.name}: {transfers} transfers, {appends} appends, {reads} reads;",
           f"{len(troubles)} errors {told};" if troubles else "no errors;", f"back after {back or -1:.2f} s; slowest {books.slowest:.2f} s;",
           f"{world.pgsteer.megabytes() if world.pgsteer.alive() else 0} MB", "".join("; " + note for note in world.notes), flush=True)
     for text in world.faults[:12]:

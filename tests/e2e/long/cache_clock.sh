@@ -9,16 +9,8 @@ start_postgres
 start_redis
 direct psql -X -q -c 'create table b(v int)' -c 'insert into b values (1)' -c 'create table c(v int)' -c 'insert into c values (1)' -c 'create table t(v int)' -c 'insert into t values (1)' || exit 1
 strict_cache_policy
-for rule in 'b bounded' 'c ttl'; do
-  cat >>"$WORK/policies/cache.toml" <<TOML
-
-[[rule]]
-name = "${rule#* }"
-match = { table = "${rule% *}" }
-mode = "auto"
-cache = { mode = "${rule#* }", staleness = "1500ms", min_cost = "0us" }
-TOML
-done
+cache_rule bounded bounded 1500ms '"b"'
+cache_rule ttl ttl 1500ms '"c"'
 PORTS=("$(free_port)" "$(free_port)")
 member() { # number more arguments: by the clock in $WORK/clock.number, which moves what nobody should measure time by
   local number=$1
