@@ -361,7 +361,7 @@ void Session::store(Exec& exec) {
   Fill& fill = *exec.fill;
   auto entry = fill.entry;
   const auto not_kept = [&](cache::Unkept why) { worker_.hub.ledger.not_kept(entry->fingerprint, why); };
-  if (fill.spoiled) return not_kept(fill.too_large ? cache::Unkept::too_large : cache::Unkept::failed);
+  if (fill.spoiled || (exec.prepared && exec.prepared->noisy)) return not_kept(fill.too_large ? cache::Unkept::too_large : cache::Unkept::failed);
   if (worker_.hub.unmarked_sessions.load() != 0) return not_kept(cache::Unkept::overtaken);
   // A standby, or a primary of the past, may be behind what the words tell of.
   if (server_ && !worker_.hub.hosts->is_primary(server_->host)) return not_kept(cache::Unkept::overtaken);

@@ -173,18 +173,8 @@ Session::Fate Session::on_server_message(char type, std::string_view message, bo
         }
         if (lending_.pool && !tracker_.head()) residue_unknown_ = true;  // nobody had asked for a change
         return parameter_changed(name, value) ? Fate::relay : Fate::swallow;
-      } else if (type == 'N' && tracker_.head() && tracker_.head()->context.exec) {
-        Exec& exec = *tracker_.head()->context.exec;
-        if (exec.fill) exec.fill->spoil();
-        if (exec.reused && tracker_.head()->kind == Request::parse && whole) {  // in front of the ParseComplete that is kept back
-          exec.repeated->noisy = true;
-          to_client_ += message;
-          return Fate::swallow;
-        }
-        if (exec.fallback_armed && whole && !exec.held_back.empty()) {
-          exec.held_back += message;  // stays in its place
-          return Fate::swallow;
-        }
+      } else if (type == 'N' && tracker_.head()) {
+        return on_notice(*tracker_.head(), message, whole);
       }
       return Fate::relay;
     case Meaning::error:
@@ -208,6 +198,26 @@ Session::Fate Session::on_server_message(char type, std::string_view message, bo
     return Fate::swallow;
   }
   return on_reply(type, message, whole, result);
+}
+
+/// Raised on behalf of `asked`. What is answered from the cache or taught to another server has been silent, or its client knows.
+Session::Fate Session::on_notice(const Tracker::Expected& asked, std::string_view message, bool whole) {
+  const auto& [exec, unit, prepared, statement, purpose] = asked.context;
+  if (exec && exec->fill) exec->fill->spoil();
+  if (asked.kind == Request::parse) {
+    if (prepared) prepared->noisy = true;
+    if (exec && exec->reused && whole) {  // in front of the ParseComplete that is kept back
+      exec->repeated->noisy = true;
+      to_client_ += message;
+      return Fate::swallow;
+    }
+    if (asked.hidden) return Fate::swallow;
+  }
+  if (exec && exec->fallback_armed && whole && !exec->held_back.empty()) {
+    exec->held_back += message;  // stays in its place
+    return Fate::swallow;
+  }
+  return Fate::relay;
 }
 
 /// COPY-in has swallowed Syncs that were sent ahead of it: the transaction goes on to the next one that is answered.

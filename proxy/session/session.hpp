@@ -119,6 +119,7 @@ struct Prepared {
   bool local = false;  ///< EXPLAIN (PGSTEER): answered here
   StatementPtr statement;  ///< transaction pooling: what the servers know it as
   bool unkept = false;     ///< too large to be prepared again elsewhere
+  bool noisy = false;    ///< a notice was raised when it was parsed: whoever sends its text anew is told again
   bool dropped = false;  ///< closed, or destroyed by a simple query, before its ParseComplete arrived
 };
 
@@ -507,6 +508,7 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   Fate on_server_message(char type, std::string_view message, bool whole);
   Fate on_login_message(char type, std::string_view message);
   Fate on_reply(char type, std::string_view message, bool whole, const Tracker::Result& result);
+  Fate on_notice(const Tracker::Expected& asked, std::string_view message, bool whole);
   Fate on_error(std::string_view message, bool whole, const Tracker::Result& result);
   Fate on_ready(char status, const Tracker::Result& result);
   void time_block(char status);

@@ -377,6 +377,18 @@ def _(t):
     t.log.append(late.parse("select 2", "again").sync())
 
 
+@case("131 notices of the server's own", table("131b"))
+def _(t):
+    """Raised while a statement is parsed or planned: whoever prepared it before is not told, whoever sends it anew is."""
+    x = t.on("x", wire=True)
+    texts = ("select v as " + "x" * 70 + " from t131b order by 1", "select count(*), to_tsquery('english', 'the')::text from t131b", "select v from t131b where v::text @@ to_tsquery('english', 'a') order by 1")
+    for text in texts:
+        for act in (x.simple, x.run, x.prepared, x.simple, x.run, x.prepared, x.run, x.simple):
+            for n in range(8):
+                t.log.append((text[:20], n, act(text)))
+                time.sleep(0.01)  # until it has been judged
+
+
 @case("parameters that say now", table("p1"))
 def _(t):
     x = t.on("x", wire=True)

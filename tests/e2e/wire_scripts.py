@@ -657,6 +657,19 @@ def notices_and_parameters(t):
     c.Q("set application_name = 'other'; set timezone = 'Asia/Tokyo'; select 1").ready().Q("reset all").ready().Q("set client_encoding = latin1").ready().Q("select 'é'").ready()
 
 
+def a_notice_of_parse_is_told_once(t):
+    """A truncated identifier: told by Parse, not by the server that is taught the statement later."""
+    c, others = t.client(), [t.client() for _ in range(4)]
+    text = "select 1 as " + "x" * 70
+    c.P(text, "s").S().ready().P(text).S().ready()
+    for other in others:  # one of them on the server that has it
+        other.Q("begin").ready()
+        c.B([], "s").D().E().S().ready()
+    c.B().E().S().ready().x(text).x(text).Q(text).ready()
+    for other in others:
+        other.Q("commit").ready()
+
+
 def notify_while_idle_and_busy(t):
     c, other = t.client(), t.client()
     c.Q("listen channel").ready()
