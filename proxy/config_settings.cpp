@@ -186,19 +186,22 @@ std::string mask_secret(const std::string& url) {
   std::string shown = url;
   const auto scheme = shown.find("://");
   if (scheme != std::string::npos) {
-    const auto start = scheme + 3;
-    const auto authority_end = shown.find_first_of("/?", start);
-    const auto at = shown.rfind('@', authority_end == std::string::npos ? authority_end : authority_end - 1);
-    const auto colon = shown.find(':', start);
-    if (at != std::string::npos && at > start && colon < at) shown.replace(colon + 1, at - colon - 1, "***");
+    // Up to the last @ it may be a password, whatever it contains: rather a host too few is shown than half of one.
+    const auto at = shown.rfind('@');
+    const auto colon = shown.find(':', scheme + 3);
+    if (at != std::string::npos && colon < at) shown.replace(colon + 1, at - colon - 1, "***");
   }
-  // "?password=x" of a URL, "password=x" or "password='x y'" of connection words.
-  for (auto key = shown.find("password="); key != std::string::npos; key = shown.find("password=", key + 9)) {
-    const auto start = key + 9;
+  // "?password=x" of a URL, "password = x" or "password='x y'" of connection words.
+  constexpr std::string_view name = "password";
+  for (auto key = shown.find(name); key != std::string::npos; key = shown.find(name, key + name.size())) {
+    auto start = shown.find_first_not_of(' ', key + name.size());
+    if (start == std::string::npos || shown[start] != '=') continue;
+    start = std::min(shown.find_first_not_of(' ', start + 1), shown.size());
     const bool quoted = start < shown.size() && shown[start] == '\'';
-    auto end = quoted ? shown.find('\'', start + 1) : shown.find_first_of("& ", start);
-    if (quoted && end != std::string::npos) ++end;
-    shown.replace(start, end == std::string::npos ? std::string::npos : end - start, "***");
+    auto end = start + (quoted ? 1 : 0);
+    while (end < shown.size() && (quoted ? shown[end] != '\'' : shown[end] != '&' && shown[end] != ' ')) end += shown[end] == '\\' ? 2 : 1;
+    end = std::min(end + (quoted ? 1 : 0), shown.size());
+    shown.replace(start, end - start, "***");
   }
   return shown;
 }

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "proxy/config.hpp"
+#include "proxy/config_settings.hpp"
 #include "tests/support/servers.hpp"
 
 namespace pgsteer::proxy {
@@ -57,6 +58,21 @@ Config::Row row(const Config& config, const std::string& key) {
 }
 
 }  // namespace
+
+TEST_CASE("a secret is not shown, whatever is in it") {
+  for (const auto& [url, shown] : std::vector<std::pair<std::string, std::string>>{
+           {"postgresql://u:pa/ss@h:5432/db", "postgresql://u:***@h:5432/db"},
+           {"redis://:a?b@c@h", "redis://:***@h"},
+           {"postgresql://u@h:5432/db", "postgresql://u@h:5432/db"},
+           {"postgresql://h:5432/db?password=x&user=u", "postgresql://h:5432/db?password=***&user=u"},
+           {"host=h password = 'it\\'s it' user=u", "host=h password = *** user=u"},
+           {"host=h password='open", "host=h password=***"},
+           {"password=", "password=***"},
+           {"host=passwords", "host=passwords"}}) {
+    CAPTURE(url);
+    CHECK(mask_secret(url) == shown);
+  }
+}
 
 TEST_CASE("without a file everything has its default") {
   std::vector<std::string> errors;
