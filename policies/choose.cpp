@@ -131,7 +131,7 @@ double floor_of(const SteerAction& bounds) { return static_cast<double>(bounds.f
 /// What the default takes where an arm would serve: as explored under this plan. Its own history says little of it once the arm serves:
 /// what still runs by default are the other plans' executions.
 double replaced_ms(const DecideInput& in, const Evidence* evidence) {
-  if (!evidence || evidence->plan == 0 || evidence->explored == 0) return default_ms(in);
+  if (!evidence || (evidence->plan == 0 && !evidence->wide) || evidence->explored == 0) return default_ms(in);
   return std::max(default_ms(in), evidence->explored_default_ms / static_cast<double>(evidence->explored));
 }
 
@@ -161,7 +161,7 @@ Opinion judge_arm(const DecideInput& in, const Candidate& c, const Evidence* evi
   const double gain = evidence->gain();
   const double least_ms = static_cast<double>(bounds.min_gain_time.count()) / 1000;
   // The rule that explored may not be the rule that decides: its own bounds count.
-  if (evidence->worst_ratio > bounds.max_regression)
+  if (!evidence->wide && evidence->worst_ratio > bounds.max_regression)
     return no(ReasonCode::regression_seen, fmt::format("once took {:.2f} times the default", evidence->worst_ratio));
   if (evidence->by_hand) return {true, std::isfinite(gain) ? std::max(gain, bounds.min_gain) : bounds.min_gain, ReasonCode::arm_measured, evidence->why};
   if (!(gain >= bounds.min_gain) || !(gain * ms >= least_ms))
@@ -184,15 +184,24 @@ Opinion judge(const DecideInput& in, const Candidate& c) {
   return opinion;
 }
 
-/// Worth asking for: some arm is approved under some plan. What costs an EXPLAIN is asked only where that plan varies.
+/// Worth asking for: some arm is approved under some plan. What costs an EXPLAIN is asked only where that plan varies, and of a statement whose values
+/// are always others only where what it gains under that plan, and how often that is, pay for it.
 bool plan_matters(const DecideInput& in) {
   if (in.plan != 0 || in.query->transaction != sql::TransactionStatus::idle || !in.policy->steer.enabled) return false;
   if (!in.analysis->read_only_select() || in.knowledge->catalog_version != in.catalog->version) return false;
   if (in.knowledge->only_plan(kSettledPlan) != 0 && in.random % kAudit != 0) return false;
+  constexpr double kPays = 2;
   const auto& evidence = in.knowledge->evidence;
+  double all = 0;
+  for (const PlanSight& seen : in.knowledge->plans) all += static_cast<double>(seen.sightings);
+  const auto pays = [&](const Evidence& e) {
+    const PlanSight* seen = in.knowledge->sight(e.plan);
+    const double share = seen && all > 0 ? static_cast<double>(seen->sightings) / all : 1;
+    return e.gain() * replaced_ms(in, &e) * share >= kPays * in.knowledge->planning_ms;
+  };
   return std::any_of(evidence.begin(), evidence.end(), [&](const Evidence& e) {
     return e.plan != 0 && e.state == Evidence::State::approved && !e.doubted && !is_banned(e.label, in.knowledge->banned) &&
-           replaced_ms(in, &e) >= floor_of(in.policy->steer);
+           replaced_ms(in, &e) >= floor_of(in.policy->steer) && (!in.knowledge->varied || pays(e));
   });
 }
 
@@ -256,7 +265,8 @@ Choice choose(const DecideInput& in) {
       best.detail = std::move(opinion.detail);
     }
   }
-  best.wants_plan = plan_matters(in);
+  const Evidence* chosen = best.index == 0 ? nullptr : in.knowledge->find(in.candidates[best.index].label(), plan_of(in));
+  best.wants_plan = !(chosen && chosen->wide) && plan_matters(in);
   return best;
 }
 

@@ -71,6 +71,9 @@ double patience(const DecideInput& in, const rewriter::Candidate& chosen) {
   const PlanSight* seen = in.knowledge->sight(plan_of(in));
   const Evidence* original = in.knowledge->find("as-is");
   double worst_ms = seen ? seen->worst_ms : 0;
+  if (const Evidence* evidence = in.knowledge->find(chosen.label(), plan_of(in)); evidence && evidence->wide) {
+    for (const PlanSight& any : in.knowledge->plans) worst_ms = std::max(worst_ms, any.worst_ms);
+  }
   if (original && original->recent_ms.size() >= 3) worst_ms = std::max(worst_ms, original->p95_ms);
   if (!(worst_ms > 0)) return 0;
   return times * std::max(worst_ms, in.estimates.empty() ? 0 : in.estimates.front().ms) + least_ms;

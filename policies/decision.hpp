@@ -30,6 +30,7 @@ std::string_view to_string(Trial::Step step);
 struct Evidence {
   std::string label;             ///< "as-is", "rewrite:...", "arm:..."
   std::uint64_t plan = 0;        ///< shape of the default's plan that an arm was measured against; 0: whatever it is
+  bool wide = false;             ///< of an arm: measured on calls of different values, whatever plan the default had for each
   double cost_low = 0, cost_high = 0;  ///< of that plan on the explored instances; 0: any
   std::uint64_t runs = 0;        ///< served executions
   std::uint64_t explored = 0;    ///< offline executions
@@ -39,6 +40,7 @@ struct Evidence {
   std::string why;               ///< reason of the state, in words
   // What learn() keeps to judge by.
   double explored_ms = 0, explored_default_ms = 0;  ///< sums over the explored instances
+  double lost_ms = 0;                               ///< in sum over those of them where it was slower
   std::vector<double> served_gains;                 ///< of the last 10 served executions, newest last
   std::vector<float> recent_ms;                     ///< newest last, at most 32
   bool by_hand = false;                             ///< approved by a person: acts without a measured gain, but under guard
@@ -71,6 +73,7 @@ struct PlanSight {
 /// Everything learned about one statement shape in one database under one search_path. Immutable snapshots; built by
 /// the learner in the background, read by the pipeline.
 struct Knowledge {
+  static constexpr std::size_t varied_from = 6;  ///< calls of different values: so many are needed to judge an arm for all values
   sql::Shape shape;
   std::string database, search_path;
   std::string fingerprint;
@@ -82,6 +85,8 @@ struct Knowledge {
   std::vector<Evidence> evidence;      ///< by label and plan
   std::vector<PlanSight> plans;
   std::string pinned, banned;          ///< label set by PIN; comma-separated labels set by BAN
+  bool varied = false;                 ///< comes with many values: what is known of one call says nothing of the next
+  double planning_ms = 0;              ///< what an EXPLAIN of it takes at least; 0: not known
   std::string held;                    ///< why nothing is done to it for a while: its regret budget is spent; "" = nothing is in the way
   bool judged = false;                 ///< the background probe has looked at it
   const Evidence* find(std::string_view label) const;
@@ -154,8 +159,12 @@ Decision decide(const DecideInput& input);
 /// is no narrower scope: its mode takes the policy's place in both directions, but what a policy has `off` stays off.
 Mode effective_mode(Mode policy, std::optional<Mode> console, std::optional<Mode> session, std::optional<Mode> directive);
 
+/// The longest that an arm for all values may take on one of them.
+double tolerated_ms(double default_ms);
+
 /// Updates evidence with one served or explored execution and re-judges its state by the policy's bounds:
-/// approval needs >= 3 explored instances, none above 1.1 x default, and min_gain in sum. Two losses among
+/// approval needs >= 3 explored instances, none above 1.1 x default, and min_gain in sum; of an arm for all values
+/// >= Knowledge::varied_from, none above tolerated_ms() and what it lost on some at most a fifth of what it won on others. Two losses among
 /// the last ten served executions disable it when the ten gained nothing together.
 /// `default_ms` is the default's time on the same instance when explored, else the expected one.
 void learn(Evidence& evidence, double ms, double default_ms, bool explored, const SteerAction& bounds);

@@ -16,6 +16,8 @@ constexpr int losses_to_disable = 2;
 constexpr double explored_tolerance = 1.1;   // no explored instance may be slower than this multiple of the default
 constexpr std::uint64_t explored_to_approve = 3;
 constexpr std::uint64_t explored_to_give_up = 8;
+constexpr std::uint64_t wide_to_give_up = 12;
+constexpr double wide_tolerance = 1.5, wide_slack_ms = 2, wide_loss = 0.2;  // by what 96 templates showed: policies/README.md
 void add_time(Evidence& e, double ms) {
   if (e.recent_ms.size() >= window) e.recent_ms.erase(e.recent_ms.begin());
   e.recent_ms.push_back(static_cast<float>(ms));
@@ -52,6 +54,23 @@ void judge_exploration(Evidence& e, const SteerAction& bounds) {
   }
 }
 
+/// Of an arm for all values. It may lose on some of them, little and seldom: asking for each call's plan, to tell them apart, takes as long as planning
+/// it once more, which short statements do not gain.
+void judge_wide(Evidence& e, const SteerAction& bounds, double ms, double default_ms) {
+  using State = Evidence::State;
+  if (e.state != State::trial && e.state != State::approved) return;
+  const double gain = e.gain(), won_ms = e.explored_default_ms - e.explored_ms + e.lost_ms;
+  if (ms > tolerated_ms(default_ms)) {
+    e.state = State::rejected;
+    e.why = fmt::format("one of {} explored calls took {:.2f} ms, the default {:.2f} ms", e.explored, ms, default_ms);
+    return;
+  }
+  const bool enough = e.explored >= Knowledge::varied_from, good = gain >= bounds.min_gain - 1e-9 && e.lost_ms <= wide_loss * won_ms;
+  e.state = enough && good ? State::approved : e.explored >= wide_to_give_up ? State::rejected : State::trial;
+  e.why = fmt::format("gained {:.0f} % over {} calls of different values, lost {:.1f} ms on some and won {:.1f} ms on others", gain * 100, e.explored,
+                      e.lost_ms, won_ms);
+}
+
 /// Single executions are noisy, most of all short ones: losses disable only what did not pay for them in the same window.
 void judge_serving(Evidence& e, double gain, const SteerAction& bounds) {
   auto& gains = e.served_gains;
@@ -68,6 +87,8 @@ void judge_serving(Evidence& e, double gain, const SteerAction& bounds) {
 }
 
 }  // namespace
+
+double tolerated_ms(double default_ms) { return wide_tolerance * default_ms + wide_slack_ms; }
 
 double Evidence::gain() const { return explored_default_ms > 0 ? 1 - explored_ms / explored_default_ms : gain_low(); }
 
@@ -113,8 +134,10 @@ void learn(Evidence& evidence, double ms, double default_ms, bool explored, cons
     evidence.worst_ratio = std::max(evidence.worst_ratio, ms / default_ms);
     evidence.explored_ms += ms;
     evidence.explored_default_ms += default_ms;
-    judge_exploration(evidence, bounds);
-  } else {
+    evidence.lost_ms += std::max(0.0, ms - default_ms);
+    if (evidence.wide) judge_wide(evidence, bounds, ms, default_ms);
+    else judge_exploration(evidence, bounds);
+  } else if (!evidence.wide) {  // what the default takes for these values nobody knows: the control group tells
     judge_serving(evidence, gain, bounds);
   }
 }

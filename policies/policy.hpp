@@ -31,9 +31,9 @@ struct SteerAction {
   bool enabled = true;
   std::vector<std::string> arms;  ///< empty = the default list
   double max_regression = 1.2;    ///< measured time of an arm may be at most this multiple of the default's
-  double min_gain = 0.2;          ///< share of the time that must be gained
-  std::chrono::microseconds min_gain_time{5000};
-  std::chrono::microseconds floor{5000};  ///< statements faster than this are never steered
+  double min_gain = 0.1;          ///< share of the time that must be gained
+  std::chrono::microseconds min_gain_time{1000};
+  std::chrono::microseconds floor{3000};  ///< statements faster than this are never steered
   bool explore_offline = true;
   double explore_budget = 0.02;   ///< share of the observed execution time that exploring may cost
 };

@@ -26,14 +26,15 @@ const Evidence* Knowledge::find(std::string_view label) const {
 }
 
 const Evidence* Knowledge::find(std::string_view label, std::uint64_t plan_shape) const {
-  if (plan_shape == 0) return find(label);
-  const Evidence* any = nullptr;
+  const Evidence *here = nullptr, *any = nullptr;
   for (const Evidence& entry : evidence) {
     if (entry.label != label) continue;
-    if (entry.plan == plan_shape) return &entry;
     if (entry.plan == 0) any = &entry;
+    else if (entry.plan == plan_shape) here = &entry;
   }
-  return any;
+  if (here && any && here->state == Evidence::State::trial) return any;
+  if (here || any) return here ? here : any;
+  return plan_shape == 0 ? find(label) : nullptr;
 }
 
 const PlanSight* Knowledge::sight(std::uint64_t plan_shape) const {

@@ -177,6 +177,7 @@ void Book::remember(Statement& statement, const Execution& execution) {
   if (known != statement.instances.end()) return;
   statement.instances.push_back({execution.text, execution.parameter_types, execution.bind, hash});
   if (statement.instances.size() > kMaxInstances) statement.instances.pop_front();
+  statement.knowledge.varied = statement.knowledge.varied || statement.instances.size() >= policies::Knowledge::varied_from;
 }
 
 policies::Evidence& Book::evidence(Statement& statement, const std::string& label, std::uint64_t plan) {

@@ -40,6 +40,7 @@ struct ProbeTask {
 struct ProbeResult {
   std::uint64_t catalog_version = 0;
   predictor::PlanFacts plan;
+  double planning_ms = 0;   ///< what asking for it took
   std::vector<policies::RewriteJudgement> rewrites;
   cache::Judgement cache;   ///< as asked; pending when it was not
   bool judged = false;      ///< gate B was asked
@@ -59,6 +60,9 @@ struct ExploreTask {
   predictor::History history;
   std::vector<std::string> rewrites;  ///< labels whose columns are the original's
   std::set<std::pair<std::string, std::uint64_t>> hinted;  ///< arms that were found for this statement under a plan of the default's
+  bool varied = false;              ///< arms are measured for all values as well
+  double planning_ms = 0;           ///< what an EXPLAIN takes at least; 0: not known
+  std::map<std::string, policies::Evidence> wide;  ///< by label: what is known for all values
   std::set<std::pair<std::string, std::uint64_t>> out;  ///< not to be tried under a plan of the default's (0: any): rejected, banned, disabled
   double default_ms = 0;
   std::uint64_t catalog_version = 0;
@@ -68,8 +72,9 @@ struct ExploreTask {
 struct Measurement {
   std::string label;
   double ms = 0, default_ms = 0;
-  std::uint64_t plan = 0;  ///< of the default on that instance
+  std::uint64_t plan = 0;  ///< of the default on that instance; 0: measured for all values
   double cost = 0;
+  bool wide = false;
 };
 
 /// What is known of every statement shape, in the making: fed by executions, probes and exploration, published as an
@@ -95,6 +100,7 @@ class Book {
   void measured(const policies::KnowledgeKey& key, const Measurement& measurement);
   /// PostgreSQL's own plan for a call, and what it took.
   void default_measured(const policies::KnowledgeKey& key, const predictor::PlanFacts& plan, double ms);
+  void planned(const policies::KnowledgeKey& key, double ms);  ///< what an EXPLAIN took
   /// The candidate's answer was not the original's: never again, whatever the evidence says.
   void refuse_for_good(const policies::KnowledgeKey& key, const std::string& label, const std::string& why);
 

@@ -76,6 +76,7 @@ void Book::take_over(Statement& statement, const KeptArm& arm) {
   if (entry.state == State::pinned || statement.never.contains(arm.label)) return;
   entry.state = State::approved;
   entry.by_hand = arm.by_hand;
+  entry.wide = !arm.by_hand && arm.plan == 0;
   if (entry.explored == 0) {
     entry.explored = std::max<std::uint64_t>(arm.explored, 1);
     entry.explored_ms = arm.explored_ms;

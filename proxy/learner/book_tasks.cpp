@@ -73,6 +73,7 @@ void Book::finish_probe(const Key& key, const ProbeResult& result) {
   const auto* catalog = hub_.snapshot()->catalog(key.database);
   if (catalog && !statistics_hold(statement, *catalog)) void_evidence(statement, "statistics have changed since it was explored, before this start");
   knowledge.catalog_version = result.catalog_version;
+  if (result.planning_ms > 0) knowledge.planning_ms = result.planning_ms;
   if (result.plan.known) knowledge.plan = result.plan;
   else statement.probed = {};  // another call may be one that the server takes
   knowledge.rewrites = result.rewrites;
@@ -146,6 +147,10 @@ std::optional<ExploreTask> Book::next_exploration() {
   task.default_ms = std::exp(knowledge.history.ewma_log_ms);
   task.catalog_version = knowledge.catalog_version;
   task.first = statement.explored.empty();
+  task.varied = knowledge.varied;
+  task.planning_ms = knowledge.planning_ms;
+  for (const auto& entry : knowledge.evidence)
+    if (entry.wide) task.wide.emplace(entry.label, entry);
   for (const auto& instance : statement.instances)
     if (!statement.explored.contains(instance.hash)) task.instances.push_back(instance);
   for (const auto& rewrite : knowledge.rewrites)
@@ -183,6 +188,7 @@ void Book::measured(const Key& key, const Measurement& measurement) {
   if (found == statements_.end()) return;
   Statement& statement = found->second;
   auto& entry = evidence(statement, measurement.label, measurement.plan);
+  entry.wide = measurement.wide;
   if (measurement.plan != 0) {
     entry.cost_low = entry.cost_high > 0 ? std::min(entry.cost_low, measurement.cost) : measurement.cost;
     entry.cost_high = std::max(entry.cost_high, measurement.cost);
@@ -197,6 +203,14 @@ void Book::default_measured(const Key& key, const predictor::PlanFacts& plan, do
   if (found == statements_.end()) return;
   sighted(found->second, {plan.shape, 1, ms, plan.total_cost, plan.total_cost});
   touch(key, found->second, false);
+}
+
+void Book::planned(const Key& key, double ms) {
+  const std::lock_guard lock(mutex_);
+  const auto found = statements_.find(key);
+  if (found == statements_.end()) return;
+  double& least = found->second.knowledge.planning_ms;
+  least = least > 0 ? std::min(least, ms) : ms;
 }
 
 void Book::refuse_for_good(const Key& key, const std::string& label, const std::string& why) {

@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::size_t kMinRounds = 3;     // policies::learn asks for as many before it approves
 constexpr double kMaxDefaultMs = 300000;
+constexpr double kClear = 2;              // so many times the best arm's time: no chance makes such a gain, and how long the default takes beyond is not waited for
 
 bool acts_on_execution(const std::vector<rewriter::Setting>& settings) {
   return std::any_of(settings.begin(), settings.end(),
@@ -45,8 +46,10 @@ struct Explorer::Round {
   predictor::PlanFacts default_plan{};
   Answer default_answer{};
   double default_ms = 0, best_ms = 0;
+  bool overtaken = false;            ///< the default was cut off: it still takes at least kClear times what the best arm does
   double jit_from_cost = 0;          ///< cheaper plans are not compiled
-  std::set<std::uint64_t> shapes{};  ///< plans already run in this round
+  std::map<std::uint64_t, double> shapes{};  ///< plans already run in this round, and what they took
+  std::map<std::string, double> raced{};     ///< by arm: what it took on this instance, for all values
   std::vector<Measurement> found{};
   bool verifiable = true;
 };
@@ -93,6 +96,41 @@ std::vector<Explorer::Contender> Explorer::contenders(const ExploreTask& task, s
   return list;
 }
 
+void Explorer::Race::add(const std::string& label, double ms, double default_ms) {
+  Standing& standing = standings[label];
+  standing.ms += ms;
+  standing.default_ms += default_ms;
+  ++standing.instances;
+  standing.out = standing.out || ms > policies::tolerated_ms(default_ms);
+}
+
+/// Who gains nothing is left behind, and who is far behind the best.
+void Explorer::Race::drop() {
+  constexpr int kEnough = 3;
+  constexpr double kNothing = 0.97, kBehind = 0.15;
+  double best = 1;
+  for (const auto& [label, standing] : standings)
+    if (!standing.out && standing.instances >= kEnough) best = std::min(best, standing.ratio());
+  for (auto& [label, standing] : standings)
+    if (standing.instances >= kEnough && (standing.ratio() > kNothing || standing.ratio() > best + kBehind)) standing.out = true;
+}
+
+bool Explorer::Race::runs(const std::string& label) const {
+  if (!on || !label.starts_with("arm:")) return false;
+  const auto found = standings.find(label);
+  return found == standings.end() || !found->second.out;
+}
+
+Explorer::Race Explorer::race_of(const ExploreTask& task) {
+  Race race{.on = task.varied, .standings = {}};
+  for (const auto& [label, entry] : task.wide) {
+    const bool out = entry.state == policies::Evidence::State::rejected || entry.state == policies::Evidence::State::disabled;
+    race.standings[label] = {entry.explored_ms, entry.explored_default_ms, static_cast<int>(entry.explored), out};
+  }
+  race.drop();
+  return race;
+}
+
 bool Explorer::Region::hope() const {
   constexpr int kEnough = 2;
   return std::any_of(contenders.begin(), contenders.end(),
@@ -105,6 +143,7 @@ Explorer::Outcome Explorer::explore(const ExploreTask& task, Connection& connect
   const auto catalog = snapshot->catalogs.find(task.key.database);
   if (catalog == snapshot->catalogs.end() || catalog->second->version != task.catalog_version) return Outcome::stop;
   std::map<std::uint64_t, Region> regions;
+  Race race = race_of(task);
   // A statement that always comes with the same values is measured three times on them: there is nothing else to try.
   const std::size_t rounds = task.first ? std::max(kMinRounds, task.instances.size()) : task.instances.size();
   Outcome outcome = Outcome::done;
@@ -112,7 +151,7 @@ Explorer::Outcome Explorer::explore(const ExploreTask& task, Connection& connect
     const Instance& instance = task.instances[i % task.instances.size()];
     Round round{task, instance, connection, *catalog->second, *snapshot->config};
     round.verifiable = is_verifiable(*task.analysis);
-    outcome = run_round(round, regions);
+    outcome = run_round(round, regions, race);
     connection.run("ROLLBACK");
     if (outcome != Outcome::stop) explored.push_back(instance.hash);
     if (outcome == Outcome::failed && !connection.broken()) outcome = Outcome::done;  // another instance may do
@@ -125,13 +164,13 @@ Explorer::Outcome Explorer::explore(const ExploreTask& task, Connection& connect
 /// Once whoever beat the others has lost on an instance itself, the others are worth another look. Otherwise what is clearly slower
 /// than the best need not be run again, nor what gains nothing.
 void Explorer::drop_beaten(Region& region, const Round& round) {
-  constexpr int kEnough = 2;  // instances without a gain
+  const int enough = round.task.instances.size() == 1 ? 1 : 2;  // rounds without a gain: other values may show one
   auto& list = region.contenders;
   const bool leader = std::any_of(list.begin(), list.end(), [](const Contender& c) { return !c.out() && c.measured > 0; });
   for (auto& contender : list) {
     if (!leader) contender.beaten = false;
     const bool slower = contender.round_ms > round.best_ms * 1.2 + slack_ms(round.best_ms);
-    const bool useless = contender.measured >= kEnough && contender.gained_ms < 0.05 * contender.measured * round.default_ms;
+    const bool useless = contender.measured >= enough && contender.gained_ms < 0.05 * contender.measured * round.default_ms;
     if (slower || useless) contender.beaten = leader;
     contender.round_ms = 0;
   }
@@ -173,7 +212,9 @@ Explorer::Outcome Explorer::begin(Round& round) {
     if (!described.ok()) return failure();
     round.parameters.types = described.parameter_types();
   }
+  const auto asked = Clock::now();
   round.default_plan = explain(round.connection, round.instance.text, round.parameters);
+  book_.planned(round.task.key, std::chrono::duration<double, std::milli>(Clock::now() - asked).count());
   if (!round.default_plan.known) return failure();
   const Rows jit = round.connection.run("SELECT CASE WHEN current_setting('jit')::bool THEN current_setting('jit_above_cost')::float8 ELSE -1 END");
   round.jit_from_cost = jit.ok() && jit.rows() == 1 ? std::atof(std::string(jit.text(0, 0)).c_str()) : 0;
@@ -181,34 +222,52 @@ Explorer::Outcome Explorer::begin(Round& round) {
   return Outcome::done;
 }
 
-Explorer::Outcome Explorer::run_round(Round& round, std::map<std::uint64_t, Region>& regions) {
+/// An arm for one plan is worth finding where the plan is known beforehand, or asking for it takes little of what the statement takes.
+bool Explorer::by_plan(const Round& round) {
+  constexpr double kPlannings = 20;
+  return !round.task.varied || round.task.default_ms >= kPlannings * round.task.planning_ms;
+}
+
+Explorer::Outcome Explorer::run_round(Round& round, std::map<std::uint64_t, Region>& regions, Race& race) {
   if (const Outcome begun = begin(round); begun != Outcome::done) return begun;
   const std::uint64_t shape = round.default_plan.shape;
   const auto [found, fresh] = regions.try_emplace(shape);
   Region& region = found->second;
   if (fresh) region.contenders = contenders(round.task, shape);
-  if (!region.hope()) return Outcome::done;  // nothing is left to try against this plan
+  const bool region_matters = by_plan(round);
+  const bool races = std::any_of(region.contenders.begin(), region.contenders.end(), [&](const Contender& c) { return race.runs(c.label); });
+  if (!(region_matters && region.hope()) && !races) return Outcome::done;  // nothing is left to try
   if (!affordable(round.task.policy.steer.explore_budget)) return Outcome::stop;
-  ++region.instances;
-  round.shapes.insert(shape);
-  round.default_answer = run(round, round.instance.text, {}, std::min(kMaxDefaultMs, 5 * round.task.default_ms + 1000));
-  if (round.connection.interrupted()) return Outcome::stop;
-  if (!round.default_answer.ok) return Outcome::failed;
-  round.default_ms = round.best_ms = round.default_answer.ms;
-  report(round, "as-is", round.default_answer, round.default_plan);
-  if (fresh) {
+  if (const Outcome outcome = run_default(round, region); outcome != Outcome::done) return outcome;
+  round.shapes[shape] = round.default_ms;
+  if (fresh && region_matters) {
     if (const Outcome outcome = add_hinted(round, region); outcome != Outcome::done) return outcome;
   }
   Outcome outcome = Outcome::done;
   for (auto& contender : region.contenders) {
-    if (contender.out()) continue;
-    outcome = affordable(round.task.policy.steer.explore_budget) ? try_contender(round, contender) : Outcome::stop;
+    const bool raced = race.runs(contender.label);
+    if (!raced && (contender.out() || !region_matters)) continue;
+    outcome = affordable(round.task.policy.steer.explore_budget) ? try_contender(round, contender, raced) : Outcome::stop;
     if (outcome != Outcome::done) break;
   }
-  conclude(round);
+  conclude(round, region, race);
   if (outcome != Outcome::done) return outcome;
-  book_.default_measured(round.task.key, round.default_plan, round.default_ms);
+  if (!round.overtaken) book_.default_measured(round.task.key, round.default_plan, round.default_ms);
   drop_beaten(region, round);
+  return Outcome::done;
+}
+
+/// Of values that were measured before only as long as it takes to see that the best arm still beats it clearly: then it counts as what it took then.
+Explorer::Outcome Explorer::run_default(Round& round, Region& region) {
+  const auto before = region.default_ms.find(round.instance.hash);
+  const double enough = before == region.default_ms.end() ? 0 : kClear * before->second.best_ms + slack_ms(before->second.best_ms);
+  const bool shorter = before != region.default_ms.end() && enough < before->second.ms;
+  round.default_answer = run(round, round.instance.text, {}, shorter ? enough : std::min(kMaxDefaultMs, 5 * round.task.default_ms + 1000));
+  if (round.connection.interrupted()) return Outcome::stop;
+  round.overtaken = shorter && round.default_answer.timed_out();
+  if (!round.default_answer.ok && !round.overtaken) return Outcome::failed;
+  round.default_ms = round.best_ms = round.overtaken ? before->second.ms : round.default_answer.ms;
+  report(round, "as-is", round.default_answer, round.default_plan);
   return Outcome::done;
 }
 
@@ -271,21 +330,29 @@ Explorer::Outcome Explorer::add_hinted(Round& round, Region& region) {
 
 /// What seems to gain ran between two runs of the default: the faster of them counts, so that a server that was busy at the first makes no gain. Nor
 /// does one that was idle at the second make a loss.
-void Explorer::conclude(Round& round) {
-  constexpr double kGain = 0.9;
-  const bool gains = std::any_of(round.found.begin(), round.found.end(), [](const Measurement& m) { return m.ms < kGain * m.default_ms; });
-  double default_ms = round.default_ms;
-  if (gains && !round.connection.interrupted() && !round.connection.broken()) {
-    const Answer again = run(round, round.instance.text, {}, 5 * round.default_ms + 1000);
+void Explorer::conclude(Round& round, Region& region, Race& race) {
+  constexpr double kGain = 0.9, kShown = 1.5;
+  double default_ms = round.default_ms, best_ms = default_ms;
+  for (const Measurement& m : round.found) best_ms = std::min(best_ms, m.ms);
+  const bool shown = round.overtaken && best_ms < round.default_answer.ms / kShown;
+  if (best_ms < kGain * default_ms && !shown && !round.connection.interrupted() && !round.connection.broken()) {
+    const Answer again = run(round, round.instance.text, {}, std::min(5 * default_ms + 1000, kClear * best_ms + slack_ms(best_ms)));
     if (again.ok) default_ms = std::min(default_ms, again.ms);
   }
+  region.default_ms[round.instance.hash] = {default_ms, best_ms};
   for (auto& m : round.found) {
     if (m.ms < m.default_ms) m.default_ms = std::max(m.ms, std::min(m.default_ms, default_ms));
     book_.measured(round.task.key, m);
   }
+  for (const auto& [label, ms] : round.raced) {
+    const double instead_ms = ms < round.default_ms ? std::max(ms, default_ms) : round.default_ms;
+    race.add(label, ms, instead_ms);
+    book_.measured(round.task.key, {label, ms, instead_ms, 0, 0, true});
+  }
+  race.drop();
 }
 
-Explorer::Outcome Explorer::try_contender(Round& round, Contender& contender) {
+Explorer::Outcome Explorer::try_contender(Round& round, Contender& contender, bool raced) {
   std::string text = with_hints(contender.hints, round.instance.text);
   if (contender.label.starts_with("rewrite:")) {
     sql::SessionFacts session;
@@ -311,21 +378,29 @@ Explorer::Outcome Explorer::try_contender(Round& round, Contender& contender) {
   if ((!rewritten && plan.shape == round.default_plan.shape) ||
       (turns_off_jit(contender.settings) && round.default_plan.total_cost < round.jit_from_cost)) {
     ++contender.same;
+    if (raced) round.raced[contender.label] = round.default_ms;
     return Outcome::done;
   }
-  if (!round.shapes.insert(plan.shape).second && !rewritten) {
+  if (const auto known = round.shapes.find(plan.shape); known != round.shapes.end() && !rewritten) {
     contender.beaten = true;  // somebody earlier in the list makes the same plan
+    if (raced) round.raced[contender.label] = known->second;
     return Outcome::done;
   }
-  return measure(round, contender, text, plan);
+  return measure(round, contender, text, plan, raced);
 }
 
 Explorer::Outcome Explorer::measure(Round& round, Contender& contender, const std::string& text,
-                                    const predictor::PlanFacts& plan) {
+                                    const predictor::PlanFacts& plan, bool raced) {
   const double base = std::min(round.best_ms, round.default_ms);
-  Answer answer = run(round, text, contender.settings, base + slack_ms(base));
+  const double limit_ms = base + slack_ms(base), tolerated_ms = policies::tolerated_ms(round.default_ms);
+  Answer answer = run(round, text, contender.settings, raced ? std::max(limit_ms, tolerated_ms) : limit_ms);
   if (round.connection.interrupted() || answer.sqlstate == "57P01") return Outcome::stop;
   report(round, contender.label, answer, plan);
+  if (raced && answer.timed_out()) {
+    contender.lost = true;
+    round.raced[contender.label] = round.shapes[plan.shape] = std::max(answer.ms, 2 * tolerated_ms);
+    return Outcome::done;
+  }
   if (answer.timed_out() && base < round.default_ms) {
     contender.beaten = true;  // by the best so far; it may still be better than the default
     return Outcome::done;
@@ -343,7 +418,7 @@ Explorer::Outcome Explorer::measure(Round& round, Contender& contender, const st
       book_.measured(round.task.key, {contender.label, std::max(answer.ms, 2 * round.default_ms), round.default_ms, region_of(contender, round), round.default_plan.total_cost});
     return round.connection.broken() ? Outcome::failed : Outcome::done;
   }
-  if (!same_answer(answer, round.default_answer, round.verifiable)) {
+  if (!round.overtaken && !same_answer(answer, round.default_answer, round.verifiable)) {
     contender.lost = true;
     book_.refuse_for_good(round.task.key, contender.label,
                           fmt::format("answered {} rows, the original {}, or other values", answer.rows,
@@ -357,13 +432,16 @@ Explorer::Outcome Explorer::measure(Round& round, Contender& contender, const st
   }
   double ms = answer.ms, default_ms = round.default_ms;
   // A gain has to show on three instances anyway; a loss rules it out, so it must not be chance's.
-  for (int i = 0; i < 2 && ms > 1.05 * default_ms; ++i) {
+  const bool promising = contender.gained_ms > 0 || (raced && ms > tolerated_ms);
+  for (int i = 0; i < 2 && promising && ms > 1.05 * default_ms; ++i) {
     const Answer again = run(round, round.instance.text, {}, 5 * default_ms + 1000);
     if (again.ok) default_ms = i == 0 ? std::max(default_ms, again.ms) : default_ms;
     const Answer confirmed = run(round, text, contender.settings, std::max(ms, default_ms) * 1.5 + slack_ms(default_ms));
     if (round.connection.interrupted()) return Outcome::stop;
     if (confirmed.ok) ms = std::min(ms, confirmed.ms);
   }
+  if (raced) round.raced[contender.label] = ms;
+  round.shapes[plan.shape] = ms;
   ++contender.measured;
   contender.lost = ms > 1.1 * default_ms;
   contender.round_ms = ms;

@@ -45,9 +45,26 @@ class Explorer {
   };
   /// What is left to try where the default has one plan: for another of its plans another arm may be right.
   struct Region {
+    struct Known {
+      double ms = 0, best_ms = 0;  ///< the default's and the best's
+    };
     std::vector<Contender> contenders;
-    int instances = 0;
+    std::map<std::uint64_t, Known> default_ms;  ///< by instance
     bool hope() const;
+  };
+  /// Arms for all values of a statement, measured on each call explored whatever its plan.
+  struct Race {
+    struct Standing {
+      double ms = 0, default_ms = 0;
+      int instances = 0;
+      bool out = false;
+      double ratio() const { return default_ms > 0 ? ms / default_ms : 1; }
+    };
+    bool on = false;
+    std::map<std::string, Standing> standings;  ///< by label
+    bool runs(const std::string& label) const;
+    void add(const std::string& label, double ms, double default_ms);
+    void drop();
   };
   struct Round;
   enum class Outcome { done, failed, stop };
@@ -55,13 +72,16 @@ class Explorer {
   bool affordable(double share) const;
   std::vector<Contender> contenders(const ExploreTask& task, std::uint64_t plan) const;
   Outcome explore(const ExploreTask& task, Connection& connection, std::vector<std::uint64_t>& explored);
-  Outcome run_round(Round& round, std::map<std::uint64_t, Region>& regions);
+  static Race race_of(const ExploreTask& task);
+  static bool by_plan(const Round& round);
+  Outcome run_round(Round& round, std::map<std::uint64_t, Region>& regions, Race& race);
   Outcome begin(Round& round);
   Outcome add_hinted(Round& round, Region& region);
   std::string analyse(Round& round, const std::string& hints);
-  Outcome try_contender(Round& round, Contender& contender);
-  Outcome measure(Round& round, Contender& contender, const std::string& text, const predictor::PlanFacts& plan);
-  void conclude(Round& round);
+  Outcome try_contender(Round& round, Contender& contender, bool raced);
+  Outcome measure(Round& round, Contender& contender, const std::string& text, const predictor::PlanFacts& plan, bool raced);
+  void conclude(Round& round, Region& region, Race& race);
+  Outcome run_default(Round& round, Region& region);
   Answer run(Round& round, const std::string& text, const std::vector<rewriter::Setting>& settings, double limit_ms);
   bool enter(Round& round, const std::vector<rewriter::Setting>& settings);
   void report(const Round& round, const std::string& label, const Answer& answer, const predictor::PlanFacts& plan);

@@ -71,7 +71,9 @@ bool Prober::look(const ProbeTask& task, Connection& connection, const sql::Cata
   const Rows original = connection.describe(task.instance.text, parameters->types);
   if (original.ok()) {
     parameters->types = original.parameter_types();
+    const auto asked = Clock::now();
     result.plan = explain(connection, task.instance.text, *parameters);
+    result.planning_ms = std::chrono::duration<double, std::milli>(Clock::now() - asked).count();
   }
   if (!original.ok() || !result.plan.known) {
     connection.run("ROLLBACK");

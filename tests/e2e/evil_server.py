@@ -176,13 +176,13 @@ def serve_one(connection, real):
         where, name = user.removeprefix("evil_").split(".", 1)
         if where == "login":
             act = LOGIN[name]
-            if callable(act):
-                act(connection)
-            else:
+            if not callable(act):
                 connection.sendall(act)
                 time.sleep(1)
-            return
-        connection.sendall(GREETING)
+                return
+            act(connection)  # should it be believed, it goes on like a server
+        else:
+            connection.sendall(GREETING)
         while True:
             kind, body = receive(connection)
             if kind == b"Q" and b"pg_postmaster_start_time" in body:  # who are you: asked of every server of a pool
@@ -191,6 +191,8 @@ def serve_one(connection, real):
                 break
             elif kind == b"X":
                 return
+        if where == "login":
+            return
         if name == "copy_out_for_ever":
             connection.sendall(message(b"H", b"\0\0\0"))
             flood(message(b"d", b"x" * 60000))(connection)

@@ -55,6 +55,8 @@ struct Case {
     policy.rule = "r";
     policy.mode = Mode::auto_;
     policy.cache.mode = cache::Consistency::strict;
+    policy.steer.min_gain = 0.2;
+    policy.steer.min_gain_time = policy.steer.floor = std::chrono::milliseconds(5);
     policy.lane = "slow";
     policy.route = "replica";
   }

@@ -16,13 +16,20 @@ Evidence arm() {
   return e;
 }
 
+SteerAction fifth() {
+  SteerAction bounds;
+  bounds.min_gain = 0.2;
+  return bounds;
+}
+
 /// {ms, default_ms, explored} in order.
 struct Step {
   double ms, default_ms;
   bool explored;
 };
-Evidence after(const std::vector<Step>& steps, const SteerAction& bounds = {}) {
+Evidence after(const std::vector<Step>& steps, const SteerAction& bounds = fifth(), bool wide = false) {
   Evidence e = arm();
+  e.wide = wide;
   for (const auto& s : steps) learn(e, s.ms, s.default_ms, s.explored, bounds);
   return e;
 }
@@ -69,6 +76,37 @@ TEST_CASE("states after a sequence of executions") {
     const Evidence e = after(row.steps);
     CHECK(to_string(e.state) == to_string(row.state));
     if (e.state == State::rejected || e.state == State::disabled || e.state == State::approved) CHECK_FALSE(e.why.empty());
+  }
+}
+
+TEST_CASE("an arm for all values may lose a little on some of them") {
+  const Step good{40, 100, true}, worse{115, 100, true}, even{100, 100, true}, long_one{152.1, 100, true}, tolerated{151.9, 100, true};
+  const auto five = std::vector<Step>(5, good);
+  const auto with = [&](std::initializer_list<Step> more) {
+    auto steps = five;
+    steps.insert(steps.end(), more);
+    return steps;
+  };
+  const struct {
+    std::string name;
+    std::vector<Step> steps;
+    State state;
+  } table[] = {
+      {"five calls say nothing of all values", five, State::trial},
+      {"six do", with({good}), State::approved},
+      {"a loss that others pay for", with({worse}), State::approved},
+      {"one of half the default's time", with({good, tolerated}), State::approved},
+      {"and beyond", with({good, long_one}), State::rejected},
+      {"at the very first", {long_one}, State::rejected},
+      {"short ones are noise", {{3.4, 1, true}, good, good, good, good, good}, State::approved},
+      {"losses eat a fifth of what is won", with({tolerated, tolerated}), State::trial},
+      {"too little", std::vector<Step>(11, even), State::trial},
+      {"for long", std::vector<Step>(12, even), State::rejected},
+      {"what serves is not judged by what is usual", with({good, {500, 100, false}, {500, 100, false}, {500, 100, false}}), State::approved},
+  };
+  for (const auto& row : table) {
+    CAPTURE(row.name);
+    CHECK(to_string(after(row.steps, fifth(), true).state) == to_string(row.state));
   }
 }
 

@@ -79,6 +79,41 @@ TEST_CASE("which plan it is, is asked for where it matters") {
   }
 }
 
+TEST_CASE("of a statement of ever other values the plan is asked for only where that pays") {
+  Bound c;
+  c.knowledge.varied = true;
+  c.knowledge.planning_ms = 1;
+  CHECK(c.run(1).wants_plan);  // 70 ms gained on 8 of 13
+  c.knowledge.planning_ms = 30;
+  CHECK_FALSE(c.run(1).wants_plan);
+  CHECK(c.run(1).candidate == 0);
+  c.knowledge.varied = false;  // few values: each is asked for once
+  CHECK(c.run(1).wants_plan);
+}
+
+TEST_CASE("an arm for all values serves without asking, but where a plan is known to be worse with it") {
+  Bound c;
+  Evidence wide = c.evidence();
+  wide.plan = 0;
+  wide.wide = true;
+  wide.worst_ratio = 1.4;
+  c.evidence().plan = 12;
+  c.evidence().state = Evidence::State::rejected;
+  c.knowledge.evidence.push_back(wide);
+  CHECK(c.run(1).candidate == 2);
+  CHECK_FALSE(c.run(1).wants_plan);
+  CHECK(c.run(1).patience_ms == doctest::Approx(620));  // the worst of any plan
+  c.input.plan = 12;
+  CHECK(c.run(1).candidate == 0);
+  CHECK(c.run(1).reason == ReasonCode::regression_seen);
+  c.evidence().state = Evidence::State::trial;  // too few calls under this plan to say otherwise
+  CHECK(c.run(1).candidate == 2);
+  c.input.plan = 11;
+  CHECK(c.run(1).candidate == 2);
+  c.knowledge.evidence.back().wide = false;  // measured on one call's values only
+  CHECK(c.run(1).candidate == 0);
+}
+
 TEST_CASE("a plan that never changed is not asked for any more, but for an audit") {
   Bound c;
   c.knowledge.plans = {{11, 20, 100, 50, 60}};

@@ -61,7 +61,7 @@ start_pgsteer "${arguments[@]}"
 export PGPORT=$PROXY_PORT PGHOST=localhost PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$DRIVERS/root/usr/lib/python3/dist-packages
 
 pytest_run() { # arguments
-  timeout 2400 "$PYTHON" -m pytest -q --durations=20 -o cache_dir="$WORK/pytest" -p no:randomly -o junit_family=xunit1 --junitxml="$WORK/results.xml" "$@" >"$out.log" 2>&1
+  timeout 2400 "$PYTHON" -m pytest -q --durations=20 -o cache_dir="$WORK/pytest" -p no:randomly -p no:unraisableexception -o junit_family=xunit1 --junitxml="$WORK/results.xml" "$@" >"$out.log" 2>&1
   outcomes xml "$WORK/results.xml" >"$out"
 }
 
@@ -115,13 +115,28 @@ run_postgres.js() {
 }
 
 run_pgjdbc() {
-  local jars=$DRIVERS/root/usr/share/java
-  mkdir -p "$WORK/pgjdbc/reports" && cp "$SOURCE"/*.properties "$WORK/" && cp -r "$SOURCE/certdir" "$WORK/" && cd "$WORK/pgjdbc" || exit 1
+  local jars=$DRIVERS/root/usr/share/java tests=(--scan-classpath="$DRIVERS/jdbc-classes/classes" --include-classname='.*Test') more=()
+  mkdir -p "$WORK/pgjdbc" && cp "$SOURCE"/*.properties "$WORK/" && cp -r "$SOURCE/certdir" "$WORK/" && cd "$WORK/pgjdbc" || exit 1
+  # CopyTest.testLockReleaseOnCancelFailure ends the login's process id, which is nobody's here, and copies until it hears of that: it fills the disk.
+  if [ "$mode" = transaction ] || [ "$mode" = everything ]; then
+    local class=org.postgresql.test.jdbc2.CopyTest
+    tests+=(--exclude-classname="$class")
+    for name in $(sed -n 's/^  public void \(test[A-Za-z0-9]*\)().*/\1/p' "$SOURCE/pgjdbc/src/test/java/${class//.//}.java"); do
+      [ "$name" = testLockReleaseOnCancelFailure ] || more+=(--select-method="$class#$name")
+    done
+  fi
+  if [ -n "${ONLY:-}" ]; then tests=($ONLY) more=(); fi
+  junit first "${tests[@]}" >"$out.log" 2>&1
+  [ ${#more[@]} = 0 ] || junit second "${more[@]}" >>"$out.log" 2>&1
+  outcomes xml "$WORK"/pgjdbc/*/*.xml >"$out"
+}
+junit() { # name, what to run
+  local reports=$WORK/pgjdbc/$1
+  shift
   timeout 3600 java -Dserver=localhost -Dport="$PGPORT" -DsecondaryPort1="$PGPORT" -DsecondaryPort2="$PGPORT" -Ddatabase=test -Dusername=test -Dpassword=test \
     -DprivilegedUser=postgres -DprivilegedPassword=any -Dbuild.properties.relative.path="$WORK" -Duser.language=en -Duser.country=US -Duser.timezone=UTC \
     -jar "$jars/junit-platform-console-standalone.jar" --classpath "$DRIVERS/jdbc-classes/classes:$SOURCE/pgjdbc/src/test/resources:$(jdbc_classpath)" \
-    --disable-banner --details=none --reports-dir="$WORK/pgjdbc/reports" ${ONLY:---scan-classpath="$DRIVERS/jdbc-classes/classes" --include-classname='.*Test'} >"$out.log" 2>&1
-  outcomes xml "$WORK"/pgjdbc/reports/*.xml >"$out"
+    --disable-banner --details=none --reports-dir="$reports" "$@"
 }
 jdbc_classpath() { local jars=$DRIVERS/root/usr/share/java; echo "$jars/postgresql.jar:$jars/junit4.jar:$jars/hamcrest-all.jar:$jars/hamcrest.jar"; }
 
