@@ -328,6 +328,16 @@ void Pools::vacate(const std::string& database) {
   close_idle_where([&](const ServerConnection& server) { return server.pool->database == database; });
 }
 
+void Pools::disown(const std::string& user) {
+  constexpr std::chrono::seconds kUntilDone{6};  // whoever logs in meanwhile may still be the old one
+  {
+    const Lock lock(mutex_);
+    for (const auto& [name, pool] : pools_)
+      if (pool->user == user) pool->not_before = Clock::now() + kUntilDone;
+  }
+  close_idle_where([&](const ServerConnection& server) { return server.pool->user == user; });
+}
+
 void Pools::close_idle_where(const std::function<bool(const ServerConnection&)>& leaves) {
   std::vector<std::unique_ptr<ServerConnection>> closing;
   {

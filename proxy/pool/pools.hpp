@@ -48,6 +48,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   int open = 0;                                         ///< slots given: connections that live, or are being made
   std::atomic<int> leaving = 0;                         ///< of these, on their way to being closed by their workers; needs no lock
   Proof proof;                                          ///< the latest client's
+  std::atomic<std::chrono::steady_clock::time_point> not_before{};  ///< connections older than this are of a role that had the name before
   std::map<std::string, Welcome> welcomes;              ///< by startup settings
   struct {
     bool wanted = false, under_way = false;  ///< wanted: from the first use, until the server says no for good
@@ -95,6 +96,7 @@ class Pools {
   void tick();
   void reconnect();          ///< whatever is open now is closed as soon as nobody holds it
   void reconnect(int host);  ///< the same for the connections to one host
+  void disown(const std::string& user);      ///< its name will soon stand for another role: what is open now serves nobody who comes later
   void vacate(const std::string& database);  ///< closes what is idle; what comes back while hub.vacancies says so is closed then
   // PAUSE: nothing is lent, and what comes back is closed; who waits goes on waiting and is not timed out.
   void close_idle();
@@ -125,7 +127,7 @@ class Pools {
   bool make_room(const Pool& wanting, const Config& config);
   static void close_on_its_worker(std::unique_ptr<ServerConnection> server);
   void close_idle_where(const std::function<bool(const ServerConnection&)>& leaves);
-  bool outdated(const ServerConnection& server) const { return server.connected < not_before_[static_cast<std::size_t>(server.host)].load(); }
+  bool outdated(const ServerConnection& server) const { return server.connected < std::max(not_before_[static_cast<std::size_t>(server.host)].load(), server.pool->not_before.load()); }
   void hand(std::unique_ptr<ServerConnection> server, std::shared_ptr<Waiter> waiter);
   std::shared_ptr<const Config> config() const;
   void open_ahead(const Config& config, std::chrono::steady_clock::time_point now);

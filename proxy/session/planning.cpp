@@ -179,6 +179,8 @@ void Session::track_writes(const Plan* plan, bool fresh, const cache::Call& call
     return writes_.before_opaque(*unit_);
   }
   for (const auto& database : plan->analysis->databases_alone) worker_.hub.vacate(database);
+  for (const auto& role : plan->analysis->roles_replaced)
+    if (worker_.hub.pools) worker_.hub.pools->disown(role);
   if (may_change_catalog(*plan->analysis)) writes_.before_ddl(*unit_);
   const bool in_block = status_ == 'T' && tracker_.empty() && !group_open_;
   writes_.set_picture(picture());

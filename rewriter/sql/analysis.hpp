@@ -178,6 +178,7 @@ struct Analysis {
   Directive directive;
   std::map<std::string, std::string> tags;  ///< sqlcommenter key='value' pairs, URL-decoded
   std::vector<std::string> databases_alone;  ///< that nobody else may be connected to: DROP, RENAME, SET TABLESPACE; a template
+  std::vector<std::string> roles_replaced;   ///< whose name will stand for another role, or none: DROP ROLE, RENAME
   std::string name;                         ///< PREPARE/EXECUTE/DEALLOCATE/DECLARE/COMMIT PREPARED name
   std::string explained;                    ///< for EXPLAIN: text of the statement inside
 

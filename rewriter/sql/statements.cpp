@@ -183,6 +183,16 @@ void read_database(const json::Node& statement, Analysis& analysis) {
   if (!name.empty()) analysis.databases_alone.push_back(std::move(name));
 }
 
+void read_roles(const json::Node& statement, Analysis& analysis) {
+  const object& s = *statement.fields;
+  if (statement.type == "DropRoleStmt") {
+    for (const value& role : list(s, "roles"))
+      if (const json::Node spec = node_of(role)) analysis.roles_replaced.emplace_back(text(*spec.fields, "rolename"));
+  }
+  if (statement.type != "RenameStmt" || text(s, "renameType") != "OBJECT_ROLE") return;
+  for (const char* which : {"subname", "newname"}) analysis.roles_replaced.emplace_back(text(s, which));
+}
+
 }  // namespace
 
 StatementKind kind_of(const json::Node& statement) {
@@ -210,7 +220,10 @@ void read_utility(const json::Node& statement, std::string_view whole, Analysis&
   const std::string_view type = statement.type;
   if (type == "VariableSetStmt") return read_set(s, analysis);
   if (type == "ExplainStmt") return read_explain(s, whole, analysis);
-  if (kind_of(statement) == StatementKind::ddl) return read_database(statement, analysis);
+  if (kind_of(statement) == StatementKind::ddl) {
+    read_roles(statement, analysis);
+    return read_database(statement, analysis);
+  }
   if (type == "VariableShowStmt" || type == "PrepareStmt" || type == "ExecuteStmt" || type == "DeallocateStmt")
     analysis.name = text(s, "name");
   if (type == "DeclareCursorStmt" || type == "FetchStmt" || type == "ClosePortalStmt")

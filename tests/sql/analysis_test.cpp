@@ -208,6 +208,16 @@ TEST_CASE("analysis: names") {
   CHECK(analyse("SELECT 1; PREPARE p AS SELECT 1")->name.empty());
 }
 
+TEST_CASE("analysis: roles whose name will stand for another") {
+  const std::pair<const char*, std::vector<std::string>> cases[] = {
+      {"DROP ROLE anna, \"Ben\"", {"anna", "Ben"}}, {"DROP USER IF EXISTS anna", {"anna"}}, {"ALTER USER anna RENAME TO berta", {"anna", "berta"}},
+      {"ALTER ROLE anna PASSWORD 'x'", {}},           {"DROP TABLE anna", {}},                {"ALTER TABLE anna RENAME TO berta", {}}};
+  for (const auto& [text, want] : cases) {
+    CAPTURE(text);
+    CHECK(analyse(text)->roles_replaced == want);
+  }
+}
+
 TEST_CASE("analysis: databases that nobody else may be connected to") {
   const std::pair<const char*, const char*> cases[] = {
       {"DROP DATABASE Shop", "shop"},
