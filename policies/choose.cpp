@@ -192,9 +192,9 @@ bool plan_matters(const DecideInput& in) {
   if (in.knowledge->only_plan(kSettledPlan) != 0 && in.random % kAudit != 0) return false;
   constexpr double kPays = 2;
   const auto& evidence = in.knowledge->evidence;
-  double all = 0;
-  for (const PlanSight& seen : in.knowledge->plans) all += static_cast<double>(seen.sightings);
   const auto pays = [&](const Evidence& e) {
+    double all = 0;
+    for (const PlanSight& any : in.knowledge->plans) all += static_cast<double>(any.sightings);
     const PlanSight* seen = in.knowledge->sight(e.plan);
     const double share = seen && all > 0 ? static_cast<double>(seen->sightings) / all : 1;
     return e.gain() * replaced_ms(in, &e) * share >= kPays * in.knowledge->planning_ms;

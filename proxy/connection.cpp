@@ -5,7 +5,6 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
@@ -21,29 +20,14 @@
 #include "proxy/session/session.hpp"
 #include "proxy/tls/tls.hpp"
 #include "proxy/upstream.hpp"
+#include "proxy/within.hpp"
 
 namespace pgsteer::proxy {
 
 namespace asio = boost::asio;
-using namespace asio::experimental::awaitable_operators;
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
 namespace {
-
-/// Counted in Worker::arriving by who accepted it.
-class Arriving {
- public:
-  explicit Arriving(Worker& worker) : worker_(&worker) {}
-  ~Arriving() { over(); }
-  Arriving(const Arriving&) = delete;
-  Arriving& operator=(const Arriving&) = delete;
-  void over() {
-    if (worker_) --std::exchange(worker_, nullptr)->arriving;
-  }
-
- private:
-  Worker* worker_;
-};
 
 /// Address of a client on the unix socket: nobody can listen there.
 constexpr std::string_view kLocalAddress = "unix";
@@ -123,8 +107,7 @@ asio::awaitable<void> forward_cancel(Worker& worker, int host, std::string packe
   if (co_await server->write_all(std::move(packet))) co_return;
   // The server answers by closing; until then the client must not take the request for done.
   char byte;
-  asio::steady_timer deadline(worker.loop, worker.snapshot().config->upstream.connect_timeout);
-  co_await (server->read_exactly(&byte, 1) || deadline.async_wait(as_result));
+  co_await within(worker.loop, worker.snapshot().config->upstream.connect_timeout, server->read_exactly(&byte, 1));
 }
 
 /// The request's key is one of ours. The connection stays open until the cancellation has reached the server, as a server's would.
@@ -221,16 +204,15 @@ std::string tls_missing(const Config& config, Stream& client, const std::string&
 
 }  // namespace
 
-asio::awaitable<void> serve_connection(Worker& worker, Socket socket, std::string client_address) {
-  Arriving arriving(worker);
+asio::awaitable<void> serve_connection(Worker& worker, Socket socket, std::string client_address, Arriving arriving) {
   const auto config = worker.snapshot().config;
   boost::system::error_code ignored;
   socket.non_blocking(true, ignored);
   Stream client(std::move(socket));
-  asio::steady_timer deadline(worker.loop, config->limits.login_timeout);
-  auto outcome = co_await (read_first_packet(worker, client, client_address) || deadline.async_wait(as_result));
-  if (outcome.index() == 1 || !std::get<0>(outcome)) co_return;
-  auto [startup, packet] = std::move(*std::get<0>(outcome));
+  const auto deadline = Clock::now() + config->limits.login_timeout;
+  auto first = co_await within(worker.loop, deadline, read_first_packet(worker, client, client_address));
+  if (!first || !*first) co_return;
+  auto [startup, packet] = std::move(**first);
   const bool terminate = config->auth.mode == "terminate";
   if (startup.kind == protocol::FirstPacket::cancel_request) {
     if (terminate) {
@@ -251,8 +233,8 @@ asio::awaitable<void> serve_connection(Worker& worker, Socket socket, std::strin
   }
   if (startup.database == config->console.database || startup.database == "pgbouncer") {
     if (terminate && config->hba) {  // the rules speak of the console, too
-      auto let_in = co_await (console_login(worker, client, startup, client_address) || deadline.async_wait(as_result));
-      if (let_in.index() == 1 || !std::get<0>(let_in)) co_return;
+      const auto let_in = co_await within(worker.loop, deadline, console_login(worker, client, startup, client_address));
+      if (!let_in.value_or(false)) co_return;
     }
     arriving.over();
     co_await serve_console(worker, std::move(client), startup.user, client_address);
@@ -268,10 +250,10 @@ asio::awaitable<void> serve_connection(Worker& worker, Socket socket, std::strin
   Lending lending;
   std::unique_ptr<ServerConnection> server;
   if (terminate) {
-    auto admitted = co_await (admit(worker, client, startup, client_address) || deadline.async_wait(as_result));
-    if (admitted.index() == 1) co_await send_fatal(client, "57014", "canceling authentication due to timeout");
-    if (admitted.index() == 1 || !std::get<0>(admitted)) co_return;
-    lending = std::move(*std::get<0>(admitted));
+    auto admitted = co_await within(worker.loop, deadline, admit(worker, client, startup, client_address));
+    if (!admitted) co_await send_fatal(client, "57014", "canceling authentication due to timeout");
+    if (!admitted || !*admitted) co_return;
+    lending = std::move(**admitted);
   } else {
     if (const bool good = co_await wait_for_resume(worker, client); !good) co_return;
     std::string error;

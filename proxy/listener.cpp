@@ -78,27 +78,16 @@ struct Listener::Impl {
     else local.close(ec);
   }
 
-  /// Throws only when the descriptor is still the caller's.
   void dispatch(int fd, int family, std::string address) {
     Worker& worker = *workers[next++ % workers.size()];
-    auto serve = [&worker, fd, family, address = std::move(address)] {
+    asio::post(worker.loop, [&worker, arriving = Arriving(worker, fd), family, address = std::move(address)]() mutable {
       boost::system::error_code ec;
       Socket socket(worker.loop);
-      socket.assign(asio::generic::stream_protocol(family, 0), fd, ec);
-      if (ec) {
-        ::close(fd);
-        --worker.arriving;
-        return;
-      }
-      asio::co_spawn(worker.loop, serve_connection(worker, std::move(socket), address), asio::detached);
-    };
-    ++worker.arriving;
-    try {
-      asio::post(worker.loop, std::move(serve));
-    } catch (const std::exception&) {
-      --worker.arriving;
-      throw;
-    }
+      socket.assign(asio::generic::stream_protocol(family, 0), arriving.descriptor(), ec);
+      if (ec) return;
+      arriving.take();
+      asio::co_spawn(worker.loop, serve_connection(worker, std::move(socket), std::move(address), std::move(arriving)), asio::detached);
+    });
   }
 };
 
@@ -145,12 +134,7 @@ static asio::awaitable<void> accept_loop(Acceptor& acceptor, Worker& worker, std
     }
     const int fd = socket.release(ignored);
     if (ignored) continue;
-    try {
-      take(fd, std::move(address));
-    } catch (const std::exception&) {
-      ::close(fd);
-      throw;
-    }
+    take(fd, std::move(address));
   }
 }
 

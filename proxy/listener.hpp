@@ -31,7 +31,7 @@ class Listener {
 
 /// First packets, cancel, console, or a session with its own server connection: one coroutine per accepted socket.
 boost::asio::awaitable<void> serve_connection(Worker& worker, boost::asio::generic::stream_protocol::socket client,
-                                              std::string client_address);
+                                              std::string client_address, Arriving arriving);
 
 /// The admin console on one connection, after its startup packet.
 boost::asio::awaitable<void> serve_console(Worker& worker, Stream client,

@@ -160,6 +160,7 @@ void tick(Ticker& ticker, Worker& worker, Pools* pools) {
     tick(ticker, worker, pools);  // first: what follows may throw
     // A snapshot's message is lost when there is no memory for it.
     if (auto current = worker.hub.snapshot(); current.get() != &worker.snapshot()) worker.set_snapshot(std::move(current));
+    worker.deliveries.open();
     if (pools) {
       pools->tick();
       worker.hub.auth_query->tick();

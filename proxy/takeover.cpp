@@ -15,7 +15,6 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -26,11 +25,11 @@
 #include <thread>
 
 #include "proxy/process.hpp"
+#include "proxy/within.hpp"
 
 namespace pgsteer::proxy {
 
 namespace asio = boost::asio;
-using namespace asio::experimental::awaitable_operators;
 using Descriptor = asio::posix::stream_descriptor;
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
@@ -221,12 +220,15 @@ Awaitable<void> Succession::Impl::accept_all([[maybe_unused]] std::shared_ptr<Im
   }
 }
 
+Awaitable<bool> readable(Descriptor& descriptor) {
+  const auto [ec] = co_await descriptor.async_wait(Descriptor::wait_read, as_result);
+  co_return !ec;
+}
+
 Awaitable<std::optional<std::string>> Succession::Impl::next(Descriptor& successor, bool with_deadline) {
-  asio::steady_timer deadline(worker.loop);
-  if (with_deadline) deadline.expires_after(kStepTime);
-  else deadline.expires_at(Clock::time_point::max());
-  const auto outcome = co_await (successor.async_wait(Descriptor::wait_read, as_result) || deadline.async_wait(as_result));
-  if (outcome.index() == 1) co_return std::nullopt;
+  const auto end = with_deadline ? Clock::now() + kStepTime : Clock::time_point::max();
+  const auto told = co_await within(worker.loop, end, readable(successor));
+  if (!told) co_return std::nullopt;
   co_return receive_step(successor.native_handle(), nullptr);
 }
 

@@ -4,21 +4,19 @@
 #include <fmt/format.h>
 
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include "protocol/startup.hpp"
 #include "protocol/wire.hpp"
 #include "proxy/hosts/hosts.hpp"
 #include "proxy/tls/tls.hpp"
+#include "proxy/within.hpp"
 
 namespace pgsteer::proxy {
 
 namespace asio = boost::asio;
-using namespace asio::experimental::awaitable_operators;
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
 namespace {
@@ -116,14 +114,12 @@ Awaitable<std::optional<Stream>> connect_and_encrypt(Worker& worker, Endpoint en
 Awaitable<std::optional<Stream>> connect_with_deadline(Worker& worker, int host, std::string* error) {
   const auto config = worker.snapshot().config;
   const Endpoint& endpoint = worker.hub.hosts->endpoint(host);
-  asio::steady_timer deadline(worker.loop, config->upstream.connect_timeout);
-  auto outcome = co_await (connect_and_encrypt(worker, endpoint, error) || deadline.async_wait(as_result));
-  const bool late = outcome.index() == 1;
-  if (late) {
+  auto connected = co_await within(worker.loop, config->upstream.connect_timeout, connect_and_encrypt(worker, endpoint, error));
+  if (!connected) {
     *error = fmt::format("connection to server at \"{}\", port {} failed: no answer within {} ms", endpoint.host, endpoint.port,
                          config->upstream.connect_timeout.count());
   }
-  if (!late && std::get<0>(outcome)) co_return std::move(std::get<0>(outcome));
+  if (connected && *connected) co_return std::move(*connected);
   worker.hub.hosts->look_soon();
   co_return std::nullopt;
 }

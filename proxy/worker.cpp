@@ -1,7 +1,11 @@
 #include "proxy/worker.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <ctime>
+
+#include "proxy/pool/pools.hpp"
 
 namespace pgsteer::proxy {
 
@@ -15,6 +19,11 @@ Worker::Worker(Hub& the_hub, int the_index)
       random_(snapshot_->config->learning.seed * 1000003 + static_cast<std::uint64_t>(the_index)) {}
 
 Worker::~Worker() = default;
+
+Arriving::~Arriving() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+  over();
+}
 
 Circumstances Worker::circumstances(std::optional<policies::Mode> session_mode) {
   Circumstances now;

@@ -6,11 +6,13 @@
 #include <random>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "cache/stores/redis.hpp"
 #include "proxy/hub.hpp"
 #include "proxy/pipeline.hpp"
+#include "proxy/pool/deliveries.hpp"
 #include "proxy/reuse.hpp"
 
 namespace pgsteer::proxy {
@@ -34,6 +36,7 @@ class Worker {
   OutcomeQueue& outcomes;
   Pipeline pipeline;
   ReuseBook repeating;
+  Deliveries deliveries{*this};
   std::shared_ptr<cache::RedisStore> redis;  ///< null without redis_url
   std::unordered_map<std::uint64_t, std::shared_ptr<Session>> sessions;  ///< until they are finished
   std::unordered_map<std::string, std::weak_ptr<Session>> cancel_keys;  ///< process id and key, as on the wire, that we have given
@@ -59,6 +62,24 @@ class Worker {
   double hour_of_day_ = 0;
   int day_of_week_ = 0;
   std::mt19937_64 random_;
+};
+
+/// A connection that was accepted and is neither a session nor over, counted in Worker::arriving. Its descriptor is closed unless it was taken.
+class Arriving {
+ public:
+  Arriving(Worker& worker, int descriptor) : worker_(&worker), descriptor_(descriptor) { ++worker.arriving; }
+  Arriving(Arriving&& other) noexcept : worker_(std::exchange(other.worker_, nullptr)), descriptor_(other.take()) {}
+  Arriving& operator=(Arriving&&) = delete;
+  ~Arriving();
+  int descriptor() const { return descriptor_; }
+  int take() { return std::exchange(descriptor_, -1); }
+  void over() {
+    if (worker_) --std::exchange(worker_, nullptr)->arriving;
+  }
+
+ private:
+  Worker* worker_;
+  int descriptor_;
 };
 
 constexpr std::size_t kBufferBytes = 64 * 1024;

@@ -5,7 +5,6 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -17,11 +16,11 @@
 #include "protocol/wire.hpp"
 #include "proxy/auth/server_login.hpp"
 #include "proxy/hosts/hosts.hpp"
+#include "proxy/within.hpp"
 
 namespace pgsteer::proxy {
 
 namespace asio = boost::asio;
-using namespace asio::experimental::awaitable_operators;
 using Clock = std::chrono::steady_clock;
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
@@ -89,13 +88,11 @@ Awaitable<Reply> exchange(ServerConnection& server, std::string request) {
 
 /// The same with a deadline; what the server may still say after it is nobody's: `lost`.
 Awaitable<Reply> exchange_within(ServerConnection& server, std::string request, std::chrono::milliseconds limit) {
-  asio::steady_timer deadline(server.worker->loop, limit);
-  auto outcome = co_await (exchange(server, std::move(request)) || deadline.async_wait(as_result));
+  auto answer = co_await within(server.worker->loop, limit, exchange(server, std::move(request)));
   Reply reply;
-  if (outcome.index() == 0) reply = std::move(std::get<0>(outcome));
+  if (answer) reply = std::move(*answer);
   else reply.lost = true;
-  if (outcome.index() == 1) reply.message = "no answer within upstream.connect_timeout";
-  else if (reply.lost) reply.message = "the server closed the connection";
+  if (reply.lost) reply.message = answer ? "the server closed the connection" : "no answer within upstream.connect_timeout";
   co_return reply;
 }
 
@@ -146,6 +143,7 @@ struct AuthQuery::Impl : std::enable_shared_from_this<AuthQuery::Impl> {
   Awaitable<bool> open(std::string* fault);
   Awaitable<bool> ask(std::string user, SecretAnswer* answer, std::string* fault);
   Awaitable<void> serve(std::shared_ptr<Impl> self);
+  void begin();  ///< if there is somebody to serve and nobody does
   void tell(const std::string& user, const Found& found);
 };
 
@@ -191,7 +189,9 @@ Awaitable<bool> AuthQuery::Impl::ask(std::string user, SecretAnswer* answer, std
   }
 }
 
-Awaitable<void> AuthQuery::Impl::serve([[maybe_unused]] std::shared_ptr<Impl> self) {
+Awaitable<void> AuthQuery::Impl::serve(std::shared_ptr<Impl> self) {
+  const std::shared_ptr<bool> ends(&self->serving, [self](bool* flag) { *flag = false; });  // whatever is thrown
+  serving = true;
   asio::steady_timer pause(worker.loop);
   while (!waiting.empty()) {
     if (worker.hub.paused.load()) {
@@ -218,7 +218,10 @@ Awaitable<void> AuthQuery::Impl::serve([[maybe_unused]] std::shared_ptr<Impl> se
     }
     tell(user, found);
   }
-  serving = false;
+}
+
+void AuthQuery::Impl::begin() {
+  if (!serving && !waiting.empty()) asio::co_spawn(worker.loop, serve(shared_from_this()), asio::detached);
 }
 
 /// Everybody who waits for this user's answer.
@@ -247,13 +250,14 @@ Awaitable<AuthQuery::Found> AuthQuery::look_up(Worker& caller, std::string user,
   auto ticket = std::make_shared<Ticket>(caller, std::move(user));
   asio::post(impl_->worker.loop, [impl = impl_, ticket] {
     impl->waiting.push_back(ticket);
-    if (!std::exchange(impl->serving, true)) asio::co_spawn(impl->worker.loop, impl->serve(impl), asio::detached);
+    impl->begin();
   });
   while (!ticket->found) co_await ticket->answered.async_wait(as_result);
   co_return *ticket->found;
 }
 
 void AuthQuery::tick() {
+  impl_->begin();  // again, where serve() was ended by what it threw
   if (!impl_->server || impl_->serving) return;
   if (!impl_->worker.hub.paused.load() && Clock::now() - impl_->used < kUnused) return;
   impl_->server->say_goodbye();

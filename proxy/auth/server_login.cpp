@@ -4,9 +4,6 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/experimental/awaitable_operators.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
@@ -17,12 +14,11 @@
 #include "proxy/hosts/hosts.hpp"
 #include "proxy/tls/tls.hpp"
 #include "proxy/upstream.hpp"
+#include "proxy/within.hpp"
 
 namespace pgsteer::proxy {
 
 namespace asio = boost::asio;
-using namespace asio::experimental::awaitable_operators;
-constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
 namespace {
 
@@ -236,13 +232,13 @@ Awaitable<std::unique_ptr<ServerConnection>> log_in(Worker& worker, std::shared_
   server->host = host;
   server->pool = pool;
   Login login(worker, *server, *pool, worker.hub.pools->proof(*pool), shared && !pool->for_reading());
-  asio::steady_timer deadline(worker.loop, worker.snapshot().config->upstream.connect_timeout);
-  auto outcome = co_await (exchange(*server, login, startup_packet(*pool, parameters), refusal) || deadline.async_wait(as_result));
-  if (outcome.index() == 1) {
+  const auto welcome = co_await within(worker.loop, worker.snapshot().config->upstream.connect_timeout,
+                                       exchange(*server, login, startup_packet(*pool, parameters), refusal));
+  if (!welcome) {
     *refusal = error_message("08006", "the server did not complete the login within upstream.connect_timeout");
     co_return nullptr;
   }
-  if (!std::get<0>(outcome)) {
+  if (!*welcome) {
     spdlog::warn("event=server_login_failed database={} user={} sqlstate={} message=\"{}\"", pool->database, pool->user,
                  protocol::error_field(std::string_view(*refusal).substr(protocol::kHeaderBytes), 'C'),
                  protocol::error_field(std::string_view(*refusal).substr(protocol::kHeaderBytes), 'M'));
@@ -296,10 +292,9 @@ Awaitable<void> cancel_server(Worker& worker, int host, std::uint32_t pid, std::
   protocol::append_int32(packet, protocol::kCancelRequest);
   protocol::append_int32(packet, pid);
   protocol::append_int32(packet, key);
-  asio::steady_timer deadline(worker.loop, worker.snapshot().config->upstream.connect_timeout);
   char byte;
   if (co_await stream.write_all(packet)) co_return;
-  co_await (stream.read_exactly(&byte, 1) || deadline.async_wait(as_result));
+  co_await within(worker.loop, worker.snapshot().config->upstream.connect_timeout, stream.read_exactly(&byte, 1));
 }
 
 }  // namespace pgsteer::proxy

@@ -156,7 +156,7 @@ std::optional<ExploreTask> Book::next_exploration() {
   for (const auto& rewrite : knowledge.rewrites)
     if (rewrite.columns_equal) task.rewrites.push_back(rewrite.label);
   for (const auto& entry : knowledge.evidence)
-    if (entry.state == State::rejected || entry.state == State::disabled) task.out.emplace(entry.label, entry.plan);
+    if (!entry.wide && (entry.state == State::rejected || entry.state == State::disabled)) task.out.emplace(entry.label, entry.plan);
   for (const auto& entry : knowledge.evidence)
     if (entry.label.starts_with("arm:") && !rewriter::find_arm(std::string_view(entry.label).substr(4))) task.hinted.emplace(entry.label, entry.plan);
   if (const auto pin = pins_.find(knowledge.fingerprint); pin != pins_.end())

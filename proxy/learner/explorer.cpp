@@ -34,6 +34,12 @@ std::string with_hints(const std::string& hints, const std::string& text) { retu
 
 double slack_ms(double base_ms) { return std::max(2.0, base_ms * 0.1); }
 
+/// A limit for what is to run to its end, unless the server is stuck.
+double ample_ms(double expected_ms) { return 5 * expected_ms + 1000; }
+
+/// Who takes so long is clearly beaten.
+double beaten_ms(double best_ms) { return kClear * best_ms + slack_ms(best_ms); }
+
 }  // namespace
 
 struct Explorer::Round {
@@ -81,10 +87,11 @@ bool Explorer::step() {
   return outcome != Outcome::stop;
 }
 
+/// An arm that has lost under this plan is measured on its calls for all values still: those are of every plan.
 std::vector<Explorer::Contender> Explorer::contenders(const ExploreTask& task, std::uint64_t plan) const {
   std::vector<Contender> list;
   const auto& wanted = task.policy.steer.arms;
-  const auto out = [&](const std::string& label) { return task.out.contains({label, 0}) || task.out.contains({label, plan}); };
+  const auto out = [&](const std::string& label) { return task.out.contains({label, 0}); };
   for (const auto& label : task.rewrites)
     if (task.policy.rewrite_enabled && !out(label)) list.emplace_back(label, std::vector<rewriter::Setting>{});
   for (const auto& arm : rewriter::arms()) {
@@ -92,6 +99,7 @@ std::vector<Explorer::Contender> Explorer::contenders(const ExploreTask& task, s
     if (out(label)) continue;
     if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), arm.name) == wanted.end()) continue;
     list.emplace_back(label, arm.settings);
+    list.back().lost = task.out.contains({label, plan});
   }
   return list;
 }
@@ -212,9 +220,9 @@ Explorer::Outcome Explorer::begin(Round& round) {
     if (!described.ok()) return failure();
     round.parameters.types = described.parameter_types();
   }
-  const auto asked = Clock::now();
-  round.default_plan = explain(round.connection, round.instance.text, round.parameters);
-  book_.planned(round.task.key, std::chrono::duration<double, std::milli>(Clock::now() - asked).count());
+  double planning_ms = 0;
+  round.default_plan = explain(round.connection, round.instance.text, round.parameters, &planning_ms);
+  book_.planned(round.task.key, planning_ms);
   if (!round.default_plan.known) return failure();
   const Rows jit = round.connection.run("SELECT CASE WHEN current_setting('jit')::bool THEN current_setting('jit_above_cost')::float8 ELSE -1 END");
   round.jit_from_cost = jit.ok() && jit.rows() == 1 ? std::atof(std::string(jit.text(0, 0)).c_str()) : 0;
@@ -260,9 +268,8 @@ Explorer::Outcome Explorer::run_round(Round& round, std::map<std::uint64_t, Regi
 /// Of values that were measured before only as long as it takes to see that the best arm still beats it clearly: then it counts as what it took then.
 Explorer::Outcome Explorer::run_default(Round& round, Region& region) {
   const auto before = region.default_ms.find(round.instance.hash);
-  const double enough = before == region.default_ms.end() ? 0 : kClear * before->second.best_ms + slack_ms(before->second.best_ms);
-  const bool shorter = before != region.default_ms.end() && enough < before->second.ms;
-  round.default_answer = run(round, round.instance.text, {}, shorter ? enough : std::min(kMaxDefaultMs, 5 * round.task.default_ms + 1000));
+  const bool shorter = before != region.default_ms.end() && beaten_ms(before->second.best_ms) < before->second.ms;
+  round.default_answer = run(round, round.instance.text, {}, shorter ? beaten_ms(before->second.best_ms) : std::min(kMaxDefaultMs, ample_ms(round.task.default_ms)));
   if (round.connection.interrupted()) return Outcome::stop;
   round.overtaken = shorter && round.default_answer.timed_out();
   if (!round.default_answer.ok && !round.overtaken) return Outcome::failed;
@@ -336,7 +343,7 @@ void Explorer::conclude(Round& round, Region& region, Race& race) {
   for (const Measurement& m : round.found) best_ms = std::min(best_ms, m.ms);
   const bool shown = round.overtaken && best_ms < round.default_answer.ms / kShown;
   if (best_ms < kGain * default_ms && !shown && !round.connection.interrupted() && !round.connection.broken()) {
-    const Answer again = run(round, round.instance.text, {}, std::min(5 * default_ms + 1000, kClear * best_ms + slack_ms(best_ms)));
+    const Answer again = run(round, round.instance.text, {}, std::min(ample_ms(default_ms), beaten_ms(best_ms)));
     if (again.ok) default_ms = std::min(default_ms, again.ms);
   }
   region.default_ms[round.instance.hash] = {default_ms, best_ms};
@@ -406,7 +413,7 @@ Explorer::Outcome Explorer::measure(Round& round, Contender& contender, const st
     return Outcome::done;
   }
   if (answer.timed_out() && contender.measured > 0) {  // it has gained elsewhere: chance may have been against it
-    const Answer again = run(round, round.instance.text, {}, 5 * round.default_ms + 1000);
+    const Answer again = run(round, round.instance.text, {}, ample_ms(round.default_ms));
     if (again.ok) round.default_ms = std::max(round.default_ms, again.ms);
     answer = run(round, text, contender.settings, 1.5 * round.default_ms + slack_ms(round.default_ms));
     if (round.connection.interrupted()) return Outcome::stop;
@@ -434,7 +441,7 @@ Explorer::Outcome Explorer::measure(Round& round, Contender& contender, const st
   // A gain has to show on three instances anyway; a loss rules it out, so it must not be chance's.
   const bool promising = contender.gained_ms > 0 || (raced && ms > tolerated_ms);
   for (int i = 0; i < 2 && promising && ms > 1.05 * default_ms; ++i) {
-    const Answer again = run(round, round.instance.text, {}, 5 * default_ms + 1000);
+    const Answer again = run(round, round.instance.text, {}, ample_ms(default_ms));
     if (again.ok) default_ms = i == 0 ? std::max(default_ms, again.ms) : default_ms;
     const Answer confirmed = run(round, text, contender.settings, std::max(ms, default_ms) * 1.5 + slack_ms(default_ms));
     if (round.connection.interrupted()) return Outcome::stop;
@@ -443,7 +450,7 @@ Explorer::Outcome Explorer::measure(Round& round, Contender& contender, const st
   if (raced) round.raced[contender.label] = ms;
   round.shapes[plan.shape] = ms;
   ++contender.measured;
-  contender.lost = ms > 1.1 * default_ms;
+  contender.lost = contender.lost || ms > 1.1 * default_ms;
   contender.round_ms = ms;
   contender.gained_ms += default_ms - ms;
   round.best_ms = std::min(round.best_ms, ms);

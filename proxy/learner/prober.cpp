@@ -29,8 +29,10 @@ std::string session_search_path(const std::string& search_path, const sql::Catal
   return list.empty() ? "''" : list;
 }
 
-predictor::PlanFacts explain(Connection& connection, const std::string& text, const Parameters& parameters) {
+predictor::PlanFacts explain(Connection& connection, const std::string& text, const Parameters& parameters, double* took_ms) {
+  const auto asked = Clock::now();
   const Rows rows = connection.run("EXPLAIN (FORMAT JSON) " + text, parameters);
+  if (took_ms) *took_ms = std::chrono::duration<double, std::milli>(Clock::now() - asked).count();
   if (!rows.ok() || rows.rows() != 1) return {};
   return predictor::parse_plan(rows.text(0, 0));
 }
@@ -71,9 +73,7 @@ bool Prober::look(const ProbeTask& task, Connection& connection, const sql::Cata
   const Rows original = connection.describe(task.instance.text, parameters->types);
   if (original.ok()) {
     parameters->types = original.parameter_types();
-    const auto asked = Clock::now();
-    result.plan = explain(connection, task.instance.text, *parameters);
-    result.planning_ms = std::chrono::duration<double, std::milli>(Clock::now() - asked).count();
+    result.plan = explain(connection, task.instance.text, *parameters, &result.planning_ms);
   }
   if (!original.ok() || !result.plan.known) {
     connection.run("ROLLBACK");

@@ -10,8 +10,8 @@ namespace pgsteer::proxy::learning {
 /// "" when the session uses the server's default and that does not depend on the user.
 std::string session_search_path(const std::string& search_path, const sql::Catalog& catalog, const std::string& user);
 
-/// EXPLAIN (FORMAT JSON) of a text with its parameters; `known` is false when the server refuses.
-predictor::PlanFacts explain(Connection& connection, const std::string& text, const Parameters& parameters);
+/// EXPLAIN (FORMAT JSON) of a text with its parameters; `known` is false when the server refuses. `took_ms`: how long that was.
+predictor::PlanFacts explain(Connection& connection, const std::string& text, const Parameters& parameters, double* took_ms = nullptr);
 
 /// Looks at one statement shape at a time on a probe connection, in the session's search_path and always rolled back:
 /// EXPLAIN as it is, every rewrite by Describe and EXPLAIN, and gate B when caching or exploring may come.

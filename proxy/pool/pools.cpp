@@ -4,7 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/asio/post.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 
 #include "policies/policy.hpp"
 #include "protocol/wire.hpp"
@@ -25,16 +26,6 @@ constexpr auto kLocality = std::chrono::milliseconds(10);
 
 bool expired(const ServerConnection& server, Clock::time_point now, std::chrono::milliseconds limit, Clock::time_point since) {
   return limit.count() > 0 && now - since > limit && server.pool;
-}
-
-/// `slot` is shared only because a posted function must be copyable.
-void grant(std::shared_ptr<Waiter> waiter, std::shared_ptr<Slot> slot) {
-  Worker& worker = waiter->worker;
-  asio::post(worker.loop, [waiter, slot] {
-    if (waiter->abandoned) return;
-    waiter->slot = std::move(*slot);
-    waiter->wake();
-  });
 }
 
 }  // namespace
@@ -111,36 +102,26 @@ bool Pools::make_room(const Pool& wanting, const Config& config) {
 }
 
 /// Its slot is free only when its socket is closed; until then it is counted in `leaving` too.
-void Pools::close_on_its_worker(std::unique_ptr<ServerConnection> server) {
-  Worker& worker = *server->worker;
+void Pools::close_on_its_worker(std::unique_ptr<ServerConnection> server) noexcept {
   ++server->pool->leaving;
-  asio::post(worker.loop, [s = std::shared_ptr<ServerConnection>(std::move(server))]() mutable {
-    const auto pool = s->pool;
-    s->say_goodbye();
-    s.reset();
-    --pool->leaving;
-  });
+  Deliveries& there = server->worker->deliveries;
+  there.take_away(std::move(server));
 }
 
 /// Moves a connection into a waiter's hands, on the waiter's thread.
-void Pools::hand(std::unique_ptr<ServerConnection> server, std::shared_ptr<Waiter> waiter) {
-  auto arrive = [this, waiter](std::unique_ptr<ServerConnection> s) {
-    if (waiter->abandoned) return give_back(std::move(s));
-    waiter->server = std::move(s);
-    waiter->wake();
-  };
-  auto shared = std::make_shared<std::unique_ptr<ServerConnection>>(std::move(server));
-  Worker& from = *(*shared)->worker;
-  Worker& to = waiter->worker;
-  if (&from == &to) {
-    asio::post(to.loop, [shared, arrive] { arrive(std::move(*shared)); });
-    return;
-  }
-  asio::post(from.loop, [shared, arrive, &to] {
-    (*shared)->stream.unwatch();
-    (*shared)->worker = &to;
-    asio::post(to.loop, [shared, arrive] { arrive(std::move(*shared)); });
-  });
+void Pools::hand(std::unique_ptr<ServerConnection> server, std::shared_ptr<Waiter> waiter) noexcept {
+  Deliveries& from = server->worker->deliveries;
+  Deliveries& to = waiter->worker.deliveries;
+  if (&from == &to) return to.give(std::move(waiter), {.server = std::move(server), .slot = {}, .timed_out = false});
+  server->bound_for = std::move(waiter);
+  from.take_away(std::move(server));
+}
+
+/// Room for it among the idle ones is made now, so that handing it back takes no memory.
+Slot Pools::new_slot(const std::shared_ptr<Pool>& pool) {
+  pool->idle.reserve(static_cast<std::size_t>(pool->open) + 1);
+  ++pool->open;
+  return Slot(*this, pool);
 }
 
 /// Idle connections of the waiter's own worker first, the one used last first: its caches are warm, and the others may grow old.
@@ -167,8 +148,7 @@ void Pools::acquire(const std::shared_ptr<Waiter>& waiter) {
     const bool room = may_open(pool, *settings, false);
     if (take_idle(pool, waiter, room)) return;
     if (room) {
-      ++pool.open;
-      waiter->slot = Slot(*this, waiter->pool);
+      waiter->slot = new_slot(waiter->pool);
       return;
     }
   }
@@ -227,8 +207,8 @@ void Pools::slot_free(const std::shared_ptr<Pool>& pool) {
   serve_waiters(*settings);
 }
 
-/// Gives free slots to those who have waited longest.
-void Pools::serve_waiters(const Config& config) {
+/// Gives free slots to those who have waited longest. Where there is no memory for that, tick() comes again.
+void Pools::serve_waiters(const Config& config) noexcept try {
   while (!paused()) {
     Pool* first = nullptr;
     for (const auto& [name, pool] : pools_) {
@@ -236,42 +216,41 @@ void Pools::serve_waiters(const Config& config) {
       if (!first || pool->waiters.front()->since < first->waiters.front()->since) first = pool.get();
     }
     if (!first) return;
-    auto waiter = first->waiters.front();
-    first->waiters.pop_front();
-    ++first->open;
-    auto slot = std::make_shared<Slot>(*this, waiter->pool);
-    grant(waiter, slot);
+    serve_first(*first);
   }
+} catch (const std::exception&) {
+}
+
+void Pools::serve_first(Pool& pool) {
+  auto waiter = pool.waiters.front();
+  Slot slot = new_slot(waiter->pool);
+  pool.waiters.pop_front();
+  Deliveries& there = waiter->worker.deliveries;
+  there.give(std::move(waiter), {.server = nullptr, .slot = std::move(slot), .timed_out = false});
 }
 
 void Pools::tick() {
   const auto settings = config();
   const auto now = Clock::now();
   const bool look = ++ticks_ % 20 == 0;  // once a second
-  const Lock lock(mutex_);
+  Openings openings;
+  Lock lock(mutex_);
   if (look) {  // whose client is gone is noticed by its session
     for (const auto& [name, pool] : pools_) {
-      for (const auto& waiter : pool->waiters) asio::post(waiter->worker.loop, [waiter] { waiter->wake(); });
+      for (const auto& waiter : pool->waiters) waiter->worker.deliveries.tell(waiter);
     }
   }
   if (paused()) return;
   for (const auto& [name, pool] : pools_) {
     const auto wait_limit = settings->pool.query_wait_timeout;
     while (!pool->waiters.empty() && wait_limit.count() > 0 && now - pool->waiters.front()->since > wait_limit) {
-      auto waiter = pool->waiters.front();
+      const auto waiter = pool->waiters.front();
       pool->waiters.pop_front();
-      asio::post(waiter->worker.loop, [waiter] {
-        waiter->timed_out = true;
-        waiter->wake();
-      });
+      waiter->worker.deliveries.give(waiter, {.server = nullptr, .slot = {}, .timed_out = true});
     }
     while (!pool->waiters.empty() && settings->pool.reserve_pool > 0 &&
            now - pool->waiters.front()->since > settings->pool.reserve_pool_timeout && may_open(*pool, *settings, true)) {
-      auto waiter = pool->waiters.front();
-      pool->waiters.pop_front();
-      ++pool->open;
-      auto slot = std::make_shared<Slot>(*this, pool);
-      grant(waiter, slot);
+      serve_first(*pool);
     }
     for (auto it = pool->idle.begin(); it != pool->idle.end();) {
       ServerConnection& server = **it;
@@ -290,7 +269,13 @@ void Pools::tick() {
       it = pool->idle.erase(it);
     }
   }
-  open_ahead(*settings, now);
+  serve_waiters(*settings);
+  note_openings(*settings, now, openings);
+  lock.unlock();
+  for (auto& opening : openings) {
+    Worker& worker = *workers_[next_worker_++ % workers_.size()];
+    asio::co_spawn(worker.loop, open_one(worker, std::move(opening)), asio::detached);
+  }
 }
 
 void Pools::reconnect() {
@@ -339,21 +324,17 @@ void Pools::disown(const std::string& user) {
 }
 
 void Pools::close_idle_where(const std::function<bool(const ServerConnection&)>& leaves) {
-  std::vector<std::unique_ptr<ServerConnection>> closing;
-  {
-    const Lock lock(mutex_);
-    for (const auto& [name, pool] : pools_) {
-      const auto stays = [&](const auto& server) { return !leaves(*server); };
-      const auto first = std::stable_partition(pool->idle.begin(), pool->idle.end(), stays);
-      std::move(first, pool->idle.end(), std::back_inserter(closing));
-      pool->idle.erase(first, pool->idle.end());
-    }
+  const Lock lock(mutex_);
+  for (const auto& [name, pool] : pools_) {
+    for (auto& server : pool->idle)
+      if (leaves(*server)) close_on_its_worker(std::move(server));
+    std::erase(pool->idle, nullptr);
   }
-  for (auto& server : closing) close_on_its_worker(std::move(server));
 }
 
 void Pools::shut_down() {
   std::vector<std::unique_ptr<ServerConnection>> closing;  // destroyed after the lock: each gives its slot back
+  for (auto* worker : workers_) worker->deliveries.clear();
   const Lock lock(mutex_);
   for (const auto& [name, pool] : pools_) {
     std::move(pool->idle.begin(), pool->idle.end(), std::back_inserter(closing));

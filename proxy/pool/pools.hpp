@@ -43,6 +43,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
  private:
   friend class Pools;
+  friend class Deliveries;
   std::vector<std::unique_ptr<ServerConnection>> idle;  ///< longest idle first
   std::deque<std::shared_ptr<struct Waiter>> waiters;   ///< first come first
   int open = 0;                                         ///< slots given: connections that live, or are being made
@@ -57,19 +58,30 @@ class Pool : public std::enable_shared_from_this<Pool> {
   } ahead;                                              ///< pool.min_pool_size
 };
 
-/// A session that waits for a server. Filled in under the lock by whoever serves it, then woken on its own worker.
+/// What somebody who waits is given: a connection, or the right to make one, or no more time.
+struct Parcel {
+  std::unique_ptr<ServerConnection> server;
+  Slot slot;
+  bool timed_out = false;
+};
+
+/// A session that waits for a server. What it is given comes through the Deliveries of its worker, on whose thread it is woken.
 struct Waiter {
   Waiter(Worker& the_worker, std::shared_ptr<Pool> the_pool, std::function<void()> the_wake)
       : worker(the_worker), pool(std::move(the_pool)), wake(std::move(the_wake)) {}
   Worker& worker;
   const std::shared_ptr<Pool> pool;
-  const std::function<void()> wake;  ///< called on the worker's thread
+  const std::function<void()> wake;  ///< called on the worker's thread; throws nothing
   std::chrono::steady_clock::time_point since = std::chrono::steady_clock::now();  ///< guarded by the mutex of Pools
   // Touched on the worker's thread only:
   std::unique_ptr<ServerConnection> server;  ///< served with a connection,
   Slot slot;                                 ///< or with the right to make one,
   bool timed_out = false;                    ///< or not at all.
   bool abandoned = false;                    ///< its session is gone: what comes goes back
+  // Of the worker's Deliveries:
+  std::shared_ptr<Waiter> behind;
+  Parcel parcel;
+  bool under_way = false;
   bool served() const { return server || slot || timed_out; }
 };
 
@@ -123,15 +135,28 @@ class Pools {
   bool paused() const;
   bool may_open(const Pool& pool, const Config& config, bool reserve) const;
   bool take_idle(Pool& pool, const std::shared_ptr<Waiter>& waiter, bool may_open);
-  void serve_waiters(const Config& config);
+  void serve_waiters(const Config& config) noexcept;
+  void serve_first(Pool& pool);
   bool make_room(const Pool& wanting, const Config& config);
-  static void close_on_its_worker(std::unique_ptr<ServerConnection> server);
+  static void close_on_its_worker(std::unique_ptr<ServerConnection> server) noexcept;
+  Slot new_slot(const std::shared_ptr<Pool>& pool);
   void close_idle_where(const std::function<bool(const ServerConnection&)>& leaves);
   bool outdated(const ServerConnection& server) const { return server.connected < std::max(not_before_[static_cast<std::size_t>(server.host)].load(), server.pool->not_before.load()); }
-  void hand(std::unique_ptr<ServerConnection> server, std::shared_ptr<Waiter> waiter);
+  static void hand(std::unique_ptr<ServerConnection> server, std::shared_ptr<Waiter> waiter) noexcept;
   std::shared_ptr<const Config> config() const;
-  void open_ahead(const Config& config, std::chrono::steady_clock::time_point now);
-  Awaitable<void> open_one(Worker& worker, std::shared_ptr<Pool> pool, std::shared_ptr<Slot> slot);
+  struct Opening {  ///< of one connection ahead. However it ends, the pool may try the next one.
+    Opening(Pools& the_pools, std::shared_ptr<Pool> the_pool);
+    ~Opening();
+    Opening(const Opening&) = delete;
+    Opening& operator=(const Opening&) = delete;
+
+    Pools& pools;
+    const std::shared_ptr<Pool> pool;
+    Slot slot;
+  };
+  using Openings = std::vector<std::unique_ptr<Opening>>;  ///< not destroyed under the lock
+  void note_openings(const Config& config, std::chrono::steady_clock::time_point now, Openings& openings);
+  Awaitable<void> open_one(Worker& worker, std::unique_ptr<Opening> opening);
 
   Hub& hub_;
   std::vector<Worker*> workers_;

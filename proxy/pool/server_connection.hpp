@@ -20,6 +20,7 @@ class Pool;
 class Pools;
 class Worker;
 struct Prepared;
+struct Waiter;
 
 /// What ParameterStatus said, in the server's order and spelling, with a hash that makes comparing two of them cheap. Copies share one list until
 /// one of them changes: a thousand clients that were told the same cost it once.
@@ -105,6 +106,9 @@ struct ServerConnection {
   std::set<std::string> own_names;              ///< of statements that are there under a client's own name for the moment
   std::shared_ptr<Prepared> unnamed;            ///< whose unnamed statement it holds
   Clock::time_point connected = Clock::now(), idle_since = connected;
+  // While it is with its worker's Deliveries:
+  std::unique_ptr<ServerConnection> behind;
+  std::shared_ptr<Waiter> bound_for;  ///< on another worker; null: it is to be closed
 
   void say_goodbye();  ///< Terminate, between two messages: its socket is closed next
   bool alive();  ///< nothing has been received that nobody asked for, its end least of all

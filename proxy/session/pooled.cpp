@@ -142,8 +142,10 @@ void Session::stand_in_pool(std::shared_ptr<Pool> pool) {
   waiter_ = std::make_shared<Waiter>(worker_, std::move(pool), [weak = weak_from_this()] {
     const auto session = weak.lock();
     if (!session) return;
-    if (session->standing_by_) session->look_at_line();
-    else session->notify();
+    session->take_step([&] {
+      if (session->standing_by_) session->look_at_line();
+      else session->notify();
+    });
   });
   worker_.hub.pools->acquire(waiter_);
 }

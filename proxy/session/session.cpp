@@ -89,11 +89,7 @@ Session::~Session() {
 }
 
 void Session::start() {
-  try {
-    begin();
-  } catch (const std::exception& failure) {
-    failed(failure.what());
-  }
+  take_step([this] { begin(); });
 }
 
 void Session::begin() {
@@ -305,14 +301,12 @@ void Session::push_to_server() {
 
 /// The group has a write's mark: what was held back may go.
 void Session::mark_granted() {
-  try {
+  take_step([this] {
     if (over() || !writes_.may_send()) return;
     push_to_server();
     notify();
     if (!over() && lending_.pool) settle();
-  } catch (const std::exception& failure) {
-    failed(failure.what());
-  }
+  });
 }
 
 Awaitable<void> Session::drain_to_server() {
@@ -335,12 +329,10 @@ void Session::on_ready(Stream& stream, bool writable) {
   const auto self = shared_from_this();
   if (over()) return;
   told_at_ = Clock::now();
-  try {
+  take_step([&] {
     if (&stream == &client_) writable ? client_writable() : client_readable();
     else writable ? server_writable() : server_readable();
-  } catch (const std::exception& failure) {
-    failed(failure.what());
-  }
+  });
   told_at_ = {};
 }
 

@@ -254,6 +254,15 @@ class Session final : public std::enable_shared_from_this<Session>, private Watc
   // --- failure.cpp ---
   static Awaitable<void> guarded(std::shared_ptr<Session> self, Awaitable<void> loop);
   void failed(const char* why) noexcept;
+  /// A step that the loop takes with a session: what it throws ends the session.
+  template <class Step>
+  void take_step(Step&& step) noexcept {
+    try {
+      step();
+    } catch (const std::exception& failure) {
+      failed(failure.what());
+    }
+  }
   bool over() const { return closing_ || failed_; }
 
   // --- pooled.cpp ---

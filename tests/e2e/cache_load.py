@@ -13,7 +13,7 @@ from wire import CANCEL_REQUEST, Wire, fields, rows
 
 direct, proxy, log = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 seconds, switched_off = float(sys.argv[4]), sys.argv[5:] == ["off"]
-STALENESS, SLOW_ROWS = 1.5, 200000
+STALENESS = 1.5
 failures = 0
 server, console = Wire(direct).login(), Wire(proxy).login(database="pgsteer")
 
@@ -208,7 +208,7 @@ def bounded():
 
 def beyond_bounds(reader, other, writer):
     """No old answer is given beyond its bound, however long whoever asks again takes, nor any of before DDL."""
-    slow = f"select sum(b.v), count(md5(g::text)) from b, generate_series(1, {SLOW_ROWS}) g"
+    slow = "select sum(b.v), count(md5(g::text)) from b, generate_series(1, 200000) g"
     until_hit(reader, slow)
     writer.query("update b set v = v + 1 where k = 0")
     time.sleep(STALENESS)

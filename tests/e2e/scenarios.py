@@ -177,6 +177,8 @@ def run(world, row):
     back = load.back_since(over, row.back)
     if back is None:
         world.fault(f"not everybody was served within {row.back} s: {[c.number for c in load.clients if c.last_success <= over]}")
+        for what in "pools", "clients":
+            world.fault(f"{what}: {world.console('show ' + what)}")
     done = lambda: [now - then for now, then in zip(books.acknowledged(), before)]  # noqa: E731
     world.expect(world.until(lambda: sum(done()) > 20), f"hardly anything was done: {done()}")
     troubles = books.troubles[seen:]

@@ -115,7 +115,7 @@ run_postgres.js() {
 }
 
 run_pgjdbc() {
-  local jars=$DRIVERS/root/usr/share/java tests=(--scan-classpath="$DRIVERS/jdbc-classes/classes" --include-classname='.*Test') more=()
+  local tests=(--scan-classpath="$DRIVERS/jdbc-classes/classes" --include-classname='.*Test') more=()
   mkdir -p "$WORK/pgjdbc" && cp "$SOURCE"/*.properties "$WORK/" && cp -r "$SOURCE/certdir" "$WORK/" && cd "$WORK/pgjdbc" || exit 1
   # CopyTest.testLockReleaseOnCancelFailure ends the login's process id, which is nobody's here, and copies until it hears of that: it fills the disk.
   if [ "$mode" = transaction ] || [ "$mode" = everything ]; then
@@ -131,7 +131,7 @@ run_pgjdbc() {
   outcomes xml "$WORK"/pgjdbc/*/*.xml >"$out"
 }
 junit() { # name, what to run
-  local reports=$WORK/pgjdbc/$1
+  local reports=$WORK/pgjdbc/$1 jars=$DRIVERS/root/usr/share/java
   shift
   timeout 3600 java -Dserver=localhost -Dport="$PGPORT" -DsecondaryPort1="$PGPORT" -DsecondaryPort2="$PGPORT" -Ddatabase=test -Dusername=test -Dpassword=test \
     -DprivilegedUser=postgres -DprivilegedPassword=any -Dbuild.properties.relative.path="$WORK" -Duser.language=en -Duser.country=US -Duser.timezone=UTC \
