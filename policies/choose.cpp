@@ -184,9 +184,9 @@ Opinion judge(const DecideInput& in, const Candidate& c) {
   return opinion;
 }
 
-/// Worth asking for: some arm is approved under some plan. What costs an EXPLAIN is asked only where that plan varies, and of a statement whose values
-/// are always others only where what it gains under that plan, and how often that is, pay for it.
-bool plan_matters(const DecideInput& in) {
+/// Worth asking for: some arm is approved under some plan, and gains more there than what acts without asking. What costs an EXPLAIN is asked only
+/// where that plan varies, and of a statement whose values are always others only where what is gained besides, and how often, pay for it.
+bool plan_matters(const DecideInput& in, double gained_anyway) {
   if (in.plan != 0 || in.query->transaction != sql::TransactionStatus::idle || !in.policy->steer.enabled) return false;
   if (!in.analysis->read_only_select() || in.knowledge->catalog_version != in.catalog->version) return false;
   if (in.knowledge->only_plan(kSettledPlan) != 0 && in.random % kAudit != 0) return false;
@@ -197,10 +197,10 @@ bool plan_matters(const DecideInput& in) {
     for (const PlanSight& any : in.knowledge->plans) all += static_cast<double>(any.sightings);
     const PlanSight* seen = in.knowledge->sight(e.plan);
     const double share = seen && all > 0 ? static_cast<double>(seen->sightings) / all : 1;
-    return e.gain() * replaced_ms(in, &e) * share >= kPays * in.knowledge->planning_ms;
+    return (e.gain() - gained_anyway) * replaced_ms(in, &e) * share >= kPays * in.knowledge->planning_ms;
   };
   return std::any_of(evidence.begin(), evidence.end(), [&](const Evidence& e) {
-    return e.plan != 0 && e.state == Evidence::State::approved && !e.doubted && !is_banned(e.label, in.knowledge->banned) &&
+    return e.plan != 0 && e.state == Evidence::State::approved && !e.doubted && !is_banned(e.label, in.knowledge->banned) && e.gain() > gained_anyway &&
            replaced_ms(in, &e) >= floor_of(in.policy->steer) && (!in.knowledge->varied || pays(e));
   });
 }
@@ -266,7 +266,8 @@ Choice choose(const DecideInput& in) {
     }
   }
   const Evidence* chosen = best.index == 0 ? nullptr : in.knowledge->find(in.candidates[best.index].label(), plan_of(in));
-  best.wants_plan = !(chosen && chosen->wide) && plan_matters(in);
+  const bool whatever_plan = best.index != 0 && !(chosen && chosen->plan != 0);
+  best.wants_plan = !(chosen && chosen->wide) && plan_matters(in, whatever_plan ? opinions[best.index].gain : 0);
   return best;
 }
 

@@ -81,14 +81,18 @@ rewriter::RuleSwitches wanted_rules(const policies::Knowledge& knowledge, const 
   return switches;
 }
 
-/// Working out a rewrite takes about half a millisecond for a text not seen before: not worth it for what takes little longer,
-/// and where nothing will be done (observe) only where it does not show.
+/// Working out a rewrite takes about half a millisecond for a text not seen before: not worth it for what takes little longer or where
+/// little more was measured to be gained, and where nothing will be done (observe) only where it does not show.
 bool worth_rewriting(const policies::Knowledge& knowledge, const policies::Effective& policy, policies::Mode mode) {
   using std::chrono::microseconds;
   if (knowledge.pinned.starts_with("rewrite:") || knowledge.history.count == 0) return true;
   const microseconds least = mode >= policies::Mode::suggest ? microseconds(2000) : microseconds(10000);
   const double usual_us = std::exp(knowledge.history.ewma_log_ms) * 1000;
-  return usual_us >= static_cast<double>(std::min(least, policy.steer.floor).count());
+  constexpr double kUsualGain = 0.5;
+  double measured = 0;
+  for (const auto& evidence : knowledge.evidence)
+    if (evidence.label.starts_with("rewrite:") && evidence.state == policies::Evidence::State::approved) measured = std::max(measured, evidence.gain());
+  return usual_us * (measured > 0 ? measured : kUsualGain) >= kUsualGain * static_cast<double>(std::min(least, policy.steer.floor).count());
 }
 
 /// As it came first; then what the background found worth having for this shape: rewrites whose plan or outcome was

@@ -91,6 +91,23 @@ TEST_CASE("of a statement of ever other values the plan is asked for only where 
   CHECK(c.run(1).wants_plan);
 }
 
+TEST_CASE("a plan is not asked for where a rewrite acts that gains as much without") {
+  Bound c;
+  c.policy.rewrite_enabled = true;
+  Evidence rewrite = c.evidence();
+  rewrite.label = c.rewrite_label();
+  rewrite.plan = 0;
+  rewrite.explored_ms = 20;  // 80 %, the arm gains 70
+  c.knowledge.evidence.push_back(rewrite);
+  CHECK(c.run(1).candidate == 1);
+  CHECK_FALSE(c.run(1).wants_plan);
+  c.evidence().explored_ms = 1;  // 99 %
+  CHECK(c.run(1).wants_plan);
+  c.knowledge.varied = true;
+  c.knowledge.planning_ms = 10;  // for another 19 % of 100 ms on 8 of 13
+  CHECK_FALSE(c.run(1).wants_plan);
+}
+
 TEST_CASE("an arm for all values serves without asking, but where a plan is known to be worse with it") {
   Bound c;
   Evidence wide = c.evidence();
