@@ -27,7 +27,15 @@ constexpr Phrase phrases[] = {
     {"history_median", "median of its latest runs"}, {"history_low", "its fast runs"}, {"history_high", "its slow runs"},
     {"history_count", "how often it was seen"}, {"history_rows", "rows it usually returns"}, {"history_bytes", "bytes it usually returns"},
     {"catalog_rows_sum", "rows of its tables"}, {"catalog_pages_sum", "pages of its tables"}, {"catalog_unindexed_rows", "rows of tables without a usable index"},
-    {"load_in_flight", "statements running at the same time"}, {"syntax_tables", "number of tables"}, {"syntax_aggregates", "number of aggregates"}};
+    {"load_in_flight", "statements running at the same time"}, {"syntax_tables", "number of tables"}, {"syntax_aggregates", "number of aggregates"},
+    {"syntax_bytes", "length of the text"}, {"syntax_limit", "its LIMIT"}, {"plan_startup_cost", "planner's cost until the first row"},
+    {"plan_self_cost_max", "cost of the dearest node"}, {"plan_max_rows", "rows of the largest node"}, {"plan_sum_rows", "rows of all nodes"},
+    {"plan_index_scan_rows", "rows out of index scans"}, {"plan_seq_scan_rows", "rows out of sequential scans"}, {"plan_join_rows", "rows of joins"},
+    {"plan_nodes", "nodes of the plan"}, {"catalog_distinct_sum", "distinct values of its filter columns"},
+    {"catalog_rows_max", "rows of its largest table"},
+    {"catalog_distinct_max", "distinct values of its most selective column"}, {"catalog_guessed_cost", "cost guessed from the catalog"},
+    {"history_age", "time since its last run"}, {"history_spread", "how its runs vary"}, {"history_same_shape", "share of runs with this plan"},
+    {"load_p95", "how long statements take at present"}, {"time_hour", "hour of the day"}, {"time_weekday", "day of the week"}};
 
 std::string name_of(const std::string& feature) {
   for (const Phrase& phrase : phrases)
@@ -67,6 +75,22 @@ std::vector<std::string> explain_estimate(std::span<const float> row, const Mode
     const std::string& feature = feature_names()[i];
     out.push_back(fmt::format("x{:.2f}  {} = {}", std::exp(double(parts[i])), name_of(feature), value_of(std::string(feature_unit(i)), row[i])));
   }
+  return out;
+}
+
+std::vector<Importance> feature_importance(const Model& model, std::span<const float> rows, std::size_t n) {
+  const std::size_t width = feature_names().size();
+  if (n == 0 || rows.size() != n * width) return {};
+  std::vector<double> sums(width);
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::vector<float> parts = model.contributions(rows.subspan(i * width, width));
+    if (parts.size() != width + 1) return {};
+    for (std::size_t c = 0; c < width; ++c) sums[c] += std::abs(double(parts[c]));
+  }
+  std::vector<Importance> out;
+  for (std::size_t c = 0; c < width; ++c)
+    if (sums[c] > 0) out.push_back({feature_names()[c], name_of(feature_names()[c]), std::string(feature_unit(c)), sums[c] / double(n)});
+  std::stable_sort(out.begin(), out.end(), [](const Importance& a, const Importance& b) { return a.mean_log > b.mean_log; });
   return out;
 }
 

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,25 @@ struct Observation {
 /// (20 a second each), so what is counted here is recorded executions. False with *error when there is no store to read.
 bool read_window(const std::string& state_dir, std::int64_t from_us, std::int64_t to_us, const std::string& fingerprint,
                  const std::function<void(const Observation&)>& row, std::string* error);
+
+/// One execution as a judge of the predictor sees it: what was said before it ran, and what the server then took.
+struct Outcome {
+  std::int64_t unix_us = 0;
+  std::string_view fingerprint, source, sqlstate, estimate_source, model_version;
+  bool censored = false;  ///< cancelled or timed out: server_ms is a lower bound
+  double server_ms = 0, estimate_ms = 0, estimate_low_ms = 0, estimate_high_ms = 0;
+  std::span<const float> features;  ///< empty when they are of another feature schema
+};
+
+/// Outcomes in [from_us, to_us) by time, under the same terms as read_window().
+bool read_outcomes(const std::string& state_dir, std::int64_t from_us, std::int64_t to_us, const std::function<void(const Outcome&)>& row,
+                   std::string* error);
+
+/// Times of the oldest and the newest execution recorded; rows 0: none is.
+struct StoreSpan {
+  std::int64_t rows = 0, first_us = 0, last_us = 0;
+};
+StoreSpan read_span(const std::string& state_dir, std::string* error);
 
 struct StatementText {
   std::string kind, normalized;

@@ -1,5 +1,5 @@
 # What is installed, and the Debian package: cmake --build build/release --target package
-set(man_pages pgsteer pgsteer-run pgsteer-check pgsteer-train pgsteer-explain pgsteer-explore pgsteer-ctl pgsteer-report-workload)
+set(man_pages pgsteer pgsteer-run pgsteer-check pgsteer-train pgsteer-explain pgsteer-explore pgsteer-ctl pgsteer-report-workload pgsteer-report-model)
 list(TRANSFORM man_pages PREPEND ${CMAKE_BINARY_DIR}/man/)
 list(TRANSFORM man_pages APPEND .1)
 add_custom_command(OUTPUT ${man_pages} DEPENDS pgsteer ${CMAKE_SOURCE_DIR}/conf/packaging/man.cmake VERBATIM COMMENT "Manual pages"

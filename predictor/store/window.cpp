@@ -3,9 +3,13 @@
 
 #include <sqlite3.h>
 
+#include <cstring>
 #include <memory>
+#include <vector>
 
 #include <fmt/format.h>
+
+#include "predictor/estimate.hpp"
 
 namespace pgsteer::predictor {
 namespace {
@@ -17,6 +21,11 @@ constexpr const char* window_sql = R"(
 SELECT unix_us, database, user, application, fingerprint, candidate, source, policy_rule, reason, sqlstate, total_ms, server_ms,
   proxy_us, estimate_ms, estimate_low_ms, estimate_high_ms, rows
 FROM feedback WHERE unix_us >= ?1 AND unix_us < ?2 AND source <> 'explore' AND (?3 = '' OR fingerprint = ?3) ORDER BY unix_us)";
+
+constexpr const char* outcomes_sql = R"(
+SELECT unix_us, fingerprint, source, sqlstate, estimate_source, model_version, censored, server_ms, estimate_ms, estimate_low_ms,
+  estimate_high_ms, CASE feature_schema WHEN ?3 THEN features END
+FROM feedback WHERE unix_us >= ?1 AND unix_us < ?2 AND source <> 'explore' ORDER BY unix_us, id)";
 
 struct CloseDb {
   void operator()(sqlite3* db) const { sqlite3_close_v2(db); }
@@ -97,6 +106,55 @@ bool read_window(const std::string& state_dir, std::int64_t from_us, std::int64_
     row(o);
   }
   return code == SQLITE_DONE || fail(error, path, sqlite3_errmsg(db.get()));
+}
+
+bool read_outcomes(const std::string& state_dir, std::int64_t from_us, std::int64_t to_us, const std::function<void(const Outcome&)>& row,
+                   std::string* error) {
+  const std::string path = state_dir + "/feedback.db";
+  const Db db = open(path, error);
+  if (!db) return false;
+  const auto statement = prepare(db.get(), outcomes_sql);
+  if (!statement) return fail(error, path, sqlite3_errmsg(db.get()));
+  sqlite3_stmt* at = statement.get();
+  sqlite3_bind_int64(at, 1, from_us);
+  sqlite3_bind_int64(at, 2, to_us);
+  sqlite3_bind_int64(at, 3, static_cast<std::int64_t>(feature_schema()));
+  FeatureVector features(feature_names().size());
+  int code = SQLITE_ROW;
+  while ((code = sqlite3_step(at)) == SQLITE_ROW) {
+    Outcome o;
+    o.unix_us = sqlite3_column_int64(at, 0);
+    o.fingerprint = text(at, 1);
+    o.source = text(at, 2);
+    o.sqlstate = text(at, 3);
+    o.estimate_source = text(at, 4);
+    o.model_version = text(at, 5);
+    o.censored = sqlite3_column_int(at, 6) != 0;
+    o.server_ms = sqlite3_column_double(at, 7);
+    o.estimate_ms = sqlite3_column_double(at, 8);
+    o.estimate_low_ms = sqlite3_column_double(at, 9);
+    o.estimate_high_ms = sqlite3_column_double(at, 10);
+    const void* blob = sqlite3_column_blob(at, 11);
+    if (blob && static_cast<std::size_t>(sqlite3_column_bytes(at, 11)) == features.size() * sizeof(float)) {
+      std::memcpy(features.data(), blob, features.size() * sizeof(float));  // a blob is not aligned
+      o.features = features;
+    }
+    row(o);
+  }
+  return code == SQLITE_DONE || fail(error, path, sqlite3_errmsg(db.get()));
+}
+
+StoreSpan read_span(const std::string& state_dir, std::string* error) {
+  const std::string path = state_dir + "/feedback.db";
+  StoreSpan span;
+  const Db db = open(path, error);
+  if (!db) return span;
+  const auto statement = prepare(db.get(), "SELECT count(*), min(unix_us), max(unix_us) FROM feedback WHERE source <> 'explore'");
+  if (!statement || sqlite3_step(statement.get()) != SQLITE_ROW) {
+    fail(error, path, sqlite3_errmsg(db.get()));
+    return span;
+  }
+  return {sqlite3_column_int64(statement.get(), 0), sqlite3_column_int64(statement.get(), 1), sqlite3_column_int64(statement.get(), 2)};
 }
 
 std::map<std::string, StatementText> read_statements(const std::string& state_dir, std::string* error) {

@@ -37,6 +37,7 @@ std::function<int()> add_tune(CLI::App&, const std::string& executable);        
 std::function<int()> add_explain(CLI::App&, const std::string& executable);      // explain.cpp
 std::function<int()> add_ctl(CLI::App&, const std::string& executable);          // ctl.cpp
 std::function<int()> add_report_workload(CLI::App&, const std::string& executable);  // report_workload.cpp
+std::function<int()> add_report_model(CLI::App&, const std::string& executable);  // report_model.cpp
 std::function<int()> add_explore(CLI::App&, const std::string& executable);      // explore.cpp
 std::function<int()> add_bench(CLI::App&, const std::string& executable);        // bench.cpp
 

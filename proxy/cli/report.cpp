@@ -6,6 +6,7 @@ namespace {
 
 constexpr Command reports[] = {
     {"workload", "what ran in a time window, what it gained and lost: one file to send on", add_report_workload},
+    {"model", "how right the predictor's model is, and what it rests on: one page to read", add_report_model},
 };
 
 }  // namespace

@@ -1,11 +1,7 @@
 // pgsteer report workload: one file about a time window, from the feedback store and the audit log. Needs no running daemon.
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
-#include <fstream>
 #include <iostream>
 #include <memory>
 #include <set>
@@ -13,8 +9,7 @@
 #include "policies/policy.hpp"
 #include "predictor/window.hpp"
 #include "proxy/cli/cli.hpp"
-#include "proxy/cli/report_document.hpp"
-#include "proxy/cli/settings.hpp"
+#include "proxy/cli/report_window.hpp"
 #include "proxy/config.hpp"
 #include "proxy/console/result.hpp"
 #include "proxy/reload.hpp"
@@ -24,16 +19,6 @@ namespace {
 
 using console::human_ms;
 using Align = Document::Column::Align;
-
-struct Options {
-  Settings settings;
-  std::string since = "24h", until = "now", format, output;
-  std::size_t top = 20;
-};
-
-struct Window {
-  std::int64_t from_us = 0, to_us = 0;
-};
 
 /// What one statement did in one database; times in milliseconds.
 struct Row {
@@ -90,21 +75,6 @@ std::vector<const Row*> sorted(const Rows& rows, const std::function<double(cons
   for (const auto& [key, row] : rows) order.push_back(&row);
   std::stable_sort(order.begin(), order.end(), [&](const Row* a, const Row* b) { return weight(*a) > weight(*b); });
   return order;
-}
-
-std::string time_text(std::int64_t unix_us) { return fmt::format("{:%Y-%m-%d %H:%M} UTC", fmt::gmtime(static_cast<std::time_t>(unix_us / 1000000))); }
-
-std::string percent(double part, double whole) { return whole > 0 ? fmt::format("{:.1f} %", 100 * part / whole) : "none"; }
-
-using Texts = std::map<std::string, predictor::StatementText>;
-std::string statement_text(const Texts& texts, const std::string& fingerprint) {
-  const auto found = texts.find(fingerprint);
-  if (found == texts.end()) return "(text no longer stored)";
-  const auto& text = found->second.normalized;
-  if (text.size() <= 160) return text;
-  std::size_t end = 157;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // not inside a UTF-8 character
-  return text.substr(0, end) + "...";
 }
 
 void add_summary(Document& document, const Rows& rows, const Rows& before) {
@@ -171,32 +141,6 @@ void add_gains(Document& document, const Rows& rows, const Texts& texts, std::si
   document.table(columns("lost"), std::move(losses));
 }
 
-/// One line of audit.log: "2026-11-21T08:14:43Z event=disabled fingerprint=... label=... why="..."".
-struct AuditLine {
-  std::string time, event, fingerprint, label, why;
-};
-
-std::string field(const std::string& line, const std::string& key) {
-  const auto at = line.find(" " + key + "=");
-  if (at == std::string::npos) return {};
-  const auto begin = at + key.size() + 2;
-  if (begin < line.size() && line[begin] == '"') return line.substr(begin + 1, std::min(line.find('"', begin + 1), line.size()) - begin - 1);
-  return line.substr(begin, std::min(line.find(' ', begin), line.size()) - begin);
-}
-
-std::vector<AuditLine> audit_lines(const std::string& state, const Window& window) {
-  const auto stamp = [](std::int64_t us) { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(us / 1000000))); };
-  const auto from = stamp(window.from_us), to = stamp(window.to_us);
-  std::vector<AuditLine> lines;
-  std::ifstream in(state + "/audit.log");
-  for (std::string line; std::getline(in, line);) {
-    const auto time = line.substr(0, line.find(' '));
-    if (time < from || time > to) continue;
-    lines.push_back({time, field(line, "event"), field(line, "fingerprint"), field(line, "label"), field(line, "why")});
-  }
-  return lines;
-}
-
 void add_audit(Document& document, const std::vector<AuditLine>& lines) {
   std::vector<std::vector<std::string>> taken_back, others;
   for (const auto& line : lines) {
@@ -261,26 +205,7 @@ void add_advice(Document& document, const Rows& rows, const std::vector<AuditLin
   else document.table({{"fingerprint", Align::code}, {"what was seen"}, {"what to do"}}, std::move(cells));
 }
 
-/// "24h", "30min", "7d" before now; "now"; or a time: 2026-11-21, 2026-11-21T14:05, always UTC. -1: none of these.
-std::int64_t parse_time(const std::string& text, std::int64_t now_us) {
-  if (text == "now") return now_us;
-  int year = 0, month = 0, day = 0, hour = 0, minute = 0, used = 0;
-  if (std::sscanf(text.c_str(), "%4d-%2d-%2d%n", &year, &month, &day, &used) == 3 && used == 10) {
-    if (text.size() > 10 && (std::sscanf(text.c_str() + 10, "%*1[T ]%2d:%2d", &hour, &minute) != 2 || text.size() != 16)) return -1;
-    const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)),
-                                           std::chrono::day(static_cast<unsigned>(day))};
-    if (!date.ok() || hour > 23 || minute > 59 || hour < 0 || minute < 0) return -1;
-    return (std::chrono::sys_days(date).time_since_epoch().count() * 86400LL + hour * 3600 + minute * 60) * 1000000LL;
-  }
-  double amount = 0;
-  char unit[8] = "";
-  if (std::sscanf(text.c_str(), "%lf%7s", &amount, unit) != 2 || !(amount > 0 && amount < 1e6)) return -1;
-  const std::string name = unit;
-  const double seconds = name == "min" || name == "m" ? 60 : name == "h" ? 3600 : name == "d" ? 86400 : name == "s" ? 1 : 0;
-  return seconds > 0 ? now_us - static_cast<std::int64_t>(amount * seconds * 1e6) : -1;
-}
-
-int report(const Options& options) {
+int report(const ReportOptions& options) {
   const auto fail = [](int code, const std::string& message) {
     std::cerr << "pgsteer report workload: " << message << "\n";
     return code;
@@ -290,12 +215,10 @@ int report(const Options& options) {
   for (const auto& error : errors) std::cerr << error << "\n";
   if (!config) return exit_config;
   const auto now = unix_us();
-  const Window window{parse_time(options.since, now), parse_time(options.until, now)};
-  for (const auto& [given, time] : {std::pair{options.since, window.from_us}, std::pair{options.until, window.to_us}})
-    if (time < 0) return fail(exit_usage, fmt::format("'{}' is no time: expected 24h, 30min, 7d, now, 2026-11-21 or 2026-11-21T14:05 (UTC)", given));
-  if (window.from_us >= window.to_us) return fail(exit_usage, fmt::format("--since {} is not before --until {}", options.since, options.until));
-  const auto state = state_directory(*config);
+  Window window;
   std::string error;
+  if (!read_times(options, now, &window, &error)) return fail(exit_usage, error);
+  const auto state = state_directory(*config);
   Rows rows, before;
   if (!collect(state, window, rows, &error)) return fail(exit_failure, error);
   collect(state, {2 * window.from_us - window.to_us, window.from_us}, before, &error);
@@ -312,16 +235,8 @@ int report(const Options& options) {
   add_gains(document, rows, texts, options.top);
   add_audit(document, audit);
   add_advice(document, rows, audit);
-  const bool html = options.format == "html" || (options.format.empty() && (options.output.ends_with(".html") || options.output.ends_with(".htm")));
-  const auto text = html ? document.html() : document.markdown();
-  if (options.output.empty() || options.output == "-") {
-    std::cout << text;
-    return exit_ok;
-  }
-  std::ofstream out(options.output, std::ios::binary);
-  out << text;
-  out.close();
-  if (!out) return fail(exit_failure, "cannot write " + options.output);
+  if (!write_report(document, options, &error)) return fail(exit_failure, error);
+  if (options.output.empty() || options.output == "-") return exit_ok;
   std::cerr << fmt::format("{}: {} executions of {} statements\n", options.output,
                            [&] { std::uint64_t n = 0; for (const auto& [key, row] : rows) n += row.calls; return n; }(), rows.size());
   return exit_ok;
@@ -330,13 +245,8 @@ int report(const Options& options) {
 }  // namespace
 
 std::function<int()> add_report_workload(CLI::App& app, const std::string&) {
-  auto options = std::make_shared<Options>();
-  add_settings(app, options->settings, false);
-  app.add_option("--since", options->since, "begin: an age (30min, 24h, 7d) or a time in UTC (2026-11-21T14:05)")->capture_default_str();
-  app.add_option("--until", options->until, "end: the same, or now")->capture_default_str();
-  app.add_option("--top", options->top, "rows of a table at most")->capture_default_str()->check(CLI::Range(1, 1000));
-  app.add_option("--format", options->format, "html or markdown; default by the name of --output, else markdown")->check(CLI::IsMember({"html", "markdown"}));
-  app.add_option("-o,--output", options->output, "the file to write; default standard output")->type_name("FILE");
+  auto options = std::make_shared<ReportOptions>();
+  add_report_options(app, *options);
   return [options] { return report(*options); };
 }
 

@@ -25,7 +25,7 @@ TEST_CASE("the command line") {
     return;
   }
   SUBCASE("help and version everywhere") {
-    for (const char* command : {"", "run", "check", "train", "explain", "ctl", "report workload"}) {
+    for (const char* command : {"", "run", "check", "train", "explain", "ctl", "report workload", "report model"}) {
       CAPTURE(command);
       const auto help = pgsteer_run(std::string(command) + " --help");
       CHECK(help.exit_code == 0);
@@ -43,6 +43,7 @@ TEST_CASE("the command line") {
     const auto help = pgsteer_run("report --help");
     CHECK(help.exit_code == 0);
     CHECK(contains(help.output, "workload"));
+    CHECK(contains(help.output, "model"));
     CHECK(pgsteer_run("report").exit_code == 64);
     const auto wrong = pgsteer_run("report wokload");
     CHECK(wrong.exit_code == 64);

@@ -64,5 +64,29 @@ report='pgsteer report workload --since 24h --output report.html'
 line "$report" && check 'a report' eval "$(here "$report") --state-dir $WORK/state"
 contains 'the report is a page of its own' '</html>' "$(cat report.html 2>/dev/null)"
 contains 'the report knows the statement' 'sum(total)' "$(cat report.html 2>/dev/null)"
+report='pgsteer report model --since 7d --output model.html'
+line "$report" && check 'a report of the model, before there is one' eval "$(here "$report") --state-dir $WORK/state"
+contains 'it says so' 'No model is in use' "$(cat model.html 2>/dev/null)"
+contains 'it judges what was estimated without one' 'no model: ' "$(cat model.html 2>/dev/null)"
+console 'SET MODE observe' >/dev/null
+before=$(console 'SHOW FEEDBACK' | sed -n 's/^stored|//p')
+statements() { # of 25 kinds
+  for what in 'count(*)' 'sum(total)' 'max(id)' 'avg(total)' 'min(id)'; do
+    for where in 'id < 100' 'total > 4000' 'id = 7' 'id between 5 and 50' 'true'; do echo "select $what from orders where $where;"; done
+  done
+}
+for _ in $(seq 16); do statements; done | proxied psql -X -q -o /dev/null -d shop  # at most 20 of a statement are recorded in a second
+for _ in $(seq 100); do [ "$(console 'SHOW FEEDBACK' | sed -n 's/^stored|//p')" -ge $((before + 400)) ] 2>/dev/null && break; sleep 0.2; done
+check 'a training' "$PGSTEER" train --state-dir "$WORK/state" --max-trees 20 --min-rows 100
+for _ in $(seq 100); do console 'SHOW MODELS' | grep -q '|v0001|t|t|' && break; sleep 0.2; done
+statements | proxied psql -X -q -o /dev/null -d shop
+for _ in $(seq 100); do
+  eval "$(here "$report") --state-dir $WORK/state" 2>/dev/null
+  grep -q 'model v0001, in use' model.html && break
+  sleep 0.2
+done
+contains 'beside the running pgsteer: the version in use' 'model v0001, in use' "$(cat model.html)"
+contains 'what its estimates rest on' 'moves an estimate by' "$(cat model.html)"
+equal 'no script, nothing fetched' '' "$(grep -oE '<script|https?:|src=|@import' model.html)"
 for file in $(grep -o '](\([^)#:]*\))' "$README" | sed 's/](\(.*\))/\1/'); do check "the README links to $file" test -e "$E2E/../../$file"; done
-finish 30
+finish 38

@@ -42,13 +42,15 @@ for name in DECISIONS CLIENTS SERVERS ADVICE EXPERIMENTS CACHE MISMATCHES; do co
 curl -s "http://127.0.0.1:$http/metrics" >"$WORK/seen.metrics"
 stop_pgsteer
 "$PGSTEER" report workload --state-dir "$WORK/state" --since 1h --output "$WORK/seen.report.html" >/dev/null 2>&1
+"$PGSTEER" report model --state-dir "$WORK/state" --since 1h --output "$WORK/seen.model.html" >/dev/null 2>&1
 contains 'statements were seen' "comment on table t is '...'" "$(cat "$WORK/seen.queries")"
 check 'metrics were read' grep -q pgsteer_ "$WORK/seen.metrics"
 check 'a report was written' test -s "$WORK/seen.report.html"
+check 'one of the model too' test -s "$WORK/seen.model.html"
 kept=
 for number in $(seq "$count"); do
   where=$(grep -rlaE "sekrit$number([^0-9]|$)" "$WORK/state" "$WORK/pgsteer.log" "$WORK"/seen.* 2>/dev/null | sed "s|$WORK/||" | tr '\n' ' ')
   [ -z "$where" ] || kept="$kept$(sed -n "${number}p" "$WORK/list"): $where"$'\n'
 done
 equal "no string of $count statements is kept" '' "$kept"
-finish 4
+finish 5
