@@ -1,11 +1,13 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "predictor/estimate.hpp"
+#include "predictor/window.hpp"
 
 namespace pgsteer::predictor {
 
@@ -19,7 +21,7 @@ struct Feedback {
   std::string kind;
   std::string normalized;   ///< stored once per fingerprint
   std::uint64_t feature_schema = 0;
-  FeatureVector features;   ///< of the chosen candidate
+  FeatureVector features;   ///< of the statement as it came
   std::string candidate;    ///< label of the chosen one: "as-is", "rewrite:...", "arm:..."
   std::vector<std::string> candidates;  ///< labels of all
   double estimate_ms = 0, estimate_low_ms = 0, estimate_high_ms = 0;
@@ -37,30 +39,51 @@ struct Feedback {
   std::string trace_id;     ///< of the sqlcommenter tag traceparent; "" without one
 };
 
-/// The embedded feedback store (SQLite, WAL). One writer thread; readers anywhere. All errors come back as text; the
-/// caller spools and counts.
+/// Candidate labels as a store keeps them: a JSON list.
+std::string labels_text(const std::vector<std::string>& labels);
+std::vector<std::string> labels_of(const std::string& text);
+
+/// Rows of one feature schema in time order; false with *error when they cannot be read (to the end).
+using FeedbackReader = std::function<bool(std::uint64_t schema, const std::function<void(const Feedback&)>& row, std::string* error)>;
+
+/// Where feedback is kept: embedded (SQLite, open() below) or shared by a fleet (PostgreSQL, proxy/learner/fleet_store.hpp).
+/// One writer thread, which also counts and compacts; reading is for any thread. All errors come back as text; the caller spools and counts.
 class FeedbackStore {
  public:
-  ~FeedbackStore();
-  /// Opens or creates state_dir/feedback.db; refuses a schema version it does not know (never overwrites it).
+  virtual ~FeedbackStore() = default;
+  FeedbackStore(const FeedbackStore&) = delete;
+  FeedbackStore& operator=(const FeedbackStore&) = delete;
+  /// The embedded one: opens or creates state_dir/feedback.db; refuses a schema version it does not know (never overwrites it).
   static std::unique_ptr<FeedbackStore> open(const std::string& state_dir, bool read_only, std::string* error);
 
   /// Appends a batch in one transaction; false with *error when the disk is full etc.
-  bool append(const std::vector<Feedback>& batch, std::string* error);
-  /// Deletes the oldest rows beyond `max_rows`.
-  bool compact(std::int64_t max_rows, std::string* error);
-  std::int64_t count() const;
+  virtual bool append(const std::vector<Feedback>& batch, std::string* error) = 0;
+  /// Deletes the oldest rows beyond `max_rows`, and texts without rows.
+  virtual bool compact(std::int64_t max_rows, std::string* error) = 0;
+  virtual std::int64_t count() const = 0;  ///< -1: unknown
   /// Streams rows of the given feature schema in time order.
-  bool read(std::uint64_t schema, const std::function<void(const Feedback&)>& row, std::string* error) const;
+  virtual bool read(std::uint64_t schema, const std::function<void(const Feedback&)>& row, std::string* error) const = 0;
+  /// Executions recorded in [from_us, to_us) by time. `fingerprint` "" means all; explorations, which no client waited for, are left out.
+  /// The store holds a share of very frequent statements (20 a second each), so what is counted here is recorded executions.
+  virtual bool read_window(std::int64_t from_us, std::int64_t to_us, const std::string& fingerprint,
+                           const std::function<void(const Observation&)>& row, std::string* error) const = 0;
+  /// Outcomes in [from_us, to_us) under the same terms.
+  virtual bool read_outcomes(std::int64_t from_us, std::int64_t to_us, const std::function<void(const Outcome&)>& row, std::string* error) const = 0;
+  virtual StoreSpan read_span(std::string* error) const = 0;
+  /// Texts by fingerprint.
+  virtual std::map<std::string, StatementText> read_statements(std::string* error) const = 0;
+  virtual std::string place() const = 0;  ///< for people: a path, or host and database
 
- private:
-  FeedbackStore();
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+ protected:
+  FeedbackStore() = default;
 };
 
+/// Of the embedded store, which is opened when it is asked.
+FeedbackReader embedded_feedback(std::string state_dir);
+
 struct TrainOptions {
-  std::string state_dir;
+  std::string state_dir;                          ///< of the model registry
+  FeedbackReader feedback;                        ///< what is learned from
   std::string name = "latency";
   std::uint64_t seed = 1;
   int max_trees = 200, max_depth = 6;
@@ -80,7 +103,7 @@ struct TrainResult {
   double coverage = 0;  ///< of the 90 % interval on held-out rows
 };
 
-/// Reads the store, splits by time and by template, trains, validates, registers under models/<name>/<version>/ and
+/// Reads the feedback, splits by time and by template, trains, validates, registers under models/<name>/<version>/ and
 /// points models/<name>/current at it. Never trains on a foreign schema. Runs in a process of its own (`pgsteer train`).
 TrainResult train(const TrainOptions& options);
 

@@ -102,11 +102,11 @@ Accuracy::Figures Accuracy::figures() const {
   return out;
 }
 
-bool read_quality(const std::string& state_dir, std::int64_t from_us, std::int64_t to_us, std::size_t sample_rows, Quality* out, std::string* error) {
+bool read_quality(const FeedbackStore& store, std::int64_t from_us, std::int64_t to_us, std::size_t sample_rows, Quality* out, std::string* error) {
   Places<std::string> statements;
   Places<std::pair<std::string, std::string>> origins;
   Sample sample(*out, sample_rows);
-  return read_outcomes(state_dir, from_us, to_us, [&](const Outcome& o) {
+  return store.read_outcomes(from_us, to_us, [&](const Outcome& o) {
     ++out->recorded;
     if (o.censored) ++out->censored;
     else if (!o.sqlstate.empty()) ++out->failed;

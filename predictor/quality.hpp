@@ -57,6 +57,6 @@ struct Quality {
 };
 
 /// Reads [from_us, to_us); false with *error when there is no store to read.
-bool read_quality(const std::string& state_dir, std::int64_t from_us, std::int64_t to_us, std::size_t sample_rows, Quality* out, std::string* error);
+bool read_quality(const FeedbackStore& store, std::int64_t from_us, std::int64_t to_us, std::size_t sample_rows, Quality* out, std::string* error);
 
 }  // namespace pgsteer::predictor

@@ -1,7 +1,5 @@
 #pragma once
 #include <cstdint>
-#include <functional>
-#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,12 +16,6 @@ struct Observation {
   std::int64_t rows = 0;
 };
 
-/// Executions recorded in [from_us, to_us) by time, read-only on a connection of its own, from any thread. `fingerprint` "" means
-/// all; explorations, which no client waited for, are left out. The store holds a share of very frequent statements
-/// (20 a second each), so what is counted here is recorded executions. False with *error when there is no store to read.
-bool read_window(const std::string& state_dir, std::int64_t from_us, std::int64_t to_us, const std::string& fingerprint,
-                 const std::function<void(const Observation&)>& row, std::string* error);
-
 /// One execution as a judge of the predictor sees it: what was said before it ran, and what the server then took.
 struct Outcome {
   std::int64_t unix_us = 0;
@@ -33,20 +25,13 @@ struct Outcome {
   std::span<const float> features;  ///< empty when they are of another feature schema
 };
 
-/// Outcomes in [from_us, to_us) by time, under the same terms as read_window().
-bool read_outcomes(const std::string& state_dir, std::int64_t from_us, std::int64_t to_us, const std::function<void(const Outcome&)>& row,
-                   std::string* error);
-
 /// Times of the oldest and the newest execution recorded; rows 0: none is.
 struct StoreSpan {
   std::int64_t rows = 0, first_us = 0, last_us = 0;
 };
-StoreSpan read_span(const std::string& state_dir, std::string* error);
 
 struct StatementText {
   std::string kind, normalized;
 };
-/// By fingerprint.
-std::map<std::string, StatementText> read_statements(const std::string& state_dir, std::string* error);
 
 }  // namespace pgsteer::predictor

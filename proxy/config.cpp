@@ -14,6 +14,7 @@
 #include "proxy/auth/auth_file.hpp"
 #include "proxy/auth/hba.hpp"
 #include "proxy/config_settings.hpp"
+#include "proxy/learner/fleet_link.hpp"
 #include "proxy/tls/tls.hpp"
 
 extern char** environ;
@@ -201,6 +202,8 @@ void Loader::check() {
     fault(place("cache.group"), "cache.group: its words are in Redis: expected a cache.redis_url");
   if (config.cache.group.find_first_of("{}") != std::string::npos)
     fault(place("cache.group"), fmt::format("cache.group: expected a name without braces, got '{}'", config.cache.group));
+  if (!config.learning.store_url.empty() && !learning::parse_store_url(config.learning.store_url, &error))
+    fault(place("learning.store_url"), "learning.store_url: " + error);
   if (config.listen.address.empty() && config.listen.unix_socket_dir.empty())
     fault(place("listen.address"), "listen.address: expected an address or a unix_socket_dir, got neither");
   if (config.console.database.empty()) fault(place("console.database"), "console.database: expected a name, got ''");

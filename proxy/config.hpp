@@ -54,6 +54,7 @@ struct Config {
   } cache;
   struct Learning {
     bool enabled = true;                   ///< write feedback
+    std::string store_url;                 ///< postgresql:// of the store that a fleet shares; "" = embedded, in state_dir
     std::chrono::milliseconds flush_interval{200};
     std::int64_t max_rows = 2000000;
     std::chrono::seconds retrain_interval{3600};  ///< 0 = only by TRAIN

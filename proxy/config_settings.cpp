@@ -267,6 +267,7 @@ const std::vector<Setting>& settings() {
       duration("cache.fill_wait", true, PGSTEER_AT(cache.fill_wait), 0ms, 1min),
       boolean("cache.serve_old", true, PGSTEER_AT(cache.serve_old)),
       boolean("learning.enabled", false, PGSTEER_AT(learning.enabled)),
+      text("learning.store_url", false, PGSTEER_AT(learning.store_url), true),
       duration("learning.flush_interval", true, PGSTEER_AT(learning.flush_interval), 10ms, 1min),
       integer("learning.max_rows", true, PGSTEER_AT(learning.max_rows), 1000, 1000000000),
       duration("learning.retrain_interval", true, PGSTEER_AT(learning.retrain_interval), 0s, 8760h),

@@ -7,8 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <fstream>
+#include <string_view>
 
 extern char** environ;
 
@@ -44,10 +46,18 @@ void return_free_memory() {
   at_last_trim = resident_bytes();
 }
 
-int spawn(const std::string& executable, std::vector<std::string> words, const posix_spawn_file_actions_t& actions, pid_t* pid) {
-  std::vector<char*> arguments;
+int spawn(const std::string& executable, std::vector<std::string> words, const posix_spawn_file_actions_t& actions, pid_t* pid,
+          std::vector<std::string> environment) {
+  std::vector<char*> arguments, variables;
   for (auto& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
+  const auto replaced = [&](std::string_view variable) {
+    return std::any_of(environment.begin(), environment.end(), [&](const std::string& one) { return variable.starts_with(one.substr(0, one.find('=') + 1)); });
+  };
+  for (char** variable = environ; *variable; ++variable)
+    if (!replaced(*variable)) variables.push_back(*variable);
+  for (auto& variable : environment) variables.push_back(variable.data());
+  variables.push_back(nullptr);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   sigset_t none, all;
@@ -56,7 +66,7 @@ int spawn(const std::string& executable, std::vector<std::string> words, const p
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setsigdefault(&attributes, &all);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  const int failure = posix_spawn(pid, executable.c_str(), &actions, &attributes, arguments.data(), environ);
+  const int failure = posix_spawn(pid, executable.c_str(), &actions, &attributes, arguments.data(), variables.data());
   posix_spawnattr_destroy(&attributes);
   return failure;
 }

@@ -18,7 +18,9 @@ void prepare_process();
 void return_free_memory();
 
 /// Starts a program with `words` as its arguments, the first being its name, and no signal blocked or ignored: what this process does with
-/// signals is not for a child. 0 and its process id, or an errno.
-int spawn(const std::string& executable, std::vector<std::string> words, const posix_spawn_file_actions_t& actions, pid_t* pid);
+/// signals is not for a child. Its environment is ours, with `environment` ("NAME=value") in the place of what has the same names: for what
+/// others must not read from its arguments. 0 and its process id, or an errno.
+int spawn(const std::string& executable, std::vector<std::string> words, const posix_spawn_file_actions_t& actions, pid_t* pid,
+          std::vector<std::string> environment = {});
 
 }  // namespace pgsteer::proxy

@@ -295,6 +295,7 @@ int report_accuracy(const std::vector<std::string>& files, std::uint64_t seed) {
   }
   TrainOptions options;
   options.state_dir = dir.path();
+  options.feedback = embedded_feedback(dir.path());
   options.seed = seed;
   const auto start = std::chrono::steady_clock::now();
   const TrainResult result = train(options);

@@ -56,6 +56,7 @@ int costs() {
   fmt::print("{:<52} {:.2f} s\n", fmt::format("one fit of 20,000 x {}, {} trees of depth 6", feature_names().size(), made.trees), seconds());
   TrainOptions options;
   options.state_dir = dir.path();
+  options.feedback = embedded_feedback(dir.path());
   start = Clock::now();
   const TrainResult result = train(options);
   fmt::print("{:<52} {:.2f} s\n  {}\n", "train(): three fits, checks, registration", seconds(), result.message);

@@ -120,7 +120,7 @@ void print_class(const std::string& name, const Dataset& data, const Rows& rows,
 int report_store(const std::string& state_dir) {
   Dataset data;
   std::string error;
-  if (!load_dataset(state_dir, 200'000, &data, &error)) {
+  if (!load_dataset(embedded_feedback(state_dir), 200'000, &data, &error)) {
     fmt::print(stderr, "{}\n", error);
     return 1;
   }
@@ -155,7 +155,7 @@ int report_objectives() {
     if (random() % 20 == 0) row.server_ms *= std::exp(1 + 3 * double(random() % 1000) / 1000);  // 5 % wait for something
   Dataset data;
   const auto store = FeedbackStore::open(dir.path(), false, &error);
-  if (!store || !store->append(rows, &error) || !load_dataset(dir.path(), 200'000, &data, &error)) {
+  if (!store || !store->append(rows, &error) || !load_dataset(embedded_feedback(dir.path()), 200'000, &data, &error)) {
     fmt::print(stderr, "{}\n", error);
     return 1;
   }

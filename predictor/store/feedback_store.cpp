@@ -11,6 +11,7 @@
 #include <sqlite3.h>
 
 #include "predictor/feedback.hpp"
+#include "predictor/store/embedded.hpp"
 
 namespace pgsteer::predictor {
 namespace {
@@ -144,20 +145,8 @@ class Columns {
   int at_ = 0;
 };
 
-std::string join_labels(const std::vector<std::string>& labels) {
-  return nlohmann::json(labels).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-std::vector<std::string> split_labels(const std::string& text) {
-  std::vector<std::string> out;
-  const auto json = nlohmann::json::parse(text, nullptr, false);
-  if (!json.is_array()) return out;
-  for (const auto& item : json)
-    if (item.is_string()) out.push_back(item.get<std::string>());
-  return out;
-}
-
 bool insert(sqlite3* db, sqlite3_stmt* statement, const Feedback& f) {
-  const std::string labels = join_labels(f.candidates);
+  const std::string labels = labels_text(f.candidates);
   Binder(statement)
       .integer(f.unix_microseconds).text(f.database).text(f.user).text(f.application).text(f.fingerprint).text(f.shape)
       .integer(static_cast<std::int64_t>(f.feature_schema)).blob(f.features).text(f.candidate).text(labels)
@@ -181,7 +170,7 @@ Feedback read_row(sqlite3_stmt* statement) {
   f.feature_schema = static_cast<std::uint64_t>(c.integer());
   f.features = c.blob();
   f.candidate = c.text();
-  f.candidates = split_labels(c.text());
+  f.candidates = labels_of(c.text());
   f.estimate_ms = c.real();
   f.estimate_low_ms = c.real();
   f.estimate_high_ms = c.real();
@@ -220,22 +209,47 @@ Content inspect(sqlite3* db, const std::string& path, std::string* error) {
   return Content::refused;
 }
 
-}  // namespace
+class EmbeddedStore : public FeedbackStore {
+ public:
+  bool append(const std::vector<Feedback>& batch, std::string* error) override;
+  bool compact(std::int64_t max_rows, std::string* error) override;
+  std::int64_t count() const override;
+  bool read(std::uint64_t schema, const std::function<void(const Feedback&)>& row, std::string* error) const override;
+  bool read_window(std::int64_t from_us, std::int64_t to_us, const std::string& fingerprint,
+                   const std::function<void(const Observation&)>& row, std::string* error) const override {
+    return embedded::read_window(path_, from_us, to_us, fingerprint, row, error);
+  }
+  bool read_outcomes(std::int64_t from_us, std::int64_t to_us, const std::function<void(const Outcome&)>& row, std::string* error) const override {
+    return embedded::read_outcomes(path_, from_us, to_us, row, error);
+  }
+  StoreSpan read_span(std::string* error) const override { return embedded::read_span(path_, error); }
+  std::map<std::string, StatementText> read_statements(std::string* error) const override { return embedded::read_statements(path_, error); }
+  std::string place() const override { return path_; }
 
-struct FeedbackStore::Impl {
-  std::string path;
-  bool read_only = false;
-  Db db;
+  std::string path_;
+  bool read_only_ = false;
+  Db db_;
 };
 
-FeedbackStore::FeedbackStore() : impl_(std::make_unique<Impl>()) {}
-FeedbackStore::~FeedbackStore() = default;
+}  // namespace
+
+std::string labels_text(const std::vector<std::string>& labels) {
+  return nlohmann::json(labels).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+std::vector<std::string> labels_of(const std::string& text) {
+  std::vector<std::string> out;
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  if (!json.is_array()) return out;
+  for (const auto& item : json)
+    if (item.is_string()) out.push_back(item.get<std::string>());
+  return out;
+}
 
 std::unique_ptr<FeedbackStore> FeedbackStore::open(const std::string& state_dir, bool read_only, std::string* error) {
-  std::unique_ptr<FeedbackStore> store(new FeedbackStore);
-  Impl& impl = *store->impl_;
-  impl.path = state_dir + "/feedback.db";
-  impl.read_only = read_only;
+  auto store = std::make_unique<EmbeddedStore>();
+  EmbeddedStore& impl = *store;
+  impl.path_ = state_dir + "/feedback.db";
+  impl.read_only_ = read_only;
   if (!read_only) {
     std::error_code code;
     std::filesystem::create_directories(state_dir, code);
@@ -244,45 +258,45 @@ std::unique_ptr<FeedbackStore> FeedbackStore::open(const std::string& state_dir,
       return nullptr;
     }
   }
-  impl.db = open_db(impl.path, read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, error);
-  if (!impl.db) return nullptr;
-  sqlite3* db = impl.db.get();
-  const Content content = inspect(db, impl.path, error);
+  impl.db_ = open_db(impl.path_, read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, error);
+  if (!impl.db_) return nullptr;
+  sqlite3* db = impl.db_.get();
+  const Content content = inspect(db, impl.path_, error);
   if (content == Content::refused) return nullptr;
   if (content == Content::empty && read_only) {
-    fail(error, fmt::format("{}: empty, nothing was recorded yet", impl.path));
+    fail(error, fmt::format("{}: empty, nothing was recorded yet", impl.path_));
     return nullptr;
   }
   constexpr const char* upgrade_sql =
       "BEGIN IMMEDIATE; ALTER TABLE feedback ADD COLUMN trace_id TEXT NOT NULL DEFAULT ''; PRAGMA user_version = 2; COMMIT";
   if (content == Content::old && !read_only && !execute(db, upgrade_sql)) {
-    fail(error, impl.path, db);
+    fail(error, impl.path_, db);
     execute(db, "ROLLBACK");
     return nullptr;
   }
-  if (content == Content::empty) ::chmod(impl.path.c_str(), 0600);  // statement texts are the owner's business
+  if (content == Content::empty) ::chmod(impl.path_.c_str(), 0600);  // statement texts are the owner's business
   if (content == Content::empty && !execute(db, create_sql)) {
-    fail(error, impl.path, db);
+    fail(error, impl.path_, db);
     return nullptr;
   }
   if (!read_only && (!execute(db, "PRAGMA journal_mode = WAL") || !execute(db, "PRAGMA synchronous = NORMAL") ||
                      sqlite3_db_readonly(db, "main") == 1)) {
-    if (sqlite3_db_readonly(db, "main") == 1) fail(error, fmt::format("{}: read-only", impl.path));
-    else fail(error, impl.path, db);
+    if (sqlite3_db_readonly(db, "main") == 1) fail(error, fmt::format("{}: read-only", impl.path_));
+    else fail(error, impl.path_, db);
     return nullptr;
   }
   return store;
 }
 
-bool FeedbackStore::append(const std::vector<Feedback>& batch, std::string* error) {
-  sqlite3* db = impl_->db.get();
-  if (impl_->read_only) return fail(error, fmt::format("{}: opened read-only", impl_->path));
+bool EmbeddedStore::append(const std::vector<Feedback>& batch, std::string* error) {
+  sqlite3* db = db_.get();
+  if (read_only_) return fail(error, fmt::format("{}: opened read-only", path_));
   if (batch.empty()) return true;
   const auto abandon = [&](const std::string& reason) {
     execute(db, "ROLLBACK");
-    return fail(error, fmt::format("{}: {}", impl_->path, reason));
+    return fail(error, fmt::format("{}: {}", path_, reason));
   };
-  if (!execute(db, "BEGIN IMMEDIATE")) return fail(error, impl_->path, db);
+  if (!execute(db, "BEGIN IMMEDIATE")) return fail(error, path_, db);
   const Statement row = prepare(db, insert_sql);
   const Statement text = prepare(db, "INSERT OR IGNORE INTO statements(fingerprint, kind, normalized) VALUES(?,?,?)");
   if (!row || !text) return abandon(sqlite3_errmsg(db));
@@ -300,17 +314,17 @@ bool FeedbackStore::append(const std::vector<Feedback>& batch, std::string* erro
   return true;
 }
 
-bool FeedbackStore::compact(std::int64_t max_rows, std::string* error) {
-  sqlite3* db = impl_->db.get();
-  if (impl_->read_only) return fail(error, fmt::format("{}: opened read-only", impl_->path));
+bool EmbeddedStore::compact(std::int64_t max_rows, std::string* error) {
+  sqlite3* db = db_.get();
+  if (read_only_) return fail(error, fmt::format("{}: opened read-only", path_));
   const std::int64_t excess = count() - std::max<std::int64_t>(max_rows, 0);
   if (excess <= 0) return true;
   const auto abandon = [&] {
-    fail(error, impl_->path, db);
+    fail(error, path_, db);
     execute(db, "ROLLBACK");
     return false;
   };
-  if (!execute(db, "BEGIN IMMEDIATE")) return fail(error, impl_->path, db);
+  if (!execute(db, "BEGIN IMMEDIATE")) return fail(error, path_, db);
   {
     const Statement drop = prepare(db, "DELETE FROM feedback WHERE id IN (SELECT id FROM feedback ORDER BY unix_us, id LIMIT ?)");
     if (!drop) return abandon();
@@ -319,25 +333,32 @@ bool FeedbackStore::compact(std::int64_t max_rows, std::string* error) {
   }
   if (!execute(db, "DELETE FROM statements WHERE fingerprint NOT IN (SELECT fingerprint FROM feedback)") || !execute(db, "COMMIT"))
     return abandon();
-  if (!execute(db, "PRAGMA incremental_vacuum") || !execute(db, "PRAGMA wal_checkpoint(TRUNCATE)")) return fail(error, impl_->path, db);
+  if (!execute(db, "PRAGMA incremental_vacuum") || !execute(db, "PRAGMA wal_checkpoint(TRUNCATE)")) return fail(error, path_, db);
   return true;
 }
 
-std::int64_t FeedbackStore::count() const {
+std::int64_t EmbeddedStore::count() const {
   std::int64_t rows = 0;
-  return query_int(impl_->db.get(), "SELECT count(*) FROM feedback", rows) ? rows : -1;
+  return query_int(db_.get(), "SELECT count(*) FROM feedback", rows) ? rows : -1;
 }
 
-bool FeedbackStore::read(std::uint64_t schema, const std::function<void(const Feedback&)>& row, std::string* error) const {
+bool EmbeddedStore::read(std::uint64_t schema, const std::function<void(const Feedback&)>& row, std::string* error) const {
   // A connection of its own: a reader on another thread must not see the writer's open transaction.
-  const Db db = open_db(impl_->path, SQLITE_OPEN_READONLY, error);
-  if (!db) return false;
-  const Statement statement = prepare(db.get(), select_sql);
-  if (!statement) return fail(error, impl_->path, db.get());
+  const Db reader = open_db(path_, SQLITE_OPEN_READONLY, error);
+  if (!reader) return false;
+  const Statement statement = prepare(reader.get(), select_sql);
+  if (!statement) return fail(error, path_, reader.get());
   sqlite3_bind_int64(statement.get(), 1, static_cast<std::int64_t>(schema));
   int code = SQLITE_ROW;
   while ((code = sqlite3_step(statement.get())) == SQLITE_ROW) row(read_row(statement.get()));
-  return code == SQLITE_DONE || fail(error, impl_->path, db.get());
+  return code == SQLITE_DONE || fail(error, path_, reader.get());
+}
+
+FeedbackReader embedded_feedback(std::string state_dir) {
+  return [state_dir = std::move(state_dir)](std::uint64_t schema, const std::function<void(const Feedback&)>& row, std::string* error) {
+    const auto store = FeedbackStore::open(state_dir, /*read_only=*/true, error);
+    return store && store->read(schema, row, error);
+  };
 }
 
 }  // namespace pgsteer::predictor

@@ -1,5 +1,5 @@
 // What people read of feedback.db: time windows. A connection of its own, read-only, so that nobody waits for the writer.
-#include "predictor/window.hpp"
+#include "predictor/store/embedded.hpp"
 
 #include <sqlite3.h>
 
@@ -11,7 +11,7 @@
 
 #include "predictor/estimate.hpp"
 
-namespace pgsteer::predictor {
+namespace pgsteer::predictor::embedded {
 namespace {
 
 constexpr int oldest_version = 1, newest_version = 2;  // 2 has trace_id besides, which nobody reads here
@@ -72,9 +72,8 @@ std::string_view text(sqlite3_stmt* statement, int column) {
 
 }  // namespace
 
-bool read_window(const std::string& state_dir, std::int64_t from_us, std::int64_t to_us, const std::string& fingerprint,
+bool read_window(const std::string& path, std::int64_t from_us, std::int64_t to_us, const std::string& fingerprint,
                  const std::function<void(const Observation&)>& row, std::string* error) {
-  const std::string path = state_dir + "/feedback.db";
   const Db db = open(path, error);
   if (!db) return false;
   const auto statement = prepare(db.get(), window_sql);
@@ -108,9 +107,8 @@ bool read_window(const std::string& state_dir, std::int64_t from_us, std::int64_
   return code == SQLITE_DONE || fail(error, path, sqlite3_errmsg(db.get()));
 }
 
-bool read_outcomes(const std::string& state_dir, std::int64_t from_us, std::int64_t to_us, const std::function<void(const Outcome&)>& row,
+bool read_outcomes(const std::string& path, std::int64_t from_us, std::int64_t to_us, const std::function<void(const Outcome&)>& row,
                    std::string* error) {
-  const std::string path = state_dir + "/feedback.db";
   const Db db = open(path, error);
   if (!db) return false;
   const auto statement = prepare(db.get(), outcomes_sql);
@@ -144,8 +142,7 @@ bool read_outcomes(const std::string& state_dir, std::int64_t from_us, std::int6
   return code == SQLITE_DONE || fail(error, path, sqlite3_errmsg(db.get()));
 }
 
-StoreSpan read_span(const std::string& state_dir, std::string* error) {
-  const std::string path = state_dir + "/feedback.db";
+StoreSpan read_span(const std::string& path, std::string* error) {
   StoreSpan span;
   const Db db = open(path, error);
   if (!db) return span;
@@ -157,9 +154,9 @@ StoreSpan read_span(const std::string& state_dir, std::string* error) {
   return {sqlite3_column_int64(statement.get(), 0), sqlite3_column_int64(statement.get(), 1), sqlite3_column_int64(statement.get(), 2)};
 }
 
-std::map<std::string, StatementText> read_statements(const std::string& state_dir, std::string* error) {
+std::map<std::string, StatementText> read_statements(const std::string& path, std::string* error) {
   std::map<std::string, StatementText> statements;
-  const Db db = open(state_dir + "/feedback.db", error);
+  const Db db = open(path, error);
   if (!db) return statements;
   const auto statement = prepare(db.get(), "SELECT fingerprint, kind, normalized FROM statements");
   while (statement && sqlite3_step(statement.get()) == SQLITE_ROW)
@@ -167,4 +164,4 @@ std::map<std::string, StatementText> read_statements(const std::string& state_di
   return statements;
 }
 
-}  // namespace pgsteer::predictor
+}  // namespace pgsteer::predictor::embedded

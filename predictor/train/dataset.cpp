@@ -115,12 +115,10 @@ std::vector<bool> hold_out(const Dataset& data, std::uint64_t seed) {
 
 }  // namespace
 
-bool load_dataset(const std::string& state_dir, std::size_t max_rows, Dataset* out, std::string* error) {
-  const auto store = FeedbackStore::open(state_dir, /*read_only=*/true, error);
-  if (!store) return false;
+bool load_dataset(const FeedbackReader& feedback, std::size_t max_rows, Dataset* out, std::string* error) {
   out->width = feature_names().size();
   Loader loader(*out, max_rows);
-  if (!store->read(feature_schema(), [&loader](const Feedback& f) { loader.add(f); }, error)) return false;
+  if (!feedback(feature_schema(), [&loader](const Feedback& f) { loader.add(f); }, error)) return false;
   loader.finish();
   mask_time(*out);
   return true;

@@ -37,7 +37,7 @@ struct Dataset {
 };
 
 /// Reads rows with source `server` and success or a time-out; the newest `max_rows` of them.
-bool load_dataset(const std::string& state_dir, std::size_t max_rows, Dataset* out, std::string* error);
+bool load_dataset(const FeedbackReader& feedback, std::size_t max_rows, Dataset* out, std::string* error);
 
 /// Assigns parts. Templates are held out by a hash of fingerprint and seed; of the others the newest `test_share` of the
 /// rows are for the test, and 12 % of the older ones each for stopping and calibrating. Censored rows are only ever fit.

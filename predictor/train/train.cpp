@@ -54,7 +54,8 @@ void Training::progress(double share, const std::string& message) const {
 bool Training::load() {
   progress(0, "reading feedback");
   std::string error;
-  if (!load_dataset(options_.state_dir, max_training_rows, &data_, &error)) return stop(error);
+  if (!options_.feedback) return stop("no feedback to learn from");
+  if (!load_dataset(options_.feedback, max_training_rows, &data_, &error)) return stop(error);
   const auto usable = static_cast<std::int64_t>(data_.rows()) - std::count(data_.censored.begin(), data_.censored.end(), true);
   if (usable < std::max(options_.min_rows, 20))
     return stop(fmt::format("not registered: {} usable rows of feature schema {}, {} needed", usable, hex64(feature_schema()),

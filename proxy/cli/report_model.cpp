@@ -18,6 +18,7 @@
 #include "proxy/cli/report_window.hpp"
 #include "proxy/config.hpp"
 #include "proxy/console/result.hpp"
+#include "proxy/learner/fleet_store.hpp"
 #include "proxy/reload.hpp"
 
 namespace pgsteer::proxy::cli {
@@ -55,6 +56,11 @@ Subject subject_of(const Quality& quality) {
   for (const Judged& row : quality.rows)
     if (quality.origins[row.origin].model() == out.model) out.rows.push_back(&row);
   return out;
+}
+
+/// The registry is in the state directory; the rows may be elsewhere.
+std::string source_text(const std::string& state, const predictor::FeedbackStore& store) {
+  return store.place().starts_with(state) ? state : fmt::format("{} and {}", state, store.place());
 }
 
 std::vector<std::string> figures_row(const std::string& name, const Accuracy::Figures& f) {
@@ -278,17 +284,17 @@ void add_importance(Document& document, const Quality& quality, const Versions& 
                                  "this feature took away; only the first 20 are kept.", quality.sampled));
 }
 
-Document page(const ReportOptions& options, const Window& window, const std::string& state, const std::string& name, const Quality& quality,
-              const Texts& texts) {
+Document page(const ReportOptions& options, const Window& window, const std::string& state, const std::string& name,
+              const predictor::FeedbackStore& store, const Quality& quality, const Texts& texts) {
   const Versions versions(state, name);
   Document document("pgsteer: model report");
-  document.paragraph(fmt::format("From {} to {}. Source: {}; made by pgsteer {} on {}.", time_text(window.from_us), time_text(window.to_us), state,
+  document.paragraph(fmt::format("From {} to {}. Source: {}; made by pgsteer {} on {}.", time_text(window.from_us), time_text(window.to_us), source_text(state, store),
                                  PGSTEER_VERSION, time_text(unix_us())));
   versions.add_to(document);
   const auto current = versions.current() ? versions.current()->model.version : std::string();
   if (quality.recorded == 0) {
     std::string ignored;
-    const auto span = predictor::read_span(state, &ignored);
+    const auto span = store.read_span(&ignored);
     if (span.rows == 0) document.paragraph("Nothing was recorded yet.");
     else document.paragraph(fmt::format("Nothing was recorded in this window. The store has {} executions from {} to {}; --since all takes them all.",
                                         span.rows, time_text(span.first_us), time_text(span.last_us)));
@@ -330,12 +336,13 @@ int report(const ReportOptions& options, const std::string& name) {
   if (!read_times(options, unix_us(), &window, &error)) return fail(exit_usage, error);
   const auto state = state_directory(*config);
   std::error_code ignored;
-  if (!std::filesystem::exists(state + "/feedback.db", ignored))
+  if (config->learning.store_url.empty() && !std::filesystem::exists(state + "/feedback.db", ignored))
     return fail(exit_failure, fmt::format("no feedback store: {}/feedback.db is not there; pgsteer run makes it, --state-dir names another place",
                                           state));
   Quality quality;
-  if (!predictor::read_quality(state, window.from_us, window.to_us, sampled_rows, &quality, &error)) return fail(exit_failure, error);
-  const auto document = page(options, window, state, name, quality, predictor::read_statements(state, &error));
+  const auto store = learning::open_feedback_store(*config, true, &error);
+  if (!store || !predictor::read_quality(*store, window.from_us, window.to_us, sampled_rows, &quality, &error)) return fail(exit_failure, error);
+  const auto document = page(options, window, state, name, *store, quality, store->read_statements(&error));
   if (!write_report(document, options, &error)) return fail(exit_failure, error);
   if (!options.output.empty() && options.output != "-")
     std::cerr << fmt::format("{}: {} executions, {} of them judged\n", options.output, quality.recorded, quality.rows.size());

@@ -7,11 +7,12 @@
 #include <set>
 
 #include "policies/policy.hpp"
-#include "predictor/window.hpp"
+#include "predictor/feedback.hpp"
 #include "proxy/cli/cli.hpp"
 #include "proxy/cli/report_window.hpp"
 #include "proxy/config.hpp"
 #include "proxy/console/result.hpp"
+#include "proxy/learner/fleet_store.hpp"
 #include "proxy/reload.hpp"
 
 namespace pgsteer::proxy::cli {
@@ -39,8 +40,8 @@ double quantile(std::vector<float> values, double q) {
   return *at;
 }
 
-bool collect(const std::string& state, const Window& window, Rows& rows, std::string* error) {
-  return predictor::read_window(state, window.from_us, window.to_us, "", [&](const predictor::Observation& o) {
+bool collect(const predictor::FeedbackStore& store, const Window& window, Rows& rows, std::string* error) {
+  return store.read_window(window.from_us, window.to_us, "", [&](const predictor::Observation& o) {
     Row& row = rows[{std::string(o.database), std::string(o.fingerprint)}];
     row.database = o.database;
     row.fingerprint = o.fingerprint;
@@ -220,13 +221,15 @@ int report(const ReportOptions& options) {
   if (!read_times(options, now, &window, &error)) return fail(exit_usage, error);
   const auto state = state_directory(*config);
   Rows rows, before;
-  if (!collect(state, window, rows, &error)) return fail(exit_failure, error);
-  collect(state, {2 * window.from_us - window.to_us, window.from_us}, before, &error);
-  const auto texts = predictor::read_statements(state, &error);
+  const auto store = learning::open_feedback_store(*config, true, &error);
+  if (!store || !collect(*store, window, rows, &error)) return fail(exit_failure, error);
+  collect(*store, {2 * window.from_us - window.to_us, window.from_us}, before, &error);
+  const auto texts = store->read_statements(&error);
   const auto audit = audit_lines(state, window);
 
   Document document("pgsteer: workload report");
-  document.paragraph(fmt::format("From {} to {}. Source: {}; made by pgsteer {} on {}.", time_text(window.from_us), time_text(window.to_us), state,
+  document.paragraph(fmt::format("From {} to {}. Source: {}; made by pgsteer {} on {}.", time_text(window.from_us), time_text(window.to_us),
+                                 config->learning.store_url.empty() ? state : store->place(),
                                  PGSTEER_VERSION, time_text(now)));
   if (rows.empty()) document.paragraph("Nothing was recorded in this window.");
   add_summary(document, rows, before);

@@ -12,6 +12,7 @@
 #include "proxy/cli/cli.hpp"
 #include "proxy/cli/settings.hpp"
 #include "proxy/config.hpp"
+#include "proxy/learner/fleet_store.hpp"
 #include "proxy/reload.hpp"
 
 namespace pgsteer::proxy::cli {
@@ -90,6 +91,10 @@ int train(Options options, const std::string& executable) {
   start_again_with_passive_waiting(executable);
   if (::nice(10) == -1) std::cerr << "cannot lower the priority\n";  // added to the learner's own
   options.train.state_dir = state_directory(*config);
+  options.train.feedback = [config](std::uint64_t schema, const std::function<void(const predictor::Feedback&)>& row, std::string* error) {
+    const auto store = learning::open_feedback_store(*config, /*read_only=*/true, error);
+    return store && store->read(schema, row, error);
+  };
   auto progress = std::make_shared<Progress>();
   options.train.progress = [progress](double share, const std::string& message) { (*progress)(share, message); };
   const auto result = predictor::train(options.train);

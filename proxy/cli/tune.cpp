@@ -9,6 +9,7 @@
 #include "proxy/cli/cli.hpp"
 #include "proxy/cli/settings.hpp"
 #include "proxy/config.hpp"
+#include "proxy/learner/fleet_store.hpp"
 #include "proxy/reload.hpp"
 #include "proxy/tuning.hpp"
 
@@ -56,7 +57,7 @@ int tune(const Options& options) {
   if (!present) return fail(exit_usage, "no rule is called '" + options.rule + "'");
   std::string error;
   const auto directory = state_directory(*config);
-  const auto store = predictor::FeedbackStore::open(directory, true, &error);
+  const auto store = learning::open_feedback_store(*config, true, &error);
   if (!store) return fail(exit_failure, error);
   std::vector<predictor::Feedback> rows;
   const auto keep = [&](const predictor::Feedback& row) {

@@ -28,10 +28,9 @@ std::optional<std::size_t> limit_of(const Request& request, std::size_t otherwis
   return limit;
 }
 
-std::int64_t rows_on_disk(const Snapshot& snapshot) {
-  if (!snapshot.config) return 0;
+std::int64_t rows_on_disk(const Config& config) {
   std::string error;
-  const auto store = predictor::FeedbackStore::open(state_directory(*snapshot.config), true, &error);
+  const auto store = predictor::FeedbackStore::open(state_directory(config), true, &error);
   return store ? store->count() : 0;
 }
 
@@ -149,7 +148,8 @@ ConsoleResult show_feedback(const Request& request) {
   table.row("enabled", request.hub.learner ? "yes" : "no");
   if (!request.hub.learner) return table;
   auto state = request.hub.learner->feedback();
-  if (state.stored == 0) state.rows = rows_on_disk(*request.hub.snapshot());  // the learner opens its store with the first row
+  // The learner opens the embedded store with the first row, a shared one at once: nobody waits for a server here.
+  if (const auto config = request.hub.snapshot()->config; state.stored == 0 && config && config->learning.store_url.empty()) state.rows = rows_on_disk(*config);
   table.row("received", std::to_string(state.received));
   table.row("stored", std::to_string(state.stored));
   table.row("dropped", std::to_string(state.dropped));

@@ -13,6 +13,8 @@
 #include "proxy/learner/book.hpp"
 #include "proxy/learner/catalog_keeper.hpp"
 #include "proxy/learner/explorer.hpp"
+#include "proxy/learner/fleet_link.hpp"
+#include "proxy/learner/fleet_store.hpp"
 #include "proxy/learner/pins.hpp"
 #include "proxy/learner/prober.hpp"
 #include "proxy/learner/rule_bans.hpp"
@@ -40,7 +42,7 @@ constexpr std::uint64_t kRowsWorthTraining = 200;
 
 }  // namespace
 
-/// Four threads: the clerk drains, counts, publishes and writes and never speaks to a server; the scout probes and
+/// Five threads: the clerk drains, counts and publishes and never speaks to a server; one writes the feedback store; the scout probes and
 /// explores; the catalog keeper has its own, so that no statement of the scout's delays it;
 /// and so has the verifier, because a wrong rewrite must be found soon.
 struct Learner::Impl {
@@ -49,7 +51,8 @@ struct Learner::Impl {
         state_dir(state_directory(*owner.snapshot()->config)),
         audit(state_dir),
         book(owner, audit),
-        store(state_dir),
+        store([this](std::string* error) { return open_feedback_store(*hub.snapshot()->config, false, error, [this] { return stopping.load(); }); },
+              shared_store(*owner.snapshot()->config)),
         keeper(owner, [this](const std::string& database) { return book.user_of(database); }),
         links(new_links()),
         prober(owner, book, links),
@@ -57,10 +60,12 @@ struct Learner::Impl {
         explorer(owner, book, links, store, bans, [this](milliseconds time) { return pause(time); }),
         pin_file(state_dir),
         kept_file(state_dir),
-        trainer(std::move(executable), state_dir),
+        trainer(std::move(executable), state_dir, owner.snapshot()->config->learning.store_url),
         models(owner, audit, state_dir),
         verify_links(new_links()),
         verifier(owner, verify_links, bans) {}
+
+  static bool shared_store(const Config& config) { return config.learning.enabled && !config.learning.store_url.empty(); }
 
   Links new_links() {
     return Links([this](const std::string& database) { return book.user_of(database); }, [this] { return must_let_go(); },
@@ -77,7 +82,7 @@ struct Learner::Impl {
   }
 
   void clerk() {
-    auto next_flush = Clock::now(), next_model = next_flush, next_trim = next_flush;
+    auto next_model = Clock::now(), next_trim = next_model;
     auto last_training = Clock::now();
     std::uint64_t trained_at = 0;
     bool drifted = false;
@@ -87,10 +92,6 @@ struct Learner::Impl {
       book.publish();
       trainer.poll();
       const auto now = Clock::now();
-      if (now >= next_flush) {
-        store.flush(config->learning.max_rows);
-        next_flush = Clock::now() + config->learning.flush_interval;
-      }
       if (now >= next_model) {
         models.poll();
         next_model = Clock::now() + kModelInterval;
@@ -112,8 +113,17 @@ struct Learner::Impl {
       }
     }
     take(hub.snapshot()->config->learning.enabled);
-    store.flush(hub.snapshot()->config->learning.max_rows, true);
     save_kept();
+  }
+
+  /// The store may be a server far away, which the clerk never waits for.
+  void write() {
+    while (!stopping) {
+      const auto config = hub.snapshot()->config;
+      store.flush(config->learning.max_rows);
+      std::unique_lock lock(mutex);
+      wake.wait_for(lock, config->learning.flush_interval, [this] { return stopping.load(); });
+    }
   }
 
   bool pause_clerk() {
@@ -139,6 +149,7 @@ struct Learner::Impl {
       verifier.offer(outcome);
       // A standby has other caches and another load: its times say nothing of the primary's.
       if (!keep || outcome.execution.source == Source::local || outcome.execution.source == Source::standby) return;
+      if (outcome.plan->application == kStoreApplication) return;  // a store that is reached through us: each flush would have a row for the next
       if (sampler.take(outcome.plan->analysis->fingerprint, outcome.plan->decision.candidate, now))
         rows.push_back(Pipeline::learn(*outcome.plan, outcome.execution, now));
     });
@@ -258,7 +269,7 @@ struct Learner::Impl {
   std::condition_variable wake;
   std::atomic<bool> stopping{false};
   std::atomic<Clock::rep> last_outcome{0};
-  std::thread clerk_thread, scout_thread, verify_thread;
+  std::thread clerk_thread, scout_thread, verify_thread, write_thread;
   bool started = false;
 };
 
@@ -278,6 +289,7 @@ void Learner::start() {
   impl_->keeper.start();
   impl_->clerk_thread = std::thread([this] { run_thread("clerk", [this] { impl_->clerk(); }); });
   impl_->scout_thread = std::thread([this] { run_thread("scout", [this] { impl_->scout(); }); });
+  impl_->write_thread = std::thread([this] { run_thread("store", [this] { impl_->write(); }); });
   impl_->verify_thread = std::thread([this] { run_thread("verify", [this] { impl_->verify(); }); });
 }
 
@@ -291,7 +303,10 @@ void Learner::stop() {
   if (impl_->scout_thread.joinable()) impl_->scout_thread.join();
   if (impl_->verify_thread.joinable()) impl_->verify_thread.join();
   impl_->keeper.stop();
-  if (impl_->clerk_thread.joinable()) impl_->clerk_thread.join();
+  if (impl_->write_thread.joinable()) impl_->write_thread.join();
+  if (!impl_->clerk_thread.joinable()) return;
+  impl_->clerk_thread.join();
+  impl_->store.flush(impl_->hub.snapshot()->config->learning.max_rows, true);  // with what the clerk took last
 }
 
 std::vector<QueryStatistics> Learner::queries() const { return impl_->statistics.queries(); }

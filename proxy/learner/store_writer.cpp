@@ -23,11 +23,12 @@ void StoreWriter::add(std::vector<predictor::Feedback> rows) {
   }
 }
 
-bool StoreWriter::write(const std::vector<predictor::Feedback>& batch, std::string* error) {
+bool StoreWriter::write(const std::vector<predictor::Feedback>& batch, std::int64_t max_rows, std::string* error) {
   if (!store_) {
-    store_ = predictor::FeedbackStore::open(state_dir_, false, error);
+    store_ = open_(error);
     if (!store_) return false;
     stored_rows_ = store_->count();
+    if (stored_rows_ > max_rows) since_compact_ = kCompactEvery;  // there is a new limit, or others have written since
   }
   if (store_->append(batch, error)) {
     stored_rows_ += static_cast<std::int64_t>(batch.size());
@@ -42,13 +43,13 @@ void StoreWriter::flush(std::int64_t max_rows, bool now) {
   {
     const std::lock_guard lock(mutex_);
     if (!now && SteadyClock::now() < not_before_) return;
-    if (spool_.empty()) return;
+    if (spool_.empty() && (now || store_ || !at_once_)) return;
     batch.assign(std::make_move_iterator(spool_.begin()), std::make_move_iterator(spool_.end()));
     spool_.clear();
-    writing_ = true;
+    writing_ = !batch.empty();
   }
   std::string error;
-  const bool written = write(batch, &error);
+  const bool written = write(batch, max_rows, &error);
   if (written) since_compact_ += batch.size();
   if (written && since_compact_ >= kCompactEvery) {
     since_compact_ = 0;

@@ -1,5 +1,6 @@
 #pragma once
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -15,7 +16,9 @@ namespace pgsteer::proxy::learning {
 class StoreWriter {
  public:
   static constexpr std::size_t kMaxSpooled = 20000;
-  explicit StoreWriter(std::string state_dir) : state_dir_(std::move(state_dir)) {}
+  using Open = std::function<std::unique_ptr<predictor::FeedbackStore>(std::string* error)>;
+  /// `at_once`: the first flush opens the store, rows or no rows, so that what is wrong with it is known from the start.
+  explicit StoreWriter(Open open, bool at_once = false) : open_(std::move(open)), at_once_(at_once) {}
 
   void add(std::vector<predictor::Feedback> rows);
   /// Writes everything that waits. With back-off after a failure unless `now` (shutdown).
@@ -24,8 +27,9 @@ class StoreWriter {
   bool idle() const;
 
  private:
-  bool write(const std::vector<predictor::Feedback>& batch, std::string* error);
-  const std::string state_dir_;
+  bool write(const std::vector<predictor::Feedback>& batch, std::int64_t max_rows, std::string* error);
+  const Open open_;
+  const bool at_once_;
   std::unique_ptr<predictor::FeedbackStore> store_;  ///< flush() only
   std::uint64_t since_compact_ = 0;
   std::int64_t stored_rows_ = 0;  ///< counted once at opening: count(*) walks the table

@@ -31,8 +31,8 @@ std::string last_line(const std::string& file) {
 
 }  // namespace
 
-Trainer::Trainer(std::string executable, std::string state_dir)
-    : executable_(std::move(executable)), state_dir_(std::move(state_dir)) {}
+Trainer::Trainer(std::string executable, std::string state_dir, std::string store_url)
+    : executable_(std::move(executable)), state_dir_(std::move(state_dir)), store_url_(std::move(store_url)) {}
 Trainer::~Trainer() { stop(); }
 
 std::string Trainer::spawn() {
@@ -43,7 +43,8 @@ std::string Trainer::spawn() {
   posix_spawn_file_actions_addopen(&actions, 1, log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
   posix_spawn_file_actions_adddup2(&actions, 1, 2);
   pid_t pid = -1;  // client and server sockets are close-on-exec
-  const int failure = proxy::spawn(executable_, {executable_, "train", "--state-dir", state_dir_}, actions, &pid);
+  const int failure = proxy::spawn(executable_, {executable_, "train", "--state-dir", state_dir_}, actions, &pid,
+                                   {"PGSTEER_LEARNING__STORE_URL=" + store_url_});
   posix_spawn_file_actions_destroy(&actions);
   if (failure != 0) return fmt::format("cannot start {}: {}", executable_, std::strerror(failure));
   setpriority(PRIO_PROCESS, static_cast<id_t>(pid), 19);

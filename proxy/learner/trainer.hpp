@@ -16,10 +16,10 @@
 namespace pgsteer::proxy::learning {
 
 /// Runs `<executable> train --state-dir <dir>` as a child at the lowest priority: it may crash or be killed and no
-/// client notices. Its output is in state_dir/train.log. poll() from one thread reaps it; the rest is thread-safe.
+/// client notices. It learns from the store the daemon writes: `store_url`, which goes by the environment, "" = the embedded one. Its output is in state_dir/train.log. poll() from one thread reaps it; the rest is thread-safe.
 class Trainer {
  public:
-  Trainer(std::string executable, std::string state_dir);
+  Trainer(std::string executable, std::string state_dir, std::string store_url);
   ~Trainer();
   /// Empty = started (and, with `wait`, finished well), else what is wrong. One training at a time.
   std::string train(bool wait);
@@ -31,7 +31,7 @@ class Trainer {
 
  private:
   std::string spawn();
-  const std::string executable_, state_dir_;
+  const std::string executable_, state_dir_, store_url_;
   mutable std::mutex mutex_;
   std::condition_variable finished_;
   pid_t pid_ = -1;

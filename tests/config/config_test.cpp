@@ -163,6 +163,10 @@ TEST_CASE_FIXTURE(Fixture, "what is wrong in a file is said with its line") {
        "c.toml:2: upstream.url: expected the server, got the address pgsteer itself listens on"},
       {"[cache]\nredis_url = \"localhost:6379\"",
        "c.toml:2: cache.redis_url: expected redis://host[:port][/db] or unix:///path, got 'localhost:6379'"},
+      {"[learning]\nstore_url = \"host=h password=geheim\"",
+       "c.toml:2: learning.store_url: expected postgresql://[user[:password]@]host[:port]/database, got 'host=h password=***'"},
+      {"[learning]\nstore_url = \"postgresql://u:geheim@h/d?colour=red\"",
+       "c.toml:2: learning.store_url: expected postgresql://[user[:password]@]host[:port]/database, got 'postgresql://u:***@h/d?colour=red'"},
       {"[listen]\naddress = \"\"", "c.toml:2: listen.address: expected an address or a unix_socket_dir, got neither"},
       {"[policies]\ndirectory = \"/no/such\"", "c.toml:2: policies.directory: expected a directory, got '/no/such'"},
       {"[upstream]\nprobe_password_file = \"/no/such\"",
@@ -216,7 +220,8 @@ TEST_CASE_FIXTURE(Fixture, "variables with a slip of the pen are refused, those 
 TEST_CASE_FIXTURE(Fixture, "secrets are never shown, and never readable by others") {
   const auto config = accept(
       "[upstream]\nurl = \"postgresql://u:geheim@h/d\"\nprobe_url = \"host=h password='ge heim' user=u\"\n[cache]\nredis_url = "
-      "\"redis://:geheim@h:1/0\"\n");
+      "\"redis://:geheim@h:1/0\"\n[learning]\nstore_url = \"postgresql://u:geheim@h/d?connect_timeout=5\"\n");
+  CHECK(row(*config, "learning.store_url").value == "postgresql://u:***@h/d?connect_timeout=5");
   CHECK(row(*config, "upstream.url").value == "postgresql://u:***@h/d");
   CHECK(row(*config, "upstream.probe_url").value == "host=h password=*** user=u");
   CHECK(row(*config, "cache.redis_url").value == "redis://:***@h:1/0");

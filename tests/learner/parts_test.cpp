@@ -126,7 +126,10 @@ TEST_CASE("a store that cannot be written is spooled for, caught up with, and th
   test::TempDir dir;
   const std::string state = dir.path() + "/state";
   std::ofstream(state) << "in the way";  // a file where the directory should be: root may write anywhere else
-  StoreWriter writer(state);
+  const auto embedded = [](std::string directory) {
+    return [directory](std::string* error) { return predictor::FeedbackStore::open(directory, false, error); };
+  };
+  StoreWriter writer(embedded(state));
   const auto row = [](int number) {
     predictor::Feedback feedback;
     feedback.unix_microseconds = number;
@@ -159,7 +162,7 @@ TEST_CASE("a store that cannot be written is spooled for, caught up with, and th
   CHECK(store->read(predictor::feature_schema(), [&](const auto& f) { times.push_back(f.unix_microseconds); }, &error));
   CHECK(times == std::vector<std::int64_t>{1, 2, 3});
 
-  StoreWriter full(dir.path() + "/state/feedback.db");  // a file again
+  StoreWriter full(embedded(dir.path() + "/state/feedback.db"));  // a file again
   std::vector<predictor::Feedback> many(StoreWriter::kMaxSpooled + 5, row(4));
   full.add(many);
   CHECK(full.state().dropped == 5);

@@ -38,6 +38,7 @@ const std::string& trained() {
     REQUIRE(store->append(test::synthetic_feedback({.rows = 3000}), &error));
     TrainOptions options;
     options.state_dir = dir.path();
+    options.feedback = embedded_feedback(dir.path());
     options.max_trees = 60;
     return train(options).directory;
   }();

@@ -36,6 +36,7 @@ TEST_CASE("training finds the structure and beats the planner's cost") {
   store_rows(dir.path(), test::synthetic_feedback({.rows = 6000}));
   TrainOptions options;
   options.state_dir = dir.path();
+  options.feedback = embedded_feedback(dir.path());
   std::vector<double> shares;
   options.progress = [&](double share, const std::string& text) {
     CHECK(!text.empty());
@@ -96,13 +97,13 @@ TEST_CASE("too little, and what is left out") {
 
   Dataset data;
   std::string error;
-  REQUIRE(load_dataset(dir.path(), 1000, &data, &error));
+  REQUIRE(load_dataset(embedded_feedback(dir.path()), 1000, &data, &error));
   CHECK(data.rows() == 98);
   CHECK(data.excluded_cache == 100);
   CHECK(data.excluded_errors == 100);
   CHECK(data.excluded_invalid == 2);
   Dataset newest;
-  REQUIRE(load_dataset(dir.path(), 10, &newest, &error));
+  REQUIRE(load_dataset(embedded_feedback(dir.path()), 10, &newest, &error));
   CHECK(newest.rows() == 10);
   CHECK(newest.unix_us.back() == data.unix_us.back());
   CHECK(newest.values.size() == 10 * newest.width);
@@ -118,7 +119,7 @@ TEST_CASE("the split: newest rows and whole templates are kept apart, time-outs 
   store_rows(dir.path(), rows);
   Dataset data;
   std::string error;
-  REQUIRE(load_dataset(dir.path(), 10000, &data, &error));
+  REQUIRE(load_dataset(embedded_feedback(dir.path()), 10000, &data, &error));
   split(data, 1, 0.15);
   std::set<std::uint32_t> trained, unseen;
   std::int64_t newest_trained = 0, oldest_test = std::numeric_limits<std::int64_t>::max();
@@ -241,6 +242,7 @@ TEST_CASE("the time budget ends it early, with a usable model") {
   store_rows(dir.path(), test::synthetic_feedback({.rows = 5000}));
   TrainOptions options;
   options.state_dir = dir.path();
+  options.feedback = embedded_feedback(dir.path());
   options.max_trees = 2000;
   options.time_budget_seconds = 1.0;
   const auto start = std::chrono::steady_clock::now();

@@ -19,6 +19,7 @@ inline void store_rows(const std::string& dir, const std::vector<Feedback>& rows
 inline TrainOptions quick(const std::string& dir, int trees = 40) {
   TrainOptions options;
   options.state_dir = dir;
+  options.feedback = embedded_feedback(dir);
   options.max_trees = trees;
   options.max_depth = 4;
   return options;
