@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "predictor/estimate.hpp"
+#include "predictor/feedback.hpp"
 
 namespace pgsteer::predictor {
 

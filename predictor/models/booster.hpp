@@ -24,6 +24,7 @@ struct BoostOptions {
   int patience = 20;  ///< trees without a better validation error before it stops; used with validation rows only
   /// Asked before every tree with its number; false ends the training (time budget).
   std::function<bool(int)> go_on;
+  std::function<void()> copied;  ///< called when `values` of the training rows are not needed any more
 };
 
 struct BoostResult {

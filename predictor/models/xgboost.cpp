@@ -150,6 +150,7 @@ BoostResult boost(const TrainingRows& train, const TrainingRows& validation, std
   Matrix train_matrix, validation_matrix;
   if (!train_matrix.fill(train, columns) || (validation.rows > 0 && !validation_matrix.fill(validation, columns)))
     return fail(last_error());
+  if (options.copied) options.copied();
   Handle booster;
   DMatrixHandle known[] = {train_matrix.handle, validation_matrix.handle};
   if (XGBoosterCreate(known, validation.rows > 0 ? 2 : 1, &booster.handle) != 0 || !configure(booster, options, weighted_mean(train)))

@@ -46,6 +46,7 @@ class Loader {
 
   void finish() {
     if (data_.rows() > max_rows_) keep_newest();
+    data_.values.shrink_to_fit();
   }
 
  private:

@@ -30,12 +30,15 @@ Matrix to_train(const Dataset& data, const Base& base, std::uint64_t seed, const
   std::mt19937_64 random(seed);
   static const auto count = static_cast<std::size_t>(std::max(0, feature_index("history_count")));
   const double share = first_sights / double(std::max<std::size_t>(data.rows(), 1));
+  std::vector<std::pair<std::size_t, bool>> rows;  // listed first: a matrix that grows takes twice its size
   for (std::size_t i = 0; i < data.rows(); ++i) {
     const bool again = double(random() >> 11) * 0x1p-53 < share;  // drawn for every row: same for all stages
     if (!wanted(i)) continue;
-    append(out, data, base, i, false);
-    if (again && data.row(i)[count] > 0) append(out, data, base, i, true);
+    rows.emplace_back(i, false);
+    if (again && data.row(i)[count] > 0) rows.emplace_back(i, true);
   }
+  out.values.reserve(rows.size() * data.width);
+  for (const auto& [i, forget] : rows) append(out, data, base, i, forget);
   return out;
 }
 

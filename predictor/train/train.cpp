@@ -94,11 +94,12 @@ double Training::test_share_against_parent() const {
   return rows < double(min_compared_rows) ? test_share : std::min(test_share, rows / double(data_.rows()));
 }
 
-BoostResult Training::train_stage(const Matrix& train, const Matrix* validation, int trees, double from, double to) const {
+BoostResult Training::train_stage(Matrix& train, const Matrix* validation, int trees, double from, double to) const {
   BoostOptions boost_options;
   boost_options.seed = options_.seed;
   boost_options.max_trees = trees;
   boost_options.max_depth = std::clamp(options_.max_depth, 1, 12);
+  boost_options.copied = [&train] { std::vector<float>().swap(train.values); };  // as much as the dataset itself
   boost_options.go_on = [&, this](int tree) {
     if (tree % 10 == 0) progress(from + (to - from) * tree / trees, fmt::format("tree {} of at most {}", tree, trees));
     return tree == 0 || SteadyClock::now() < started_ + std::chrono::duration<double>(options_.time_budget_seconds * to);
@@ -114,7 +115,7 @@ bool Training::predict(const std::string& model, const Matrix& rows, std::vector
 }
 
 bool Training::stage_one() {
-  const Matrix train = to_train(data_, base_, options_.seed, [this](std::size_t i) { return data_.parts[i] == Part::fit; });
+  Matrix train = to_train(data_, base_, options_.seed, [this](std::size_t i) { return data_.parts[i] == Part::fit; });
   if (train.index.empty() || judge_stop_.index.empty()) return stop("not registered: too few rows outside the held-out templates");
   const BoostResult made = train_stage(train, &judge_stop_, std::clamp(options_.max_trees, 1, 2000), 0.02, 0.2);
   if (!made.error.empty()) return stop(made.error);
@@ -131,7 +132,7 @@ bool Training::stage_two() {
     const Part p = data_.parts[i];
     return p == Part::fit || p == Part::stop || p == Part::calibrate;
   };
-  const Matrix train = to_train(data_, base_, options_.seed, older);
+  Matrix train = to_train(data_, base_, options_.seed, older);
   for (std::size_t i = 0; i < data_.rows(); ++i) result_.rows_train += older(i);
   const BoostResult made = train_stage(train, nullptr, trees_, 0.4, 0.65);
   if (!made.error.empty()) return stop(made.error);
@@ -145,7 +146,7 @@ bool Training::stage_two() {
 }
 
 bool Training::stage_three() {
-  const Matrix train = to_train(data_, base_, options_.seed, [](std::size_t) { return true; });
+  Matrix train = to_train(data_, base_, options_.seed, [](std::size_t) { return true; });
   final_ = train_stage(train, nullptr, trees_, 0.65, 0.97);
   return final_.error.empty() || stop(final_.error);
 }

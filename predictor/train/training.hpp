@@ -42,7 +42,7 @@ class Training {
   /// Against a current version only rows newer than its data are new to both; half of them are the test, the other
   /// half may be learned from.
   double test_share_against_parent() const;
-  BoostResult train_stage(const Matrix& train, const Matrix* validation, int trees, double from, double to) const;
+  BoostResult train_stage(Matrix& train, const Matrix* validation, int trees, double from, double to) const;
   bool predict(const std::string& model, const Matrix& rows, std::vector<float>& out);
   bool stage_one();
   bool stage_two();
