@@ -50,12 +50,12 @@ bool from_kind(sql::StatementKind kind, const Calibration& calibration, Opinion&
   return true;
 }
 
-bool from_history(const History* history, Opinion& out) {
+bool from_history(const History* history, double unix_seconds, Opinion& out) {
   if (!history || history->count == 0 || !std::isfinite(history->ewma_log_ms)) return false;
   const double runs = std::min(static_cast<double>(history->count), 20.0);  // an exponential memory holds no more
   const double seen = std::isfinite(history->ewma_var_log_ms) ? std::max(history->ewma_var_log_ms, 0.0) : 0.0;
   const double variance = (runs * seen + 4 * 0.4) / (runs + 4);
-  const double hours = std::max(history->seconds_since_last, 0.0) / 3600;
+  const double hours = history->age(unix_seconds) / 3600;
   const double stale = 0.02 * square(std::log1p(hours));
   out = {history->ewma_log_ms, std::sqrt(variance * (1 + 1 / runs) + stale), EstimateSource::history};
   return true;
@@ -106,7 +106,7 @@ Estimate one(const FeatureInput& input, const CatalogContext& context, const Cal
   // The model starts from the history and reads the plan: nothing else has anything to add, and its interval is calibrated
   // for itself alone.
   if (model) opinions[n++] = *model;
-  if (!model && from_history(input.history, opinions[n])) ++n;
+  if (!model && from_history(input.history, input.unix_seconds, opinions[n])) ++n;
   if (!model) {
     const Cost cost = cost_of(input, context);
     opinions[n++] = from_cost(cost, calibration);

@@ -38,7 +38,7 @@ struct History {
   double ewma_var_log_ms = 0;  ///< variance of log(ms)
   double ewma_rows = 0, ewma_bytes = 0;
   double last_ms = 0;
-  double seconds_since_last = 0;
+  double last_unix_seconds = 0;  ///< when that was; 0: not known
   /// The latest executions with the plan each was expected to have: other parameters, other plan, other time.
   struct Recent {
     float log_cost = 0, log_plan_rows = 0, log_ms = 0;
@@ -49,6 +49,8 @@ struct History {
   /// `plan`: of these parameters or the nearest known; null: unknown.
   void add(double milliseconds, double rows, double bytes, const PlanFacts* plan = nullptr);
   std::size_t recents() const { return count < kRecent ? static_cast<std::size_t>(count) : kRecent; }
+  /// Seconds since the latest execution; 0 when that or `unix_seconds` is not known.
+  double age(double unix_seconds) const { return last_unix_seconds > 0 && unix_seconds > last_unix_seconds ? unix_seconds - last_unix_seconds : 0; }
 };
 
 /// What kind of work a statement is; intervals are calibrated for each.
@@ -68,7 +70,8 @@ struct FeatureInput {
   const PlanFacts* plan = nullptr;          ///< null or !known: unknown
   const History* history = nullptr;         ///< null: first sight
   Load load;
-  double hour_of_day = 0;  ///< 0..24
+  double unix_seconds = 0; ///< now, by the second; 0: not known
+  double hour_of_day = 0;  ///< 0..24, UTC
   int day_of_week = 0;     ///< 0 = Sunday
   bool extended = false;
   std::string_view search_path = {}, user = {};

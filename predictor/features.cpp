@@ -172,7 +172,7 @@ const Feature table[] = {
     HISTORY("ewma", "log ms", h.ewma_log_ms),
     HISTORY("spread", "log ms", std::sqrt(std::max(h.ewma_var_log_ms, 0.0))),
     HISTORY("last", "log ms", std::log(std::max(h.last_ms, 1e-4))),
-    HISTORY("age", "log seconds", log_of(h.seconds_since_last)),
+    {"history_age", "log seconds", 2, [](const Source& s) { return s.history ? log_of(s.history->age(s.in.unix_seconds)) : unknown_value; }},
     HISTORY("rows", "log rows", log_of(h.ewma_rows)),
     HISTORY("bytes", "log bytes", log_of(h.ewma_bytes)),
     HISTORY("near", "log ms", near(s, h).log_ms),

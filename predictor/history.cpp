@@ -50,7 +50,6 @@ void History::add(double milliseconds, double rows, double bytes, const PlanFact
   if (std::isfinite(rows) && rows >= 0) ewma_rows += weight * (rows - ewma_rows);
   if (std::isfinite(bytes) && bytes >= 0) ewma_bytes += weight * (bytes - ewma_bytes);
   last_ms = milliseconds;
-  seconds_since_last = 0;
 }
 
 }  // namespace pgsteer::predictor

@@ -292,6 +292,7 @@ std::shared_ptr<const Plan> Pipeline::make(const sql::Query& query, std::shared_
   input.plan = plan->default_plan ? plan->default_plan.get() : plan->knowledge ? &plan->knowledge->plan : nullptr;
   input.history = plan->knowledge ? &plan->knowledge->history : nullptr;
   input.load = now.load;
+  input.unix_seconds = now.unix_seconds;
   input.hour_of_day = now.hour_of_day;
   input.day_of_week = now.day_of_week;
   input.extended = query.extended;

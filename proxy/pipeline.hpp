@@ -15,7 +15,7 @@ namespace pgsteer::proxy {
 /// What differs from one execution to the next, given by the caller: the pipeline reads no clock and draws no lots.
 struct Circumstances {
   predictor::Load load;
-  double hour_of_day = 0;
+  double unix_seconds = 0, hour_of_day = 0;
   int day_of_week = 0;
   std::uint64_t random = 0;  ///< uniform; decides canary membership
   std::optional<policies::Mode> session_mode;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <ctime>
 
+#include "predictor/time_of_week.hpp"
 #include "proxy/pool/pools.hpp"
 
 namespace pgsteer::proxy {
@@ -31,6 +32,7 @@ Circumstances Worker::circumstances(std::optional<policies::Mode> session_mode) 
   now.load.recent_p95_ms = recent_p95_ms;
   const std::int64_t seconds = std::time(nullptr);
   if (seconds >= calendar_until_ || seconds < calendar_until_ - 60) read_calendar(seconds);
+  now.unix_seconds = static_cast<double>(seconds);
   now.hour_of_day = hour_of_day_;
   now.day_of_week = day_of_week_;
   now.random = random_();
@@ -39,12 +41,10 @@ Circumstances Worker::circumstances(std::optional<policies::Mode> session_mode) 
 }
 
 void Worker::read_calendar(std::int64_t unix_seconds) {
-  const std::time_t seconds = unix_seconds;
-  std::tm utc{};
-  ::gmtime_r(&seconds, &utc);
-  hour_of_day_ = utc.tm_hour + utc.tm_min / 60.0;
-  day_of_week_ = utc.tm_wday;
-  calendar_until_ = unix_seconds - utc.tm_sec + 60;
+  const auto now = predictor::time_of_week(unix_seconds);
+  hour_of_day_ = now.hour;
+  day_of_week_ = now.day;
+  calendar_until_ = unix_seconds - unix_seconds % 60 + 60;
 }
 
 void Worker::observe_latency(double milliseconds) {

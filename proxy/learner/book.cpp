@@ -95,6 +95,7 @@ void Book::learn_default(Statement& statement, const Plan& plan, const Execution
   policies::Knowledge& knowledge = statement.knowledge;
   knowledge.history.add(ms, static_cast<double>(execution.rows), static_cast<double>(execution.bytes),
                         plan.default_plan ? plan.default_plan.get() : &knowledge.plan);
+  knowledge.history.last_unix_seconds = static_cast<double>(unix_us()) / 1e6;
   statement.mean_ms = knowledge.history.count <= 1 ? ms : statement.mean_ms + (ms - statement.mean_ms) / static_cast<double>(std::min<std::uint64_t>(knowledge.history.count, 32));
   if (plan.decision.control && plan.decision.suggested != 0)
     compare(statement, plan, plan.candidates[plan.decision.suggested].label(), policies::Experiment::Side::control, ms);

@@ -1,22 +1,23 @@
 #include "proxy/learner/explore_feedback.hpp"
 
-#include <ctime>
+#include "predictor/time_of_week.hpp"
 
 namespace pgsteer::proxy::learning {
 
-predictor::Feedback explore_feedback(const ExploreTask& task, const sql::Catalog& catalog, const std::string& label,
+predictor::Feedback explore_feedback(const ExploreTask& task, const Instance& instance, const sql::Catalog& catalog, const std::string& label,
                                      const Answer& answer, const predictor::PlanFacts& plan) {
   const auto now = std::chrono::system_clock::now();
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
-  std::tm local{};
-  localtime_r(&seconds, &local);
+  const std::int64_t seconds = std::chrono::system_clock::to_time_t(now);
+  const auto time = predictor::time_of_week(seconds);
   predictor::FeatureInput input;
   input.analysis = task.analysis.get();
   input.catalog = &catalog;
   input.plan = &plan;
   input.history = task.history.count > 0 ? &task.history : nullptr;
-  input.hour_of_day = local.tm_hour + local.tm_min / 60.0;
-  input.day_of_week = local.tm_wday;
+  input.unix_seconds = static_cast<double>(seconds);
+  input.hour_of_day = time.hour;
+  input.day_of_week = time.day;
+  input.extended = !instance.bind.empty();
   input.search_path = task.key.search_path;
   input.user = task.user;
 

@@ -7,7 +7,7 @@
 namespace pgsteer::proxy::learning {
 
 /// The training record of one explored execution (source "explore").
-predictor::Feedback explore_feedback(const ExploreTask& task, const sql::Catalog& catalog, const std::string& label,
+predictor::Feedback explore_feedback(const ExploreTask& task, const Instance& instance, const sql::Catalog& catalog, const std::string& label,
                                      const Answer& answer, const predictor::PlanFacts& plan);
 
 }  // namespace pgsteer::proxy::learning

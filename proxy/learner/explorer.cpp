@@ -461,7 +461,7 @@ Explorer::Outcome Explorer::measure(Round& round, Contender& contender, const st
 void Explorer::report(const Round& round, const std::string& label, const Answer& answer,
                       const predictor::PlanFacts& plan) {
   if (!round.config.learning.enabled || (!answer.ok && !answer.timed_out())) return;
-  store_.add({explore_feedback(round.task, round.catalog, label, answer, plan)});
+  store_.add({explore_feedback(round.task, round.instance, round.catalog, label, answer, plan)});
 }
 
 bool is_verifiable(const sql::Analysis& analysis) {

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "policies/policy.hpp"
+#include "predictor/time_of_week.hpp"
 #include "proxy/hub.hpp"
 #include "proxy/learner/connection.hpp"
 #include "proxy/learner/learner.hpp"
@@ -91,6 +92,10 @@ class Bench {
     const sql::Query query{text, types, !bind.empty(), sql::TransactionStatus::idle, &session};
     proxy::Circumstances now;
     now.random = random;
+    now.unix_seconds = static_cast<double>(std::time(nullptr));
+    const auto time = predictor::time_of_week(static_cast<std::int64_t>(now.unix_seconds));
+    now.hour_of_day = time.hour;
+    now.day_of_week = time.day;
     auto plan = pipeline_->plan(query, *hub_->snapshot(), now);
     if (plan->decision.wants_plan) {
       const auto values = proxy::learning::parse_bind(types, bind);

@@ -98,7 +98,8 @@ TEST_CASE("history takes over as it grows, and narrows the interval") {
     history.add(2 * (runs % 2 ? 1.1 : 0.9), 4, 40);
   }
   CHECK(last_distance < 0.3);
-  history.seconds_since_last = 30 * 86400;
+  history.last_unix_seconds = 1;
+  input.unix_seconds = 1 + 30 * 86400;
   const Estimate old = estimate({&input, 1}, nullptr, calibration)[0];
   CHECK(old.ms_high / old.ms_low > last_width);
   CHECK(old.rows == doctest::Approx(4));
