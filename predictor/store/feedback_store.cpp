@@ -3,21 +3,19 @@
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <sqlite3.h>
 
-#include "predictor/feedback.hpp"
+#include "predictor/rows.hpp"
 #include "predictor/store/embedded.hpp"
+#include "predictor/store/sqlite.hpp"
 
 namespace pgsteer::predictor {
 namespace {
 
 constexpr int store_version = 2;  // 2 has trace_id; a file of version 1 gets it when it is opened for writing
-constexpr int busy_ms = 3000;
 
 constexpr const char* create_sql = R"(
 PRAGMA auto_vacuum = INCREMENTAL;
@@ -51,14 +49,7 @@ SELECT f.unix_us, f.database, f.user, f.application, f.fingerprint, f.shape, f.f
 FROM feedback f LEFT JOIN statements s ON s.fingerprint = f.fingerprint
 WHERE f.feature_schema = ?1 ORDER BY f.unix_us, f.id)";
 
-struct CloseDb {
-  void operator()(sqlite3* db) const { sqlite3_close_v2(db); }
-};
-using Db = std::unique_ptr<sqlite3, CloseDb>;
-struct Finalize {
-  void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
-};
-using Statement = std::unique_ptr<sqlite3_stmt, Finalize>;
+using namespace sqlite;
 
 bool fail(std::string* error, std::string text) {
   if (error) *error = std::move(text);
@@ -78,12 +69,6 @@ Db open_db(const std::string& path, int flags, std::string* error) {
   }
   sqlite3_busy_timeout(raw, busy_ms);
   return db;
-}
-
-Statement prepare(sqlite3* db, const char* sql) {
-  sqlite3_stmt* raw = nullptr;
-  sqlite3_prepare_v2(db, sql, -1, &raw, nullptr);
-  return Statement(raw);
 }
 
 bool query_int(sqlite3* db, const char* sql, std::int64_t& out) {
@@ -111,7 +96,8 @@ class Binder {
     sqlite3_bind_double(statement_, ++at_, value);
     return *this;
   }
-  Binder& blob(const FeatureVector& value) {
+  Binder& boolean(bool value) { return integer(value ? 1 : 0); }
+  Binder& features(const FeatureVector& value) {
     sqlite3_bind_blob64(statement_, ++at_, value.empty() ? "" : static_cast<const void*>(value.data()), value.size() * sizeof(float), SQLITE_STATIC);
     return *this;
   }
@@ -121,38 +107,10 @@ class Binder {
   int at_ = 0;
 };
 
-/// Reads columns in order.
-class Columns {
- public:
-  explicit Columns(sqlite3_stmt* statement) : statement_(statement) {}
-  std::string text() {
-    const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(statement_, at_));
-    const int size = sqlite3_column_bytes(statement_, at_++);
-    return bytes ? std::string(bytes, static_cast<std::size_t>(size)) : std::string();
-  }
-  std::int64_t integer() { return sqlite3_column_int64(statement_, at_++); }
-  double real() { return sqlite3_column_double(statement_, at_++); }
-  FeatureVector blob() {
-    const void* bytes = sqlite3_column_blob(statement_, at_);
-    const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, at_++));
-    FeatureVector out(size / sizeof(float));
-    if (bytes) std::memcpy(out.data(), bytes, out.size() * sizeof(float));
-    return out;
-  }
-
- private:
-  sqlite3_stmt* statement_;
-  int at_ = 0;
-};
-
 bool insert(sqlite3* db, sqlite3_stmt* statement, const Feedback& f) {
   const std::string labels = labels_text(f.candidates);
-  Binder(statement)
-      .integer(f.unix_microseconds).text(f.database).text(f.user).text(f.application).text(f.fingerprint).text(f.shape)
-      .integer(static_cast<std::int64_t>(f.feature_schema)).blob(f.features).text(f.candidate).text(labels)
-      .real(f.estimate_ms).real(f.estimate_low_ms).real(f.estimate_high_ms).text(f.estimate_source).text(f.model_version)
-      .text(f.source).text(f.mode).text(f.policy_rule).text(f.reason).real(f.probability).real(f.server_ms).real(f.total_ms)
-      .real(f.proxy_us).integer(f.rows).integer(f.bytes).text(f.sqlstate).integer(f.censored ? 1 : 0).real(f.plan_cost).text(f.trace_id);
+  Binder binder(statement);
+  write_feedback(binder, f, labels);
   const bool done = sqlite3_step(statement) == SQLITE_DONE;
   if (done) sqlite3_reset(statement);  // on failure the caller reads errmsg first
   return done && sqlite3_errcode(db) != SQLITE_FULL;
@@ -160,37 +118,9 @@ bool insert(sqlite3* db, sqlite3_stmt* statement, const Feedback& f) {
 
 Feedback read_row(sqlite3_stmt* statement) {
   Columns c(statement);
-  Feedback f;
-  f.unix_microseconds = c.integer();
-  f.database = c.text();
-  f.user = c.text();
-  f.application = c.text();
-  f.fingerprint = c.text();
-  f.shape = c.text();
-  f.feature_schema = static_cast<std::uint64_t>(c.integer());
-  f.features = c.blob();
-  f.candidate = c.text();
-  f.candidates = labels_of(c.text());
-  f.estimate_ms = c.real();
-  f.estimate_low_ms = c.real();
-  f.estimate_high_ms = c.real();
-  f.estimate_source = c.text();
-  f.model_version = c.text();
-  f.source = c.text();
-  f.mode = c.text();
-  f.policy_rule = c.text();
-  f.reason = c.text();
-  f.probability = c.real();
-  f.server_ms = c.real();
-  f.total_ms = c.real();
-  f.proxy_us = c.real();
-  f.rows = c.integer();
-  f.bytes = c.integer();
-  f.sqlstate = c.text();
-  f.censored = c.integer() != 0;
-  f.plan_cost = c.real();
-  f.kind = c.text();
-  f.normalized = c.text();
+  Feedback f = read_feedback(c);
+  f.kind = c.view();
+  f.normalized = c.view();
   return f;
 }
 

@@ -1,21 +1,15 @@
 // What people read of feedback.db: time windows. A connection of its own, read-only, so that nobody waits for the writer.
 #include "predictor/store/embedded.hpp"
 
-#include <sqlite3.h>
-
-#include <cstring>
-#include <memory>
-#include <vector>
-
 #include <fmt/format.h>
 
-#include "predictor/estimate.hpp"
+#include "predictor/rows.hpp"
+#include "predictor/store/sqlite.hpp"
 
 namespace pgsteer::predictor::embedded {
 namespace {
 
 constexpr int oldest_version = 1, newest_version = 2;  // 2 has trace_id besides, which nobody reads here
-constexpr int busy_ms = 3000;
 
 constexpr const char* window_sql = R"(
 SELECT unix_us, database, user, application, fingerprint, candidate, source, policy_rule, reason, sqlstate, total_ms, server_ms,
@@ -27,24 +21,11 @@ SELECT unix_us, fingerprint, source, sqlstate, estimate_source, model_version, c
   estimate_high_ms, CASE feature_schema WHEN ?3 THEN features END
 FROM feedback WHERE unix_us >= ?1 AND unix_us < ?2 AND source <> 'explore' ORDER BY unix_us, id)";
 
-struct CloseDb {
-  void operator()(sqlite3* db) const { sqlite3_close_v2(db); }
-};
-struct Finalize {
-  void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
-};
-using Db = std::unique_ptr<sqlite3, CloseDb>;
-using Statement = std::unique_ptr<sqlite3_stmt, Finalize>;
+using namespace sqlite;
 
 bool fail(std::string* error, const std::string& path, const char* why) {
   if (error) *error = fmt::format("{}: {}", path, why);
   return false;
-}
-
-Statement prepare(sqlite3* db, const char* sql) {
-  sqlite3_stmt* raw = nullptr;
-  sqlite3_prepare_v2(db, sql, -1, &raw, nullptr);
-  return Statement(raw);
 }
 
 Db open(const std::string& path, std::string* error) {
@@ -65,81 +46,37 @@ Db open(const std::string& path, std::string* error) {
   return db;
 }
 
-std::string_view text(sqlite3_stmt* statement, int column) {
-  const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(statement, column));
-  return bytes ? std::string_view(bytes, static_cast<std::size_t>(sqlite3_column_bytes(statement, column))) : std::string_view();
+/// Rows of a query whose first two parameters are the window; `bind` gives the others.
+bool read_rows(const std::string& path, const char* sql, std::int64_t from_us, std::int64_t to_us, const std::function<void(sqlite3_stmt*)>& bind,
+               const std::function<void(Columns&)>& take, std::string* error) {
+  const Db db = open(path, error);
+  if (!db) return false;
+  const auto statement = prepare(db.get(), sql);
+  if (!statement) return fail(error, path, sqlite3_errmsg(db.get()));
+  sqlite3_bind_int64(statement.get(), 1, from_us);
+  sqlite3_bind_int64(statement.get(), 2, to_us);
+  bind(statement.get());
+  int code = SQLITE_ROW;
+  while ((code = sqlite3_step(statement.get())) == SQLITE_ROW) {
+    Columns columns(statement.get());
+    take(columns);
+  }
+  return code == SQLITE_DONE || fail(error, path, sqlite3_errmsg(db.get()));
 }
 
 }  // namespace
 
 bool read_window(const std::string& path, std::int64_t from_us, std::int64_t to_us, const std::string& fingerprint,
                  const std::function<void(const Observation&)>& row, std::string* error) {
-  const Db db = open(path, error);
-  if (!db) return false;
-  const auto statement = prepare(db.get(), window_sql);
-  if (!statement) return fail(error, path, sqlite3_errmsg(db.get()));
-  sqlite3_stmt* at = statement.get();
-  sqlite3_bind_int64(at, 1, from_us);
-  sqlite3_bind_int64(at, 2, to_us);
-  sqlite3_bind_text(at, 3, fingerprint.c_str(), static_cast<int>(fingerprint.size()), SQLITE_STATIC);
-  int code = SQLITE_ROW;
-  while ((code = sqlite3_step(at)) == SQLITE_ROW) {
-    Observation o;
-    o.unix_us = sqlite3_column_int64(at, 0);
-    o.database = text(at, 1);
-    o.user = text(at, 2);
-    o.application = text(at, 3);
-    o.fingerprint = text(at, 4);
-    o.candidate = text(at, 5);
-    o.source = text(at, 6);
-    o.policy_rule = text(at, 7);
-    o.reason = text(at, 8);
-    o.sqlstate = text(at, 9);
-    o.ms = sqlite3_column_double(at, 10);
-    if (o.ms <= 0) o.ms = sqlite3_column_double(at, 11);
-    o.proxy_us = sqlite3_column_double(at, 12);
-    o.estimate_ms = sqlite3_column_double(at, 13);
-    o.estimate_low_ms = sqlite3_column_double(at, 14);
-    o.estimate_high_ms = sqlite3_column_double(at, 15);
-    o.rows = sqlite3_column_int64(at, 16);
-    row(o);
-  }
-  return code == SQLITE_DONE || fail(error, path, sqlite3_errmsg(db.get()));
+  const auto bind = [&](sqlite3_stmt* at) { sqlite3_bind_text(at, 3, fingerprint.c_str(), static_cast<int>(fingerprint.size()), SQLITE_STATIC); };
+  return read_rows(path, window_sql, from_us, to_us, bind, [&](Columns& c) { row(read_observation(c)); }, error);
 }
 
 bool read_outcomes(const std::string& path, std::int64_t from_us, std::int64_t to_us, const std::function<void(const Outcome&)>& row,
                    std::string* error) {
-  const Db db = open(path, error);
-  if (!db) return false;
-  const auto statement = prepare(db.get(), outcomes_sql);
-  if (!statement) return fail(error, path, sqlite3_errmsg(db.get()));
-  sqlite3_stmt* at = statement.get();
-  sqlite3_bind_int64(at, 1, from_us);
-  sqlite3_bind_int64(at, 2, to_us);
-  sqlite3_bind_int64(at, 3, static_cast<std::int64_t>(feature_schema()));
-  FeatureVector features(feature_names().size());
-  int code = SQLITE_ROW;
-  while ((code = sqlite3_step(at)) == SQLITE_ROW) {
-    Outcome o;
-    o.unix_us = sqlite3_column_int64(at, 0);
-    o.fingerprint = text(at, 1);
-    o.source = text(at, 2);
-    o.sqlstate = text(at, 3);
-    o.estimate_source = text(at, 4);
-    o.model_version = text(at, 5);
-    o.censored = sqlite3_column_int(at, 6) != 0;
-    o.server_ms = sqlite3_column_double(at, 7);
-    o.estimate_ms = sqlite3_column_double(at, 8);
-    o.estimate_low_ms = sqlite3_column_double(at, 9);
-    o.estimate_high_ms = sqlite3_column_double(at, 10);
-    const void* blob = sqlite3_column_blob(at, 11);
-    if (blob && static_cast<std::size_t>(sqlite3_column_bytes(at, 11)) == features.size() * sizeof(float)) {
-      std::memcpy(features.data(), blob, features.size() * sizeof(float));  // a blob is not aligned
-      o.features = features;
-    }
-    row(o);
-  }
-  return code == SQLITE_DONE || fail(error, path, sqlite3_errmsg(db.get()));
+  FeatureVector features;
+  const auto bind = [](sqlite3_stmt* at) { sqlite3_bind_int64(at, 3, static_cast<std::int64_t>(feature_schema())); };
+  return read_rows(path, outcomes_sql, from_us, to_us, bind, [&](Columns& c) { row(read_outcome(c, features)); }, error);
 }
 
 StoreSpan read_span(const std::string& path, std::string* error) {
@@ -159,8 +96,11 @@ std::map<std::string, StatementText> read_statements(const std::string& path, st
   const Db db = open(path, error);
   if (!db) return statements;
   const auto statement = prepare(db.get(), "SELECT fingerprint, kind, normalized FROM statements");
-  while (statement && sqlite3_step(statement.get()) == SQLITE_ROW)
-    statements[std::string(text(statement.get(), 0))] = {std::string(text(statement.get(), 1)), std::string(text(statement.get(), 2))};
+  while (statement && sqlite3_step(statement.get()) == SQLITE_ROW) {
+    Columns c(statement.get());
+    std::string fingerprint(c.view()), kind(c.view());
+    statements[std::move(fingerprint)] = {std::move(kind), std::string(c.view())};
+  }
   return statements;
 }
 

@@ -1,6 +1,5 @@
 // pgsteer explain --verify: both forms of a statement on the server itself, in one read-only snapshot.
 #include <fmt/format.h>
-#include <libpq-fe.h>
 
 #include <iostream>
 
@@ -15,22 +14,6 @@ namespace {
 using namespace learning;
 
 constexpr std::chrono::milliseconds kLimit{600000};
-
-std::optional<Target> target_of(const std::string& url, std::string* error) {
-  char* message = nullptr;
-  PQconninfoOption* options = PQconninfoParse(url.c_str(), &message);
-  if (!options) {
-    *error = message ? message : "the URL cannot be read";
-    PQfreemem(message);
-    return std::nullopt;
-  }
-  Target target;
-  for (const auto* option = options; option->keyword; ++option)
-    if (option->val && *option->val) target.emplace_back(option->keyword, option->val);
-  PQconninfoFree(options);
-  target.emplace_back("fallback_application_name", "pgsteer explain");
-  return target;
-}
 
 std::string scalar(Connection& connection, const std::string& sql) {
   const Rows rows = connection.run(sql);
@@ -82,7 +65,8 @@ int verify_with(Connection& connection, const sql::Catalog& catalog, const std::
 
 int explain_verify(const std::string& url, const std::string& statement) {
   std::string error;
-  const auto target = target_of(url, &error);
+  auto target = read_connection_string(url, &error);
+  if (target) target->emplace_back("fallback_application_name", "pgsteer explain");
   auto connection = target ? Connection::open(*target, std::chrono::seconds(10), {}, &error) : nullptr;
   if (!connection) {
     std::cerr << "pgsteer explain: " << error << "\n";

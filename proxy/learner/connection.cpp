@@ -119,6 +119,21 @@ std::optional<Target> probe_target(const Config& config, const std::string& data
   return target;
 }
 
+std::optional<Target> read_connection_string(const std::string& text, std::string* error) {
+  char* message = nullptr;
+  PQconninfoOption* options = PQconninfoParse(text.c_str(), &message);
+  if (!options) {
+    *error = message ? message : "it cannot be read";
+    if (message) PQfreemem(message);
+    return std::nullopt;
+  }
+  Target target;
+  for (const auto* option = options; option->keyword; ++option)
+    if (option->val && *option->val) target.emplace_back(option->keyword, option->val);
+  PQconninfoFree(options);
+  return target;
+}
+
 std::string connection_string(const Target& target) {
   std::string text;
   for (const auto& [key, value] : target) {

@@ -30,6 +30,9 @@ std::optional<Target> probe_target(const Config& config, const std::string& data
                                    std::string* error);
 /// The same as one libpq connection string, for libpqxx.
 std::string connection_string(const Target& target);
+/// What a URL or connection string says, by libpq's rules, without what it leaves empty; nullopt with libpq's own words in *error, which may hold
+/// all of the text, its password too.
+std::optional<Target> read_connection_string(const std::string& text, std::string* error);
 
 /// Parameter values of one execution, as libpq takes them. `types` may be shorter than `values` (0 = let the server say).
 struct Parameters {

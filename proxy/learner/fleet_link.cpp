@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <libpq-fe.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -47,14 +46,9 @@ std::optional<std::vector<std::pair<std::string, std::string>>> parse_store_url(
     return std::nullopt;
   };
   if (!url.starts_with("postgresql://") && !url.starts_with("postgres://")) return refuse();
-  char* message = nullptr;
-  PQconninfoOption* options = PQconninfoParse(url.c_str(), &message);
-  if (message) PQfreemem(message);
-  if (!options) return refuse();
-  Target words;
-  for (const PQconninfoOption* one = options; one->keyword; ++one)
-    if (one->val) words.emplace_back(one->keyword, one->val);
-  PQconninfoFree(options);
+  std::string libpq_says;
+  auto words = read_connection_string(url, &libpq_says);
+  if (!words) return refuse();
   return words;
 }
 

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <pqxx/pqxx>
 
+#include "predictor/rows.hpp"
+
 namespace pgsteer::proxy::learning {
 
 namespace {
@@ -57,6 +59,7 @@ class Writer {
   Writer& integer(std::int64_t value) { return put(fmt::format("{}", value)); }
   Writer& boolean(bool value) { return put(value ? "t" : "f"); }
   Writer& real(double value) { return std::isnan(value) ? put({}, true) : put(fmt::format("{}", value)); }
+  Writer& features(const predictor::FeatureVector& value) { return put(hex(value)); }
   Writer& put(std::string value, bool null = false) {
     cells_.texts.push_back(std::move(value));
     cells_.nulls.push_back(null);
@@ -75,7 +78,6 @@ class Reader {
     const auto field = row_[at_++];
     return {field.c_str(), field.size()};
   }
-  std::string text() { return std::string(view()); }
   template <class Number>
   Number number() {
     const auto value = view();  // "" where it is NULL
@@ -85,6 +87,8 @@ class Reader {
   }
   std::int64_t integer() { return number<std::int64_t>(); }
   double real() { return number<double>(); }
+  bool boolean() { return view() == "t"; }
+  predictor::FeatureVector features() { return from_hex(view()); }
 
  private:
   const pqxx::row& row_;
@@ -120,12 +124,9 @@ const std::array<std::string, kFleetColumns>& fleet_columns() {
 }
 
 void append_cells(const predictor::Feedback& f, const std::string& instance, FleetCells& cells) {
-  Writer(cells)
-      .integer(f.unix_microseconds).text(f.database).text(f.user).text(f.application).text(f.fingerprint).text(f.shape)
-      .integer(static_cast<std::int64_t>(f.feature_schema)).put(hex(f.features)).text(f.candidate).text(predictor::labels_text(f.candidates))
-      .real(f.estimate_ms).real(f.estimate_low_ms).real(f.estimate_high_ms).text(f.estimate_source).text(f.model_version)
-      .text(f.source).text(f.mode).text(f.policy_rule).text(f.reason).real(f.probability).real(f.server_ms).real(f.total_ms)
-      .real(f.proxy_us).integer(f.rows).integer(f.bytes).text(f.sqlstate).boolean(f.censored).real(f.plan_cost).text(f.trace_id).text(instance);
+  Writer writer(cells);
+  predictor::write_feedback(writer, f, predictor::labels_text(f.candidates));
+  writer.text(instance);
 }
 
 const char* const kFleetSelect =
@@ -134,37 +135,8 @@ const char* const kFleetSelect =
     "sqlstate, censored, plan_cost";
 
 predictor::Feedback fleet_row(const pqxx::row& row) {
-  Reader c(row);
-  predictor::Feedback f;
-  f.unix_microseconds = c.integer();
-  f.database = c.text();
-  f.user = c.text();
-  f.application = c.text();
-  f.fingerprint = c.text();
-  f.shape = c.text();
-  f.feature_schema = static_cast<std::uint64_t>(c.integer());
-  f.features = from_hex(c.view());
-  f.candidate = c.text();
-  f.candidates = predictor::labels_of(c.text());
-  f.estimate_ms = c.real();
-  f.estimate_low_ms = c.real();
-  f.estimate_high_ms = c.real();
-  f.estimate_source = c.text();
-  f.model_version = c.text();
-  f.source = c.text();
-  f.mode = c.text();
-  f.policy_rule = c.text();
-  f.reason = c.text();
-  f.probability = c.real();
-  f.server_ms = c.real();
-  f.total_ms = c.real();
-  f.proxy_us = c.real();
-  f.rows = c.integer();
-  f.bytes = c.integer();
-  f.sqlstate = c.text();
-  f.censored = c.view() == "t";
-  f.plan_cost = c.real();
-  return f;
+  Reader columns(row);
+  return predictor::read_feedback(columns);
 }
 
 const char* const kFleetWindow =
@@ -172,49 +144,16 @@ const char* const kFleetWindow =
     "estimate_ms, estimate_low_ms, estimate_high_ms, rows";
 
 predictor::Observation fleet_observation(const pqxx::row& row) {
-  Reader c(row);
-  predictor::Observation o;
-  o.unix_us = c.integer();
-  o.database = c.view();
-  o.user = c.view();
-  o.application = c.view();
-  o.fingerprint = c.view();
-  o.candidate = c.view();
-  o.source = c.view();
-  o.policy_rule = c.view();
-  o.reason = c.view();
-  o.sqlstate = c.view();
-  o.ms = c.real();
-  const double server_ms = c.real();
-  if (o.ms <= 0) o.ms = server_ms;
-  o.proxy_us = c.real();
-  o.estimate_ms = c.real();
-  o.estimate_low_ms = c.real();
-  o.estimate_high_ms = c.real();
-  o.rows = c.integer();
-  return o;
+  Reader columns(row);
+  return predictor::read_observation(columns);
 }
 
 const char* const kFleetOutcome =
     "unix_us, fingerprint, source, sqlstate, estimate_source, model_version, censored, server_ms, estimate_ms, estimate_low_ms, estimate_high_ms";
 
 predictor::Outcome fleet_outcome(const pqxx::row& row, predictor::FeatureVector& features) {
-  Reader c(row);
-  predictor::Outcome o;
-  o.unix_us = c.integer();
-  o.fingerprint = c.view();
-  o.source = c.view();
-  o.sqlstate = c.view();
-  o.estimate_source = c.view();
-  o.model_version = c.view();
-  o.censored = c.view() == "t";
-  o.server_ms = c.real();
-  o.estimate_ms = c.real();
-  o.estimate_low_ms = c.real();
-  o.estimate_high_ms = c.real();
-  features = from_hex(c.view());
-  if (features.size() == predictor::feature_names().size()) o.features = features;
-  return o;
+  Reader columns(row);
+  return predictor::read_outcome(columns, features);
 }
 
 }  // namespace pgsteer::proxy::learning
